@@ -1,0 +1,400 @@
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::str;
+
+use csv::{ByteRecord, Terminator};
+use memchr::{memchr_iter, memchr2};
+
+use crate::encoding::Decoder;
+use crate::sentence::Layout;
+use crate::{Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
+
+/// Settings of a [`CsvReader`].
+#[derive(Clone, Debug)]
+pub struct CsvReaderBuilder {
+    token: String,
+    tag: Tag,
+    id: String,
+    delimiter: u8,
+    quoting: bool,
+    encoding: Encoding,
+}
+
+#[derive(Clone, Debug)]
+enum Tag {
+    /// The column `tag`; none in a file with no columns but tokens and sentence ids.
+    Default,
+    Named(String),
+    None,
+}
+
+const DEFAULT_TAG: &str = "tag";
+
+impl Default for CsvReaderBuilder {
+    fn default() -> Self {
+        Self {
+            token: "token".to_owned(),
+            tag: Tag::Default,
+            id: "sentence_id".to_owned(),
+            delimiter: b',',
+            quoting: true,
+            encoding: Encoding::default(),
+        }
+    }
+}
+
+impl CsvReaderBuilder {
+    /// The defaults: columns `token`, `tag` and `sentence_id`, separated by commas, UTF-8.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name of the tokens' column. Default: `token`.
+    pub fn token_column(&mut self, name: impl Into<String>) -> &mut Self {
+        self.token = name.into();
+        self
+    }
+
+    /// The name of the tags' column, `None` for no tags. Default: `tag`, or no tags where the file
+    /// has only tokens and sentence ids.
+    pub fn tag_column(&mut self, name: Option<&str>) -> &mut Self {
+        self.tag = name.map_or(Tag::None, |name| Tag::Named(name.to_owned()));
+        self
+    }
+
+    /// The name of the sentence ids' column. Default: `sentence_id`.
+    pub fn sentence_column(&mut self, name: impl Into<String>) -> &mut Self {
+        self.id = name.into();
+        self
+    }
+
+    /// What stands between columns, `b'\t'` for TSV. Default: a comma.
+    pub fn delimiter(&mut self, delimiter: u8) -> &mut Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// Whether double quotes enclose fields; otherwise they are plain characters. Default: yes.
+    pub fn quoting(&mut self, quoting: bool) -> &mut Self {
+        self.quoting = quoting;
+        self
+    }
+
+    /// The encoding of the text. Default: [`Encoding::Utf8`].
+    pub fn encoding(&mut self, encoding: Encoding) -> &mut Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// Reads from `reader`, which needs no buffering of its own.
+    pub fn from_reader<R: Read>(&self, reader: R) -> CsvReader<R> {
+        let rows = csv::ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .quoting(self.quoting)
+            .has_headers(false)
+            // Lengths are checked here, where the line is known for CRLF too: see `read_row`.
+            .flexible(true)
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(Decoder::new(reader, self.encoding));
+        CsvReader {
+            rows,
+            settings: self.clone(),
+            path: None,
+            header: None,
+            row: Row::default(),
+            row_waits: false,
+            id: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// Reads the file at `path`, which errors will name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] where it cannot be opened.
+    pub fn from_path(&self, path: impl AsRef<Path>) -> Result<CsvReader<File>, Error> {
+        let path = path.as_ref();
+        let file =
+            File::open(path).map_err(|error| Error::new(ErrorKind::Io(error), Some(path), None))?;
+        let mut reader = self.from_reader(file);
+        reader.path = Some(path.to_path_buf());
+        Ok(reader)
+    }
+
+    /// Finds the columns in the header.
+    fn header(&self, names: &[String], line: u64) -> Result<Header, ErrorKind> {
+        let index = |role, name: &str| {
+            let mut places = (0..names.len()).filter(|&i| names[i] == name);
+            match (places.next(), places.next()) {
+                (Some(place), None) => Ok(place),
+                (Some(_), Some(_)) => Err(ErrorKind::DuplicateHeader {
+                    role,
+                    name: name.to_owned(),
+                }),
+                (None, _) => Err(ErrorKind::MissingHeader {
+                    role,
+                    name: name.to_owned(),
+                    header: names.to_vec(),
+                }),
+            }
+        };
+        let token = index("token", &self.token)?;
+        let id = index("sentence id", &self.id)?;
+        let tag = match &self.tag {
+            Tag::Default
+                if names
+                    .iter()
+                    .all(|name| *name == self.token || *name == self.id) =>
+            {
+                None
+            }
+            Tag::Default => Some(index("tag", DEFAULT_TAG)?),
+            Tag::Named(name) => Some(index("tag", name)?),
+            Tag::None => None,
+        };
+        Ok(Header {
+            layout: Layout {
+                columns: names.len(),
+                token,
+                tag,
+            },
+            id,
+            line,
+        })
+    }
+}
+
+/// Reads the sentences of a CSV or TSV file with a header, one token a row.
+///
+/// A row whose sentence id is neither empty nor that of the row before starts a sentence, so that
+/// files that name the id only in the first row of each sentence are read as well. Blank lines are
+/// skipped. There are no document boundaries.
+///
+/// ```
+/// use conll_io::CsvReader;
+///
+/// let text = "sentence_id,token,tag\n1,Ana,B-PER\n1,vive,O\n2,Llueve,O\n";
+/// let mut reader = CsvReader::from_reader(text.as_bytes());
+/// let sentences = reader.sentences().collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(sentences.len(), 2);
+/// let first = &sentences[0];
+/// assert_eq!((first.token(1), first.tag(1), first.line(1)), ("vive", Some("O"), 3));
+/// # Ok::<(), conll_io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct CsvReader<R> {
+    rows: csv::Reader<Decoder<R>>,
+    settings: CsvReaderBuilder,
+    path: Option<PathBuf>,
+    header: Option<Header>,
+    row: Row,
+    /// Whether `row` belongs to the next sentence.
+    row_waits: bool,
+    /// The sentence id at hand.
+    id: Vec<u8>,
+    done: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    layout: Layout,
+    id: usize,
+    line: u64,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    record: ByteRecord,
+    line: u64,
+}
+
+impl Row {
+    fn field(&self, i: usize) -> &[u8] {
+        let field = &self.record[i];
+        let last = i + 1 == self.record.len();
+        // The rest of a CRLF.
+        field.strip_suffix(b"\r").filter(|_| last).unwrap_or(field)
+    }
+
+    fn is_blank(&self) -> bool {
+        self.record.len() == 1 && self.field(0).is_empty()
+    }
+}
+
+impl CsvReader<File> {
+    /// Reads the file at `path` with the defaults of [`CsvReaderBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] where it cannot be opened.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
+        CsvReaderBuilder::new().from_path(path)
+    }
+}
+
+impl<R: Read> CsvReader<R> {
+    /// Reads from `reader`, which needs no buffering of its own, with the defaults of
+    /// [`CsvReaderBuilder`].
+    pub fn from_reader(reader: R) -> Self {
+        CsvReaderBuilder::new().from_reader(reader)
+    }
+
+    /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at the end of
+    /// the file.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Io`]: the file cannot be read, or is UTF-16.
+    /// - [`ErrorKind::MissingHeader`], [`ErrorKind::DuplicateHeader`]: the header does not have the name of a needed column exactly once.
+    /// - [`ErrorKind::InvalidUtf8`]: the file is not UTF-8.
+    /// - [`ErrorKind::Ragged`]: a row with another number of columns than the header.
+    /// - [`ErrorKind::EmptyField`]: the token or the tag is empty.
+    /// - [`ErrorKind::LineBreak`]: a field with a line break in it.
+    ///
+    /// The first fault of the file is reported. It ends the reading: later calls give `false`.
+    pub fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
+        sentence.clear();
+        if self.done {
+            return Ok(false);
+        }
+        let outcome = self.read_rows(sentence);
+        if !matches!(outcome, Ok(true)) {
+            self.done = true;
+            sentence.clear();
+        }
+        outcome
+    }
+
+    /// Iterator over the sentences still to be read.
+    pub fn sentences(&mut self) -> Sentences<&mut Self> {
+        Sentences::new(self)
+    }
+
+    /// The same, for keeps.
+    pub fn into_sentences(self) -> Sentences<Self> {
+        Sentences::new(self)
+    }
+
+    fn read_rows(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
+        let Some(header) = self.read_header()? else {
+            return Ok(false);
+        };
+        sentence.layout = header.layout;
+        while self.row_waits || self.read_row()? {
+            self.check_row(header)?;
+            let id = self.row.field(header.id);
+            if !id.is_empty() && id != self.id {
+                if !sentence.is_empty() {
+                    self.row_waits = true;
+                    break;
+                }
+                self.id.clear();
+                self.id.extend_from_slice(id);
+            }
+            self.row_waits = false;
+            sentence.begin_row(self.row.line);
+            for i in 0..header.layout.columns {
+                sentence.push_field(self.text(i)?);
+            }
+        }
+        Ok(!sentence.is_empty())
+    }
+
+    /// Checks the row at hand against the header.
+    fn check_row(&self, header: Header) -> Result<(), Error> {
+        let Layout {
+            columns,
+            token,
+            tag,
+        } = header.layout;
+        if self.row.record.len() != columns {
+            let kind = ErrorKind::Ragged {
+                found: self.row.record.len(),
+                expected: columns,
+                first_line: header.line,
+            };
+            return Err(self.row_error(kind));
+        }
+        for (role, column) in [("token", Some(token)), ("tag", tag)] {
+            if let Some(column) = column
+                && self.row.field(column).is_empty()
+            {
+                return Err(self.row_error(ErrorKind::EmptyField {
+                    role,
+                    column: column + 1,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The header, read before the first row; `None` in an empty file.
+    fn read_header(&mut self) -> Result<Option<Header>, Error> {
+        if self.header.is_none() && self.read_row()? {
+            let names: Vec<String> = (0..self.row.record.len())
+                .map(|i| self.text(i).map(str::to_owned))
+                .collect::<Result<_, _>>()?;
+            let header = self
+                .settings
+                .header(&names, self.row.line)
+                .map_err(|kind| self.row_error(kind))?;
+            self.header = Some(header);
+        }
+        Ok(self.header)
+    }
+
+    /// Reads the next row that is not blank; `false` at the end of the file.
+    fn read_row(&mut self) -> Result<bool, Error> {
+        loop {
+            match self.rows.read_byte_record(&mut self.row.record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    return Err(Error::new(
+                        ErrorKind::Io(error.into()),
+                        self.path.as_deref(),
+                        None,
+                    ));
+                }
+            }
+            // The decoder ends the last line too, so that the row ends with the line before the one
+            // begun now. The crate's own position of a row does not leave out the blank lines
+            // before it. A row that itself ends with a line feed is one whose last quote is never
+            // closed.
+            let text = self.row.record.as_slice();
+            let text = text.strip_suffix(b"\n").unwrap_or(text);
+            let inner_breaks = memchr_iter(b'\n', text).count() as u64;
+            self.row.line = self.rows.position().line().saturating_sub(1 + inner_breaks);
+            if self.row.is_blank() {
+                continue;
+            }
+            let with_break = (0..self.row.record.len())
+                .find(|&i| memchr2(b'\n', b'\r', self.row.field(i)).is_some());
+            return match with_break {
+                Some(i) => Err(self.row_error(ErrorKind::LineBreak { column: i + 1 })),
+                None => Ok(true),
+            };
+        }
+    }
+
+    /// Field `i` of the row at hand, as UTF-8.
+    fn text(&self, i: usize) -> Result<&str, Error> {
+        let field = self.row.field(i);
+        str::from_utf8(field).map_err(|error| {
+            let byte = field[error.valid_up_to()];
+            self.row_error(ErrorKind::InvalidUtf8 { byte })
+        })
+    }
+
+    fn row_error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.path.as_deref(), Some(self.row.line))
+    }
+}
+
+impl<R: Read> SentenceSource for CsvReader<R> {
+    fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
+        Self::read_sentence(self, sentence)
+    }
+}

@@ -1,0 +1,217 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Column;
+
+/// What went wrong, and where.
+///
+/// Shown as `file:line: what was wrong`, with what is known of the place.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    position: Position,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, path: Option<&Path>, line: Option<u64>) -> Self {
+        let position = Position {
+            path: path.map(Path::to_path_buf),
+            line,
+        };
+        Self(Box::new(Inner { kind, position }))
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// What went wrong, without the place.
+    pub fn into_kind(self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Where it went wrong; `None` where neither file nor line is known.
+    pub fn position(&self) -> Option<&Position> {
+        let position = &self.0.position;
+        (position.path.is_some() || position.line.is_some()).then_some(position)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position() {
+            Some(position) => write!(f, "{position}: {}", self.kind()),
+            None => write!(f, "{}", self.kind()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The message already includes the kind's, so the chain goes on with the kind's own source.
+        std::error::Error::source(self.kind())
+    }
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    path: Option<PathBuf>,
+    line: Option<u64>,
+}
+
+impl Position {
+    /// The file, where the reader or writer was made from a path.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The line, counted from 1; `None` for an error of the file as a whole.
+    pub fn line(&self) -> Option<u64> {
+        self.line
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.path, self.line) {
+            (Some(path), Some(line)) => write!(f, "{}:{line}", path.display()),
+            (Some(path), None) => write!(f, "{}", path.display()),
+            (None, Some(line)) => write!(f, "line {line}"),
+            (None, None) => write!(f, "unknown place"),
+        }
+    }
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The file cannot be opened, read or written.
+    #[error(transparent)]
+    Io(io::Error),
+
+    /// A byte that is not part of UTF-8 text.
+    #[error(
+        "byte 0x{byte:02X} is not valid UTF-8: \
+         if the file is Latin-1 (ISO-8859-1), read it with that encoding"
+    )]
+    InvalidUtf8 {
+        /// The offending byte.
+        byte: u8,
+    },
+
+    /// A line with another number of columns than the first.
+    #[error(
+        "{found} column{} where line {first_line} has {expected}: every line needs the same number \
+         of columns (is one missing, or does a token contain the separator?)",
+        if *found == 1 { "" } else { "s" }
+    )]
+    Ragged {
+        /// Number of columns of this line.
+        found: usize,
+        /// Number of columns of the first line.
+        expected: usize,
+        /// The first line with columns; a CSV file's header.
+        first_line: u64,
+    },
+
+    /// A column was asked for that the lines do not have.
+    #[error(
+        "no {role} column {column}: the line has {columns} column{}",
+        if *columns == 1 { "" } else { "s" }
+    )]
+    MissingColumn {
+        /// What the column is for: `token`, `tag` or `output`.
+        role: &'static str,
+        /// The column that was asked for.
+        column: Column,
+        /// Number of columns that the line has.
+        columns: usize,
+    },
+
+    /// A line without a token or without a tag, though it has their columns.
+    #[error("the {role} (column {column}) is empty")]
+    EmptyField {
+        /// `token` or `tag`.
+        role: &'static str,
+        /// The column's number, counted from 1.
+        column: usize,
+    },
+
+    /// A CSV file whose header lacks a needed name.
+    #[error(
+        "no column named `{name}` for the {role}: the header has {}; \
+         give the name of the {role} column",
+        backquoted(header)
+    )]
+    MissingHeader {
+        /// `token`, `tag` or `sentence id`.
+        role: &'static str,
+        /// The name that was looked for.
+        name: String,
+        /// The names that the header has.
+        header: Vec<String>,
+    },
+
+    /// A CSV file whose header has a needed name more than once.
+    #[error("more than one column is named `{name}`: rename all but the {role} column")]
+    DuplicateHeader {
+        /// `token`, `tag` or `sentence id`.
+        role: &'static str,
+        /// The name.
+        name: String,
+    },
+
+    /// A field of a CSV file with a line break in it.
+    #[error(
+        "line break inside column {column}: is a double quote unpaired? \
+         If quotes are plain characters in this file, turn quoting off"
+    )]
+    LineBreak {
+        /// The column's number, counted from 1.
+        column: usize,
+    },
+
+    /// Text that would not be read back as it is.
+    #[error("cannot write {text:?} as a {what}: {reason}")]
+    Unwritable {
+        /// The text.
+        text: String,
+        /// What it was to be: `column`, `line`.
+        what: &'static str,
+        /// Why it would not be read back.
+        reason: &'static str,
+    },
+
+    /// An extra column with more or fewer values than the sentence has tokens.
+    #[error("extra column {column} has {found} values for a sentence of {expected} tokens")]
+    ExtraColumnLength {
+        /// Which of the extra columns, counted from 1.
+        column: usize,
+        /// Number of values.
+        found: usize,
+        /// Number of tokens.
+        expected: usize,
+    },
+
+    /// A text that names no column.
+    #[error(
+        "`{0}` is no column: expected a whole number, from the start counted from 1 \
+         (`1` is the first column) or from the end (`-1` is the last)"
+    )]
+    InvalidColumn(String),
+}
+
+fn backquoted(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,398 @@
+//! What is written is read back, and what is read is written back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use conll_io::{
+    Column, CsvReader, CsvReaderBuilder, CsvWriter, CsvWriterBuilder, Encoding, Error, ErrorKind,
+    Position, Reader, ReaderBuilder, Sentence, SentenceSource, Sentences, Separator, Writer,
+    WriterBuilder,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+
+/// Document boundary and rows of each sentence.
+type Rows = Vec<(Option<Vec<String>>, Vec<Vec<String>>)>;
+
+fn rows(source: impl SentenceSource) -> Result<Rows, Error> {
+    let owned =
+        |fields: &mut dyn Iterator<Item = &str>| fields.map(str::to_owned).collect::<Vec<_>>();
+    Sentences::new(source)
+        .map(|sentence| {
+            let sentence = sentence?;
+            let document = sentence
+                .document_fields()
+                .map(|mut fields| owned(&mut fields));
+            let rows = (0..sentence.len())
+                .map(|i| owned(&mut sentence.fields(i)))
+                .collect();
+            Ok((document, rows))
+        })
+        .collect()
+}
+
+/// What the reader cuts at, and text that looks like it.
+const PIECES: [&str; 22] = [
+    "a",
+    "B",
+    "ñ",
+    "東",
+    " ",
+    "\t",
+    "\n",
+    "\n\n",
+    "\r",
+    "\r\n",
+    "\x0b",
+    "\x0c",
+    "\0",
+    "\u{a0}",
+    "\u{3000}",
+    "\u{feff}",
+    "\u{85}",
+    "-DOCSTART-",
+    "-",
+    "\"",
+    ",",
+    "O",
+];
+
+fn text(pieces: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = String> {
+    vec(select(&PIECES[..]), pieces).prop_map(|pieces| pieces.concat())
+}
+
+/// Lines of two columns for the most part, so that many such files are well-formed.
+fn file() -> impl Strategy<Value = String> {
+    let word = || prop_oneof![4 => "[a-c\"]{1,2}", 1 => text(1..3)];
+    let gap = select(&[" ", " ", "\t", "\t", "  "][..]);
+    let line = prop_oneof![
+        8 => (word(), gap, word()).prop_map(|(token, gap, tag)| [&token, gap, &tag].concat()),
+        2 => select(&["", " ", "\t \t"][..]).prop_map(str::to_owned),
+        1 => select(&["-DOCSTART-", "-DOCSTART- O", "-DOCSTART-\t-X-\tO"][..]).prop_map(str::to_owned),
+    ];
+    let end = select(&["\n", "\n", "\r\n"][..]);
+    let start = select(&["", "", "\u{feff}"][..]);
+    (start, vec((line, end), 0..8)).prop_map(|(start, lines)| {
+        lines
+            .into_iter()
+            .fold(start.to_owned(), |text, (line, end)| text + &line + end)
+    })
+}
+
+fn separator() -> impl Strategy<Value = Separator> {
+    select(&[Separator::Whitespace, Separator::Space, Separator::Tab][..])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        rng_seed: RngSeed::Fixed(42),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Rows that the writer takes are read back exactly, whatever text they hold.
+    #[test]
+    fn written_rows_are_read_back(
+        separator in separator(),
+        sentences in vec((any::<bool>(), vec(vec(prop_oneof![text(1..2), text(0..5)], 2), 1..4)), 0..4),
+    ) {
+        let mut writer = WriterBuilder::new().separator(separator).from_writer(Vec::new());
+        let mut expected: Rows = Vec::new();
+        for (starts_document, rows) in sentences {
+            let mut written = Vec::new();
+            let document = starts_document.then(|| vec!["-DOCSTART-".to_owned(), "O".to_owned()]);
+            if starts_document {
+                writer.start_document();
+            }
+            for row in rows {
+                // Only the reader has roles for columns, and refuses an empty token or tag.
+                if row.iter().any(String::is_empty) {
+                    continue;
+                }
+                match writer.write_row(&row) {
+                    Ok(()) => written.push(row),
+                    Err(error) => prop_assert!(matches!(error.kind(), ErrorKind::Unwritable { .. }), "{error}"),
+                }
+            }
+            writer.end_sentence().unwrap();
+            if !written.is_empty() {
+                expected.push((document, written));
+            } else if starts_document {
+                // The boundary waits for the next row: none may come.
+                writer.write_row(["a", "O"]).unwrap();
+                writer.end_sentence().unwrap();
+                expected.push((document, vec![vec!["a".to_owned(), "O".to_owned()]]));
+            }
+        }
+        let text = writer.into_inner().unwrap();
+        let read = rows(ReaderBuilder::new().separator(separator).from_reader(&text[..]));
+        prop_assert_eq!(read.unwrap(), expected, "{:?}", String::from_utf8(text));
+    }
+
+    /// Whatever the reader takes, the writer writes, to be read back with the same columns and
+    /// documents.
+    #[test]
+    fn read_sentences_are_written_back(separator in separator(), text in file()) {
+        let mut builder = ReaderBuilder::new();
+        builder.separator(separator);
+        let Ok(expected) = rows(builder.from_reader(text.as_bytes())) else {
+            return Ok(());
+        };
+        let mut writer = WriterBuilder::new().separator(separator).from_writer(Vec::new());
+        for sentence in builder.from_reader(text.as_bytes()).sentences() {
+            writer.write_sentence(&sentence.unwrap()).unwrap();
+        }
+        let text = writer.into_inner().unwrap();
+        prop_assert_eq!(rows(builder.from_reader(&text[..])).unwrap(), expected);
+    }
+
+    /// Any bytes give sentences or an error with a line, in both readers and encodings.
+    #[test]
+    fn no_bytes_panic(separator in separator(), bytes in vec(any::<u8>(), 0..200), text in file()) {
+        for bytes in [&bytes[..], text.as_bytes(), &[b"token,tag,sentence_id\n", &bytes[..]].concat()] {
+            for encoding in [Encoding::Utf8, Encoding::Latin1] {
+                let columns = ReaderBuilder::new().separator(separator).encoding(encoding).from_reader(bytes);
+                let table = CsvReaderBuilder::new().encoding(encoding).from_reader(bytes);
+                for outcome in [rows(columns), rows(table)] {
+                    if let Err(error) = outcome {
+                        // An error of the file as a whole: UTF-16.
+                        let whole = matches!(error.kind(), ErrorKind::Io(_));
+                        let line = error.position().and_then(Position::line);
+                        prop_assert!(whole || line.is_some_and(|line| line >= 1), "{error}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tokens, tags and sentence bounds pass through a table with either delimiter.
+    #[test]
+    fn tables_keep_tokens_and_tags(tab in any::<bool>(), text in file()) {
+        let delimiter = if tab { b'\t' } else { b',' };
+        let mut builder = ReaderBuilder::new();
+        // Both separators leave white space in tokens.
+        builder.separator(if tab { Separator::Space } else { Separator::Tab });
+        let Ok(sentences) = builder.from_reader(text.as_bytes()).sentences().collect::<Result<Vec<_>, _>>() else {
+            return Ok(());
+        };
+        let mut writer = CsvWriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+        for sentence in &sentences {
+            if let Err(error) = writer.write_sentence(sentence) {
+                // A carriage return amid a line.
+                prop_assert!(matches!(error.kind(), ErrorKind::Unwritable { .. }), "{error}");
+                return Ok(());
+            }
+        }
+        let table = writer.into_inner().unwrap();
+        let mut reader = CsvReaderBuilder::new().delimiter(delimiter).from_reader(&table[..]);
+        let read = reader.sentences().collect::<Result<Vec<_>, _>>().unwrap();
+        prop_assert_eq!(read.len(), sentences.len());
+        for (read, sentence) in read.iter().zip(&sentences) {
+            prop_assert!(read.tokens().eq(sentence.tokens()));
+            prop_assert_eq!(read.tags().map(Vec::from_iter), sentence.tags().map(Vec::from_iter));
+        }
+    }
+}
+
+fn sentence(text: &str) -> Sentence {
+    Reader::from_reader(text.as_bytes())
+        .sentences()
+        .next()
+        .unwrap()
+        .unwrap()
+}
+
+#[test]
+fn chosen_and_extra_columns() {
+    let sentence = sentence("-DOCSTART- -X- O\n\na NC B-X\nb VM O\n");
+    type Case = (
+        Option<&'static [i32]>,
+        &'static [&'static [&'static str]],
+        &'static str,
+    );
+    let cases: [Case; 5] = [
+        (None, &[], "-DOCSTART- -X- O\n\na NC B-X\nb VM O\n\n"),
+        (
+            None,
+            &[&["B-Y", "I-Y"]],
+            "-DOCSTART- -X- O O\n\na NC B-X B-Y\nb VM O I-Y\n\n",
+        ),
+        (Some(&[1]), &[], "-DOCSTART-\n\na\nb\n\n"),
+        (
+            Some(&[-1, 1]),
+            &[],
+            "-DOCSTART- -DOCSTART-\n\nB-X a\nO b\n\n",
+        ),
+        (Some(&[]), &[&["B-Y", "I-Y"]], "-DOCSTART-\n\nB-Y\nI-Y\n\n"),
+    ];
+    for (columns, extra, expected) in cases {
+        let mut builder = WriterBuilder::new();
+        if let Some(columns) = columns {
+            builder.columns(columns.iter().map(|&number| Column::new(number).unwrap()));
+        }
+        let mut writer = builder.from_writer(Vec::new());
+        writer.write_sentence_with(&sentence, extra).unwrap();
+        assert_eq!(
+            String::from_utf8(writer.into_inner().unwrap()).unwrap(),
+            *expected
+        );
+    }
+    let mut writer = WriterBuilder::new()
+        .document_boundaries(false)
+        .from_writer(Vec::new());
+    writer.write_sentence(&sentence).unwrap();
+    assert_eq!(writer.into_inner().unwrap(), b"a NC B-X\nb VM O\n\n");
+}
+
+#[test]
+fn boundaries_of_fewer_columns_than_the_rows() {
+    let sentence = sentence("-DOCSTART-\n\na NC O\n");
+    let mut writer = Writer::from_writer(Vec::new());
+    writer.write_sentence(&sentence).unwrap();
+    assert_eq!(writer.into_inner().unwrap(), b"-DOCSTART-\n\na NC O\n\n");
+    let mut writer = Writer::from_writer(Vec::new());
+    writer.write_sentence_with(&sentence, &[&["O"]]).unwrap();
+    assert_eq!(
+        writer.into_inner().unwrap(),
+        b"-DOCSTART- O O O\n\na NC O O\n\n"
+    );
+}
+
+#[test]
+fn documents_begin_after_a_blank_line() {
+    let mut writer = Writer::from_writer(Vec::new());
+    writer.write_row(["a", "O"]).unwrap();
+    writer.start_document();
+    writer.write_row(["b", "O"]).unwrap();
+    assert_eq!(
+        writer.into_inner().unwrap(),
+        b"a O\n\n-DOCSTART- O\n\nb O\n\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_written() {
+    let cases: &[(Separator, &[&str], &str)] = &[
+        (
+            Separator::Whitespace,
+            &["a b", "O"],
+            "it contains white space",
+        ),
+        (Separator::Whitespace, &["a", ""], "it is empty"),
+        (
+            Separator::Space,
+            &["a b", "O"],
+            "it contains a space, the separator",
+        ),
+        (
+            Separator::Tab,
+            &["a\tb", "O"],
+            "it contains a tab, the separator",
+        ),
+        (Separator::Tab, &["a\nb", "O"], "it contains a line break"),
+        (
+            Separator::Tab,
+            &["a", "O\r"],
+            "it ends with a carriage return",
+        ),
+        (Separator::Tab, &["", ""], "it would be a blank line"),
+        (Separator::Space, &[], "it would be a blank line"),
+        (
+            Separator::Space,
+            &["-DOCSTART-", "O"],
+            "it would be a document boundary",
+        ),
+    ];
+    for (separator, row, expected) in cases {
+        let mut writer = WriterBuilder::new()
+            .separator(*separator)
+            .from_writer(Vec::new());
+        let error = writer.write_row(row.iter()).unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Unwritable { reason, .. } if reason == expected),
+            "{error}"
+        );
+        assert_eq!(error.position().unwrap().line(), Some(1));
+        assert_eq!(writer.into_inner().unwrap(), b"");
+    }
+    let mut writer = Writer::from_writer(Vec::new());
+    writer.write_row(["a", "O"]).unwrap();
+    let error = writer.write_row(["b"]).unwrap_err();
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::Ragged {
+            found: 1,
+            expected: 2,
+            first_line: 1
+        }
+    ));
+    let error = writer
+        .write_sentence_with(&sentence("a O\nb O\n"), &[&["x"]])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 2: extra column 1 has 1 values for a sentence of 2 tokens"
+    );
+}
+
+#[test]
+fn tables_with_extra_columns() {
+    let sentence = sentence("a O\n\" B-X\n");
+    let mut writer = CsvWriterBuilder::new()
+        .sentence_column("Sentence #")
+        .token_column("Word")
+        .tag_column(None)
+        .extra_columns(["Guess"])
+        .from_writer(Vec::new());
+    writer
+        .write_sentence_with(&sentence, &[&["B-Y", "O"]])
+        .unwrap();
+    let error = writer.write_sentence(&sentence).unwrap_err();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Ragged {
+                found: 2,
+                expected: 3,
+                first_line: 1
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(
+        writer.into_inner().unwrap(),
+        b"Sentence #,Word,Guess\n1,a,B-Y\n1,\"\"\"\",O\n"
+    );
+}
+
+#[test]
+fn tables_without_tags() {
+    let mut writer = CsvWriter::from_writer(Vec::new());
+    writer.write_sentence(&sentence("a\nb\n")).unwrap();
+    let text = writer.into_inner().unwrap();
+    assert_eq!(text, b"sentence_id,token\n1,a\n1,b\n");
+    let source: Box<dyn SentenceSource> = Box::new(CsvReader::from_reader(&text[..]));
+    let read = rows(source).unwrap();
+    assert_eq!(
+        read,
+        [(
+            None,
+            vec![
+                vec!["1".to_owned(), "a".to_owned()],
+                vec!["1".to_owned(), "b".to_owned()]
+            ]
+        )]
+    );
+}
+
+#[test]
+fn nothing_written_is_nothing_read() {
+    assert_eq!(Writer::from_writer(Vec::new()).into_inner().unwrap(), b"");
+    assert_eq!(
+        CsvWriter::from_writer(Vec::new()).into_inner().unwrap(),
+        b""
+    );
+    assert!(rows(CsvReader::from_reader(&b""[..])).unwrap().is_empty());
+}

@@ -1,0 +1,216 @@
+//! Edge cases of CSV and TSV files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use conll_io::{CsvReaderBuilder, Encoding, Error, ErrorKind, Sentence};
+
+/// Sentences as `line:token/tag line:token/tag | line:token/tag`.
+fn read(builder: &CsvReaderBuilder, text: &[u8]) -> Result<String, String> {
+    let show = |sentence: Sentence| {
+        let word = |i| match sentence.tag(i) {
+            Some(tag) => format!("{}:{}/{tag}", sentence.line(i), sentence.token(i)),
+            None => format!("{}:{}", sentence.line(i), sentence.token(i)),
+        };
+        (0..sentence.len()).map(word).collect::<Vec<_>>().join(" ")
+    };
+    let sentences: Result<Vec<Sentence>, Error> = builder.from_reader(text).sentences().collect();
+    match sentences {
+        Ok(sentences) => Ok(sentences
+            .into_iter()
+            .map(show)
+            .collect::<Vec<_>>()
+            .join(" | ")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn well_formed_files() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "new ids",
+            "token,tag,sentence_id\na,O,1\nb,B-X,1\nc,O,2\n",
+            "2:a/O 3:b/B-X | 4:c/O",
+        ),
+        (
+            "other order",
+            "sentence_id,pos,tag,token\nx,NC,O,a\ny,NC,O,b\n",
+            "2:a/O | 3:b/O",
+        ),
+        (
+            "ids need not be in order",
+            "token,tag,sentence_id\na,O,2\nb,O,1\nc,O,2\n",
+            "2:a/O | 3:b/O | 4:c/O",
+        ),
+        (
+            "id in the first row only",
+            "sentence_id,token,tag\ns1,a,O\n,b,O\ns2,c,O\n,d,O\n",
+            "2:a/O 3:b/O | 4:c/O 5:d/O",
+        ),
+        (
+            "no ids at all",
+            "sentence_id,token,tag\n,a,O\n,b,O\n",
+            "2:a/O 3:b/O",
+        ),
+        ("no tags", "sentence_id,token\n1,a\n2,b\n", "2:a | 3:b"),
+        (
+            "quotes",
+            "token,tag,sentence_id\n\"New, \"\"York\"\"\",\"O\",\"1\"\n",
+            "2:New, \"York\"/O",
+        ),
+        (
+            "CRLF",
+            "token,tag,sentence_id\r\na,O,1\r\nb,O,2\r\n",
+            "2:a/O | 3:b/O",
+        ),
+        (
+            "CRLF after quotes",
+            "token,tag,sentence_id\r\n\"a\",\"O\",\"1\"\r\nb,O,\"1\"\r\n",
+            "2:a/O 3:b/O",
+        ),
+        (
+            "blank lines",
+            "\n\ntoken,tag,sentence_id\n\na,O,1\n\n\r\nb,O,1\n\n",
+            "5:a/O 8:b/O",
+        ),
+        (
+            "byte-order mark",
+            "\u{feff}token,tag,sentence_id\na,O,1",
+            "2:a/O",
+        ),
+        (
+            "white space in a token",
+            "token,tag,sentence_id\n New\tYork\u{a0},O,1\n",
+            "2: New\tYork\u{a0}/O",
+        ),
+        ("empty file", "", ""),
+        ("header alone", "token,tag,sentence_id\n", ""),
+    ];
+    for (name, text, expected) in cases {
+        let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+        assert_eq!(shown.as_deref(), Ok(*expected), "{name}");
+    }
+}
+
+#[test]
+fn malformed_files() {
+    let line_break = "line break inside column 1: is a double quote unpaired? \
+                      If quotes are plain characters in this file, turn quoting off";
+    let utf8 =
+        "is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding";
+    let cases: &[(&str, &[u8], String)] = &[
+        (
+            "no token column",
+            b"word,tag,sentence_id\na,O,1\n",
+            "line 1: no column named `token` for the token: the header has `word`, `tag`, `sentence_id`; \
+             give the name of the token column"
+                .to_owned(),
+        ),
+        (
+            "no id column",
+            b"\ntoken,tag\na,O\n",
+            "line 2: no column named `sentence_id` for the sentence id: the header has `token`, `tag`; \
+             give the name of the sentence id column"
+                .to_owned(),
+        ),
+        (
+            "two tag columns",
+            b"token,tag,tag,sentence_id\na,O,O,1\n",
+            "line 1: more than one column is named `tag`: rename all but the tag column".to_owned(),
+        ),
+        (
+            "no tag column, but one that may be it",
+            b"token,label,sentence_id\na,O,1\n",
+            "line 1: no column named `tag` for the tag: the header has `token`, `label`, `sentence_id`; \
+             give the name of the tag column"
+                .to_owned(),
+        ),
+        (
+            "ragged",
+            b"token,tag,sentence_id\r\n\r\na,O,1\r\nb,O\r\n",
+            "line 4: 2 columns where line 1 has 3: every line needs the same number of columns \
+             (is one missing, or does a token contain the separator?)"
+                .to_owned(),
+        ),
+        ("empty token", b"token,tag,sentence_id\n,O,1\n", "line 2: the token (column 1) is empty".to_owned()),
+        ("empty tag", b"token,tag,sentence_id\na,,1\n", "line 2: the tag (column 2) is empty".to_owned()),
+        ("unpaired quote", b"token,tag,sentence_id\na,O,1\n\",O,1\nb,O,1\n", format!("line 3: {line_break}")),
+        ("two unpaired quotes", b"token,tag,sentence_id\n\",O,1\n\",O,1\n", format!("line 2: {line_break}")),
+        ("unpaired quote in the header", b"\"token,tag,sentence_id", format!("line 1: {line_break}")),
+        (
+            "Latin-1",
+            b"token,tag,sentence_id\na,O,1\nEspa\xF1a,O,1\n",
+            format!("line 3: byte 0xF1 {utf8}"),
+        ),
+        (
+            "character cut by a comma",
+            b"token,tag,sentence_id\na\xC3,\xB1,1\n",
+            format!("line 2: byte 0xC3 {utf8}"),
+        ),
+        (
+            "UTF-16",
+            b"\xFE\xFF\0a",
+            "the text is UTF-16 (it starts with that encoding's byte-order mark): convert it to UTF-8".to_owned(),
+        ),
+    ];
+    for (name, text, expected) in cases {
+        assert_eq!(
+            read(&CsvReaderBuilder::new(), text).as_ref(),
+            Err(expected),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn settings() {
+    let mut builder = CsvReaderBuilder::new();
+    builder
+        .token_column("Word")
+        .tag_column(Some("Tag"))
+        .sentence_column("Sentence #")
+        .encoding(Encoding::Latin1);
+    let text = b"Sentence #,Word,POS,Tag\nSentence: 1,Espa\xF1a,NP,B-geo\n,y,CC,O\n";
+    assert_eq!(read(&builder, text).as_deref(), Ok("2:España/B-geo 3:y/O"));
+
+    let text = b"token\ttag\tsentence_id\n\"\tO\t1\na,b\tO\t1\n\"\tO\t1\n";
+    let mut builder = CsvReaderBuilder::new();
+    builder.delimiter(b'\t').quoting(false);
+    assert_eq!(read(&builder, text).as_deref(), Ok("2:\"/O 3:a,b/O 4:\"/O"));
+    builder.tag_column(None);
+    assert_eq!(read(&builder, text).as_deref(), Ok("2:\" 3:a,b 4:\""));
+}
+
+#[test]
+fn raw_lines_are_fields_joined_by_tabs() {
+    let mut reader =
+        CsvReaderBuilder::new().from_reader(&b"token,tag,sentence_id\n\"a,b\",O,1\nc,O,1\n"[..]);
+    let sentence = reader.sentences().next().unwrap().unwrap();
+    assert_eq!(
+        (sentence.raw_line(0), sentence.raw_line(1)),
+        ("a,b\tO\t1", "c\tO\t1")
+    );
+    assert_eq!(sentence.fields(0).collect::<Vec<_>>(), ["a,b", "O", "1"]);
+    assert!(!sentence.starts_document());
+}
+
+#[test]
+fn errors_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("words.csv");
+    let error = CsvReaderBuilder::new().from_path(&path).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Io(_)));
+    std::fs::write(&path, "token,tag,sentence_id\na,O\n").unwrap();
+    let error = CsvReaderBuilder::new()
+        .from_path(&path)
+        .unwrap()
+        .sentences()
+        .next()
+        .unwrap()
+        .unwrap_err();
+    let position = error.position().unwrap();
+    assert_eq!(
+        (position.path(), position.line()),
+        (Some(path.as_path()), Some(2))
+    );
+}
