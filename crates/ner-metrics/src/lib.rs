@@ -1,0 +1,68 @@
+//! Scores of sequence labeling: entities as seqeval and conlleval count them, tags as scikit-learn counts them.
+//!
+//! ```
+//! use ner_metrics::{EntityReport, Mode, Scheme};
+//!
+//! let gold = [["B-PER", "I-PER", "O", "B-LOC"]];
+//! let predicted = [["B-PER", "I-PER", "O", "I-LOC"]];
+//!
+//! // The conlleval rule: an `I-LOC` after `O` opens an entity.
+//! let report = EntityReport::new(&gold, &predicted, Mode::Default)?;
+//! assert_eq!(report.micro.f1, 1.0);
+//!
+//! // Strict: it is not well-formed under IOB2, so it is no entity.
+//! let report = EntityReport::new(&gold, &predicted, Mode::Strict(Scheme::Iob2))?;
+//! assert_eq!(
+//!     report.to_text(2),
+//!     "              precision    recall  f1-score   support
+//!
+//!          LOC       0.00      0.00      0.00         1
+//!          PER       1.00      1.00      1.00         1
+//!
+//!    micro avg       1.00      0.50      0.67         2
+//!    macro avg       0.50      0.50      0.50         2
+//! weighted avg       0.50      0.50      0.50         2
+//! "
+//! );
+//! # Ok::<(), ner_metrics::Error>(())
+//! ```
+//!
+//! - [`EntityReport`]: seqeval's `classification_report`, as text, JSON and CSV.
+//! - [`TokenReport`]: scikit-learn's `classification_report` over tags.
+//! - [`ConllevalSummary`]: the text of conlleval.pl.
+//! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions.
+//!
+//! The crate knows sequences of tags only: no files, no sub-words, no tensors.
+
+mod conlleval;
+mod convert;
+mod entity;
+mod entity_report;
+mod error;
+mod intern;
+mod mode;
+mod rules;
+mod scheme;
+mod scores;
+mod tag;
+mod tally;
+mod text;
+mod token_report;
+mod transition;
+
+pub use conlleval::{ConllevalSummary, Percent, PercentByType};
+pub use convert::convert;
+pub use entity::Entity;
+pub use entity_report::{EntityReport, TypeScores};
+pub use error::{Error, Result, Side};
+pub use mode::Mode;
+pub use scheme::Scheme;
+pub use scores::Scores;
+pub use tag::Affix;
+pub use token_report::{TagScores, TokenReport};
+pub use transition::TransitionTable;
+
+/// Runs the README's example as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,185 @@
+//! What holds of any tags.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashSet;
+
+use ner_metrics::{Entity, EntityReport, Mode, Scheme, TokenReport, convert};
+use proptest::prelude::*;
+
+type Sentences = Vec<Vec<String>>;
+
+const TYPES: [&str; 3] = ["LOC", "ORG", "PER"];
+
+fn schemes() -> impl Strategy<Value = Scheme> {
+    prop::sample::select(Scheme::ALL.to_vec())
+}
+
+fn modes() -> impl Strategy<Value = Mode> {
+    prop_oneof![Just(Mode::Default), schemes().prop_map(Mode::Strict)]
+}
+
+/// Entities of a sentence, as (type, start, end), and the sentence's length.
+fn entities() -> impl Strategy<Value = (Vec<(&'static str, usize, usize)>, usize)> {
+    let piece = (0..3_usize, 1..4_usize, prop::sample::select(TYPES.to_vec()));
+    (prop::collection::vec(piece, 0..6), 0..3_usize).prop_map(|(pieces, rest)| {
+        let mut at = 0;
+        let entities = pieces
+            .into_iter()
+            .map(|(gap, length, entity_type)| {
+                let start = at + gap;
+                at = start + length;
+                (entity_type, start, at)
+            })
+            .collect();
+        (entities, at + rest)
+    })
+}
+
+fn borrowed<'a>(entities: &[(&'a str, usize, usize)]) -> Vec<Entity<'a>> {
+    entities
+        .iter()
+        .map(|&(entity_type, start, end)| Entity {
+            entity_type,
+            start,
+            end,
+        })
+        .collect()
+}
+
+/// Gold and prediction, of any tags that the mode reads.
+fn corpora() -> impl Strategy<Value = (Mode, Sentences, Sentences)> {
+    modes().prop_flat_map(|mode| {
+        let letters = mode
+            .scheme()
+            .map_or("BIOESUL", Scheme::prefixes)
+            .as_bytes()
+            .to_vec();
+        let tag = (
+            prop::sample::select(letters),
+            prop::sample::select(TYPES[..2].to_vec()),
+        );
+        let tag = tag.prop_map(|(letter, entity_type)| match letter {
+            b'O' => "O".to_owned(),
+            letter => format!("{}-{entity_type}", char::from(letter)),
+        });
+        // Half of the predicted tags are gold's, so that there is something correct.
+        let pair = (tag.clone(), tag, any::<bool>())
+            .prop_map(|(gold, other, equal)| (gold.clone(), if equal { gold } else { other }));
+        let sentence = prop::collection::vec(pair, 0..10);
+        prop::collection::vec(sentence, 0..6).prop_map(move |sentences| {
+            let (gold, pred) = sentences.into_iter().map(|s| s.into_iter().unzip()).unzip();
+            (mode, gold, pred)
+        })
+    })
+}
+
+/// All entities of a corpus with the sentence they stand in.
+fn all_entities(mode: Mode, sentences: &Sentences) -> HashSet<(usize, Entity<'_>)> {
+    sentences
+        .iter()
+        .enumerate()
+        .flat_map(|(i, tags)| {
+            mode.entities(tags)
+                .unwrap()
+                .into_iter()
+                .map(move |e| (i, e))
+        })
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn a_report_counts_the_sets_of_entities((mode, gold, pred) in corpora()) {
+        let report = EntityReport::new(&gold, &pred, mode).unwrap();
+        let (gold, pred) = (all_entities(mode, &gold), all_entities(mode, &pred));
+        let types: HashSet<&str> = gold.union(&pred).map(|(_, e)| e.entity_type).collect();
+        prop_assert_eq!(report.per_type.len(), types.len());
+        for row in &report.per_type {
+            let of_type = |(_, e): &&(usize, Entity<'_>)| e.entity_type == row.entity_type;
+            prop_assert_eq!(row.scores.support, gold.iter().filter(of_type).count());
+            prop_assert_eq!(row.predicted, pred.iter().filter(of_type).count());
+            prop_assert_eq!(row.correct, gold.intersection(&pred).filter(of_type).count());
+        }
+        prop_assert_eq!(report.micro.support, gold.len());
+    }
+
+    #[test]
+    fn token_counts_are_those_of_a_plain_count((_, gold, pred) in corpora()) {
+        let report = TokenReport::new(&gold, &pred).unwrap();
+        let pairs: Vec<(&String, &String)> = gold.iter().flatten().zip(pred.iter().flatten()).collect();
+        for row in &report.per_tag {
+            prop_assert_eq!(row.scores.support, pairs.iter().filter(|(g, _)| **g == row.tag).count());
+            prop_assert_eq!(row.predicted, pairs.iter().filter(|(_, p)| **p == row.tag).count());
+            let correct = pairs.iter().filter(|(g, p)| g == p && **g == row.tag).count();
+            prop_assert_eq!(row.correct, correct);
+        }
+        prop_assert_eq!(report.macro_avg.support, pairs.len());
+    }
+
+    #[test]
+    fn the_order_of_sentences_does_not_matter((mode, gold, pred) in corpora(), seed in any::<u64>()) {
+        let mut order: Vec<usize> = (0..gold.len()).collect();
+        order.sort_by_key(|&i| seed.rotate_left(u32::try_from(i * 11).unwrap()) % 97);
+        let shuffled = |side: &Sentences| order.iter().map(|&i| side[i].clone()).collect::<Vec<_>>();
+        let report = EntityReport::new(&gold, &pred, mode).unwrap();
+        prop_assert_eq!(report, EntityReport::new(&shuffled(&gold), &shuffled(&pred), mode).unwrap());
+        let report = TokenReport::new(&gold, &pred).unwrap();
+        prop_assert_eq!(report, TokenReport::new(&shuffled(&gold), &shuffled(&pred)).unwrap());
+    }
+
+    #[test]
+    fn a_prediction_that_is_gold_scores_one((mode, gold, _) in corpora()) {
+        let report = EntityReport::new(&gold, &gold, mode).unwrap();
+        for row in &report.per_type {
+            prop_assert_eq!((row.scores.precision, row.scores.recall, row.scores.f1), (1.0, 1.0, 1.0));
+        }
+        if report.micro.support > 0 {
+            prop_assert_eq!((report.micro.f1, report.macro_avg.f1, report.weighted.f1), (1.0, 1.0, 1.0));
+        }
+        let tokens = TokenReport::new(&gold, &gold).unwrap();
+        prop_assert!(tokens.accuracy == 1.0 || tokens.per_tag.is_empty());
+    }
+
+    #[test]
+    fn entities_survive_encoding((entities, tokens) in entities(), scheme in schemes()) {
+        let entities = borrowed(&entities);
+        let tags = scheme.encode(&entities, tokens).unwrap();
+        prop_assert!(scheme.is_valid(&tags));
+        prop_assert_eq!(&scheme.decode(&tags).unwrap(), &entities);
+        // seqeval's strict reading agrees on well-formed tags, but for IOE1, which it does not read in full.
+        if scheme != Scheme::Ioe1 {
+            prop_assert_eq!(&scheme.entities(&tags).unwrap(), &entities);
+        }
+    }
+
+    #[test]
+    fn conversion_there_and_back_changes_nothing(
+        (entities, tokens) in entities(), from in schemes(), to in schemes(),
+    ) {
+        let tags = from.encode(&borrowed(&entities), tokens).unwrap();
+        let there = convert(&tags, from, to).unwrap();
+        prop_assert_eq!(convert(&there, to, from).unwrap(), tags);
+    }
+
+    #[test]
+    fn valid_decodable_and_rewritten_to_itself_are_one_thing(
+        (mode, gold, _) in corpora(),
+    ) {
+        let Some(scheme) = mode.scheme() else { return Ok(()) };
+        for tags in &gold {
+            let valid = scheme.is_valid(tags);
+            prop_assert_eq!(valid, scheme.invalid_transitions(tags).unwrap() == 0);
+            prop_assert_eq!(valid, scheme.decode(tags).is_ok());
+            prop_assert_eq!(valid, convert(tags, scheme, scheme).as_ref() == Ok(tags));
+
+            let table = scheme.legal_transitions(tags).unwrap();
+            let steps = (1..tags.len()).filter(|&i| !table.allows(i - 1, i)).count();
+            let ends = tags.last().is_some_and(|_| !table.end()[tags.len() - 1]);
+            let starts = tags.first().is_some_and(|_| !table.start()[0]);
+            prop_assert_eq!(
+                scheme.invalid_transitions(tags).unwrap(),
+                steps + usize::from(starts) + usize::from(ends)
+            );
+        }
+    }
+}
