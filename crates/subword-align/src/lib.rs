@@ -1,0 +1,66 @@
+//! Words to sub-words and back, for taggers built on subword models.
+//!
+//! A tagger's data is words and labels, its model reads sub-words, and its user wants places in a text. This crate does what
+//! lies between, as transformers does it where the two can be compared:
+//!
+//! | step | module | what |
+//! |---|---|---|
+//! | load | [`loading`] | a checkpoint's tokenizer, from `tokenizer.json` or bare vocabulary files, and back to files |
+//! | split | [`split`] | long sentences broken before training, as `preprocess.py` does |
+//! | encode | [`encode`] | words one by one, or running text with offsets |
+//! | align | [`align`] | one label a word to one a sub-word |
+//! | windows | [`mod@windows`] | long texts as overlapping windows |
+//! | aggregate | [`mod@aggregate`] | predictions of sub-words to entities in the text |
+//!
+//! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
+//!
+//! ```
+//! use subword_align::{Aggregation, LabelAlignment, SubwordTokenizer, aggregate, align_labels};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let dir = dir.path();
+//! std::fs::write(dir.join("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\nMar\n##ta\nvive\nen\nAl\n##bo\n##lea\n.\n")?;
+//! let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
+//!
+//! // Training: words and labels. The first sub-word of a word is labeled, the others are ignored by the loss.
+//! let words = tokenizer.encode_words(&["Marta", "vive", "en", "Albolea"])?;
+//! assert_eq!(words.ids, [4, 5, 6, 7, 8, 9, 10]);
+//! let labels = align_labels(&words, &[1, 0, 0, 3], LabelAlignment::First, |label| label)?;
+//! assert_eq!(labels, [Some(1), None, Some(0), Some(0), Some(3), None, None]);
+//!
+//! // Use: a text, and the model's probabilities for each of its sub-words.
+//! let text = "Marta vive en Albolea.";
+//! let encoded = tokenizer.encode_text(text)?;
+//! let names = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+//! let predicted = [1, 0, 0, 0, 3, 0, 0, 0]; // of "Mar", "##ta", "vive", "en", "Al", "##bo", "##lea", "."
+//! let mut probabilities = vec![0.02; encoded.len() * names.len()];
+//! for (subword, label) in predicted.into_iter().enumerate() {
+//!     probabilities[subword * names.len() + label] = 0.92;
+//! }
+//! let entities = aggregate(text, &encoded, &probabilities, &names, Aggregation::Word)?;
+//! assert_eq!((entities[1].entity.as_str(), entities[1].word.as_str()), ("LOC", "Albolea"));
+//! assert_eq!((entities[1].start, entities[1].end), (14, 21));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod aggregate;
+pub mod align;
+mod boundary;
+pub mod encode;
+mod error;
+pub mod loading;
+pub mod split;
+pub mod windows;
+
+pub use aggregate::{Aggregation, EntitySpan, aggregate};
+pub use align::{LabelAlignment, align_labels};
+pub use boundary::WordBoundary;
+pub use encode::{EncodedText, EncodedWords};
+pub use error::{Cause, Error, Result};
+pub use loading::SubwordTokenizer;
+pub use split::{Placement, SentenceSplitter};
+pub use windows::{Window, windows};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
