@@ -1,0 +1,91 @@
+//! A batch of sequences laid end to end.
+
+use std::ops::Range;
+
+use crate::{Error, ModelConfig};
+
+/// Sequences of sub-word ids, packed end to end without padding.
+///
+/// Sequence `s` occupies `ids[boundaries[s]..boundaries[s + 1]]`; every per-sub-word tensor of the model has one row for each id here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    ids: Vec<u32>,
+    boundaries: Vec<usize>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { ids: Vec::new(), boundaries: vec![0] }
+    }
+}
+
+impl Batch {
+    /// Appends one sequence, special tokens included.
+    pub fn push(&mut self, sequence: impl IntoIterator<Item = u32>) {
+        self.ids.extend(sequence);
+        self.boundaries.push(self.ids.len());
+    }
+
+    /// All sub-word ids, end to end.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Where sequences begin and end: 0, then the end of each sequence.
+    pub fn boundaries(&self) -> &[usize] {
+        &self.boundaries
+    }
+
+    /// Number of sequences.
+    pub fn sequences(&self) -> usize {
+        self.boundaries.len() - 1
+    }
+
+    /// Rows of each sequence.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.boundaries.windows(2).map(|pair| pair[0]..pair[1])
+    }
+
+    /// Length of the longest sequence.
+    pub fn longest(&self) -> usize {
+        self.ranges().map(|range| range.len()).max().unwrap_or(0)
+    }
+
+    /// Position number of each sub-word, counted from `first` in each sequence.
+    pub(crate) fn positions(&self, first: usize) -> Vec<i64> {
+        self.ranges().flat_map(|range| (first..first + range.len()).map(|position| position as i64)).collect()
+    }
+
+    /// Checks that the model has a row for every id and position.
+    pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), Error> {
+        if self.ids.is_empty() {
+            return Err(Error::Batch("there is no sub-word in it".to_owned()));
+        }
+        for (sequence, range) in self.ranges().enumerate() {
+            if range.is_empty() || range.len() > config.usable_positions() {
+                return Err(Error::Batch(format!(
+                    "sequence {sequence} has {} sub-words, the model takes 1 to {}; split or window it",
+                    range.len(),
+                    config.usable_positions()
+                )));
+            }
+            if let Some(id) = self.ids[range].iter().find(|&&id| id as usize >= config.vocab_size) {
+                return Err(Error::Batch(format!(
+                    "sequence {sequence} holds sub-word {id}, the model knows {}; is the tokenizer this model's?",
+                    config.vocab_size
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: IntoIterator<Item = u32>> FromIterator<S> for Batch {
+    fn from_iter<I: IntoIterator<Item = S>>(sequences: I) -> Self {
+        let mut batch = Self::default();
+        for sequence in sequences {
+            batch.push(sequence);
+        }
+        batch
+    }
+}

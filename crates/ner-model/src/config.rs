@@ -1,0 +1,303 @@
+//! `config.json` as the model hub writes it.
+//!
+//! Field names are those of `transformers`' `BertConfig` and `RobertaConfig`; fields that this crate does not use are kept and written back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Error;
+
+/// Architecture family: decides the names of the tensors and how positions are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelType {
+    /// Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>.
+    Bert,
+    /// Liu et al. 2019, <https://arxiv.org/abs/1907.11692>.
+    Roberta,
+}
+
+impl ModelType {
+    /// Name of the encoder in the hub's tensor names, and of the class in `architectures`.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bert => ("bert", "BertForTokenClassification"),
+            Self::Roberta => ("roberta", "RobertaForTokenClassification"),
+        }
+    }
+}
+
+/// Configuration of an encoder with a token-classification head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Architecture family.
+    pub model_type: ModelType,
+    /// Number of sub-words, special tokens included.
+    pub vocab_size: usize,
+    /// Width of the encoder.
+    pub hidden_size: usize,
+    /// Number of encoder layers.
+    pub num_hidden_layers: usize,
+    /// Attention heads a layer; divides `hidden_size`.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Activation of the feed-forward layer: only `gelu`, the exact one with erf.
+    #[serde(default = "default_activation")]
+    pub hidden_act: String,
+    /// Dropout on hidden states. Default: 0.1.
+    #[serde(default = "default_dropout")]
+    pub hidden_dropout_prob: f64,
+    /// Dropout on attention probabilities. Default: 0.1.
+    #[serde(default = "default_dropout")]
+    pub attention_probs_dropout_prob: f64,
+    /// Dropout before the classifier; `hidden_dropout_prob` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_dropout: Option<f64>,
+    /// Rows of the position table (RoBERTa's first `pad_token_id + 1` rows are never used by a token). Default: 512.
+    #[serde(default = "default_positions")]
+    pub max_position_embeddings: usize,
+    /// Rows of the token-type table. Default: 2.
+    #[serde(default = "default_token_types")]
+    pub type_vocab_size: usize,
+    /// Epsilon of LayerNorm. Default: 1e-12.
+    #[serde(default = "default_layer_norm_eps")]
+    pub layer_norm_eps: f64,
+    /// Standard deviation of random weights. Default: 0.02.
+    #[serde(default = "default_initializer_range")]
+    pub initializer_range: f64,
+    /// Id of the padding sub-word; RoBERTa numbers positions from `pad_token_id + 1`. Default: BERT 0, RoBERTa 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad_token_id: Option<u32>,
+    /// Label of each class, by class number. Default: `LABEL_0`, `LABEL_1`, as `transformers` names unnamed classes.
+    #[serde(default = "default_id2label", with = "id2label")]
+    pub id2label: Vec<String>,
+    /// Everything else in the file, kept as it was.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+fn default_activation() -> String {
+    "gelu".to_owned()
+}
+fn default_dropout() -> f64 {
+    0.1
+}
+fn default_positions() -> usize {
+    512
+}
+fn default_token_types() -> usize {
+    2
+}
+fn default_layer_norm_eps() -> f64 {
+    1e-12
+}
+fn default_initializer_range() -> f64 {
+    0.02
+}
+fn default_id2label() -> Vec<String> {
+    vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]
+}
+
+/// `id2label` is an object with numbers as keys on the hub; here it is a list.
+mod id2label {
+    use super::BTreeMap;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(labels: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(labels.iter().enumerate())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        let by_id = BTreeMap::<usize, String>::deserialize(deserializer)?;
+        if by_id.keys().enumerate().any(|(expected, &id)| expected != id) {
+            return Err(D::Error::custom(format!(
+                "id2label must number its labels 0..{} without a gap",
+                by_id.len()
+            )));
+        }
+        Ok(by_id.into_values().collect())
+    }
+}
+
+impl ModelConfig {
+    /// A configuration of the given family and sizes with `transformers`' defaults for the rest.
+    ///
+    /// `usable_positions` is the longest sequence of sub-words, special tokens included.
+    pub fn new(model_type: ModelType, sizes: &EncoderSizes, labels: Vec<String>) -> Self {
+        let (pad_token_id, type_vocab_size, layer_norm_eps) = match model_type {
+            ModelType::Bert => (0, 2, 1e-12),
+            ModelType::Roberta => (1, 1, 1e-5),
+        };
+        let mut config = Self {
+            model_type,
+            vocab_size: sizes.vocab_size,
+            hidden_size: sizes.hidden_size,
+            num_hidden_layers: sizes.num_hidden_layers,
+            num_attention_heads: sizes.num_attention_heads,
+            intermediate_size: sizes.intermediate_size,
+            hidden_act: default_activation(),
+            hidden_dropout_prob: default_dropout(),
+            attention_probs_dropout_prob: default_dropout(),
+            classifier_dropout: None,
+            max_position_embeddings: 0,
+            type_vocab_size,
+            layer_norm_eps,
+            initializer_range: default_initializer_range(),
+            pad_token_id: Some(pad_token_id),
+            id2label: labels,
+            extra: Map::new(),
+        };
+        config.max_position_embeddings = sizes.usable_positions + config.first_position();
+        config
+    }
+
+    /// Reads `config.json` of a model directory.
+    ///
+    /// # Errors
+    /// The file is missing, is not JSON, lacks a size, or asks for something this crate does not implement.
+    pub fn from_dir(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let config_error = |reason: String| Error::Config { path: path.clone(), reason };
+        let config: Self = serde_json::from_str(&text).map_err(|e| config_error(e.to_string()))?;
+        config.check().map_err(config_error)?;
+        Ok(config)
+    }
+
+    /// Writes `config.json` with `label2id` and `architectures` filled, as `transformers` expects it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), Error> {
+        let mut config = self.clone();
+        let label2id: Map<String, Value> =
+            self.id2label.iter().enumerate().map(|(id, label)| (label.clone(), id.into())).collect();
+        config.extra.insert("label2id".to_owned(), Value::Object(label2id));
+        config.extra.insert("architectures".to_owned(), serde_json::json!([self.model_type.names().1]));
+        let path = dir.join("config.json");
+        let text = serde_json::to_string_pretty(&config)
+            .map_err(|e| Error::Config { path: path.clone(), reason: e.to_string() })?;
+        std::fs::write(&path, text + "\n").map_err(Error::io(&path))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return Err(format!(
+                "hidden_size {} is not a multiple of num_attention_heads {}",
+                self.hidden_size, self.num_attention_heads
+            ));
+        }
+        if self.hidden_act != "gelu" {
+            return Err(format!("hidden_act `{}` is not implemented, only `gelu` (exact) is", self.hidden_act));
+        }
+        if self.max_position_embeddings <= self.first_position() {
+            return Err(format!("max_position_embeddings {} leaves no usable position", self.max_position_embeddings));
+        }
+        let probabilities = [
+            ("hidden_dropout_prob", self.hidden_dropout_prob),
+            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            ("classifier_dropout", self.classifier_dropout.unwrap_or(0.0)),
+        ];
+        for (name, value) in probabilities {
+            if !(0.0..1.0).contains(&value) {
+                return Err(format!("{name} is {value}, expected a probability in [0, 1)"));
+            }
+        }
+        match self.extra.get("position_embedding_type").and_then(Value::as_str) {
+            None | Some("absolute") => Ok(()),
+            Some(other) => Err(format!("position_embedding_type `{other}` is not implemented, only `absolute` is")),
+        }
+    }
+
+    /// Position number of a sequence's first sub-word: RoBERTa counts from `pad_token_id + 1`, BERT from 0.
+    pub fn first_position(&self) -> usize {
+        match self.model_type {
+            ModelType::Bert => 0,
+            ModelType::Roberta => self.pad_token_id() as usize + 1,
+        }
+    }
+
+    /// Longest sequence of sub-words that the position table serves, special tokens included.
+    pub fn usable_positions(&self) -> usize {
+        self.max_position_embeddings - self.first_position()
+    }
+
+    /// Id of the padding sub-word.
+    pub fn pad_token_id(&self) -> u32 {
+        self.pad_token_id.unwrap_or(match self.model_type {
+            ModelType::Bert => 0,
+            ModelType::Roberta => 1,
+        })
+    }
+
+    /// Dropout before the classifier.
+    pub fn classifier_dropout(&self) -> f64 {
+        self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)
+    }
+
+    /// Whether the labels are only the numbered names that `transformers` gives to unnamed classes (`LABEL_0`, …).
+    pub fn has_placeholder_labels(&self) -> bool {
+        self.id2label.iter().enumerate().all(|(id, label)| *label == format!("LABEL_{id}"))
+    }
+}
+
+/// The sizes that tell one encoder of a family from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncoderSizes {
+    /// Number of sub-words, special tokens included.
+    pub vocab_size: usize,
+    /// Width of the encoder.
+    pub hidden_size: usize,
+    /// Number of layers.
+    pub num_hidden_layers: usize,
+    /// Attention heads a layer.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Longest sequence of sub-words, special tokens included.
+    pub usable_positions: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BERT: &str = r#"{"model_type":"bert","vocab_size":30,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,
+        "intermediate_size":16,"id2label":{"1":"B-PER","0":"O"},"torch_dtype":"float32"}"#;
+
+    #[test]
+    fn keeps_unknown_fields_and_orders_labels() {
+        let config: ModelConfig = serde_json::from_str(BERT).expect("valid");
+        assert_eq!(config.id2label, ["O", "B-PER"]);
+        let dir = tempfile::tempdir().expect("temporary directory");
+        config.save(dir.path()).expect("writable");
+        let written: Value =
+            serde_json::from_str(&std::fs::read_to_string(dir.path().join("config.json")).expect("written")).expect("JSON");
+        assert_eq!(written["torch_dtype"], "float32");
+        assert_eq!(written["label2id"]["B-PER"], 1);
+        assert_eq!(written["architectures"][0], "BertForTokenClassification");
+        let again = ModelConfig::from_dir(dir.path()).expect("readable");
+        assert_eq!((again.layer_norm_eps, again.usable_positions()), (1e-12, 512));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_implement() {
+        for (from, to, expected) in [
+            ("\"hidden_size\":8", "\"hidden_size\":9", "not a multiple"),
+            ("\"torch_dtype\":\"float32\"", "\"hidden_act\":\"relu\"", "hidden_act `relu`"),
+            ("\"torch_dtype\":\"float32\"", "\"position_embedding_type\":\"relative_key\"", "relative_key"),
+            ("\"0\":\"O\"", "\"7\":\"O\"", "without a gap"),
+            ("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"", "gpt2"),
+            ("\"vocab_size\":30,", "", "vocab_size"),
+        ] {
+            let dir = tempfile::tempdir().expect("temporary directory");
+            std::fs::write(dir.path().join("config.json"), BERT.replace(from, to)).expect("writable");
+            let message = ModelConfig::from_dir(dir.path()).expect_err("must be refused").to_string();
+            assert!(message.contains(expected) && message.contains("config.json"), "{message}");
+        }
+    }
+}

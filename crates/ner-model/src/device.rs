@@ -1,0 +1,134 @@
+//! The device, chosen at run time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+use crate::Error;
+
+/// A device as users name it: `auto`, `cuda`, `cuda:N`, `flex` or `ndarray`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// CUDA where this build has it and a GPU answers, else `flex`.
+    #[default]
+    Auto,
+    /// NVIDIA GPU number N.
+    Cuda(usize),
+    /// Burn's CPU backend.
+    Flex,
+    /// The older CPU backend on the `ndarray` crate.
+    NdArray,
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let choice = match text.split_once(':') {
+            Some(("cuda", index)) => index.parse().ok().map(Self::Cuda),
+            None if text == "auto" => Some(Self::Auto),
+            None if text == "cuda" => Some(Self::Cuda(0)),
+            None if text == "flex" => Some(Self::Flex),
+            None if text == "ndarray" => Some(Self::NdArray),
+            _ => None,
+        };
+        choice.ok_or_else(|| Error::Device {
+            device: text.to_owned(),
+            reason: "expected auto, cuda, cuda:N, flex or ndarray".to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Flex => f.write_str("flex"),
+            Self::NdArray => f.write_str("ndarray"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// What `auto` stands for here; any other choice is itself.
+    pub fn resolve(self) -> Self {
+        match self {
+            Self::Auto if cuda_devices() > 0 => Self::Cuda(0),
+            Self::Auto => Self::Flex,
+            other => other,
+        }
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// This build lacks the device, or no such GPU answers; the message says how to get it.
+    pub fn open(self) -> Result<Device, Error> {
+        let choice = self.resolve();
+        let unavailable = |reason: String| Err(Error::Device { device: choice.to_string(), reason });
+        match choice {
+            Self::Auto | Self::Flex => Ok(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            #[expect(deprecated, reason = "kept as a device that users can choose until Burn removes it")]
+            Self::NdArray => Ok(Device::ndarray()),
+            #[cfg(not(feature = "ndarray"))]
+            Self::NdArray => unavailable("this build has no `ndarray`; rebuild with `--features ndarray`".to_owned()),
+            Self::Cuda(_) if cfg!(not(feature = "cuda")) => {
+                unavailable("this build has no CUDA; rebuild with `--features cuda` (see docs/cuda.md)".to_owned())
+            }
+            Self::Cuda(index) => match cuda_devices() {
+                0 => unavailable(
+                    "no NVIDIA driver or GPU answers; check `nvidia-smi`, or use `--device flex`".to_owned(),
+                ),
+                count if index >= count => unavailable(format!("the driver lists {count} GPU(s), numbered from 0")),
+                _ => open_cuda(index),
+            },
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda_devices() -> usize {
+    Device::enumerate(burn::tensor::DeviceType::Cuda).len()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_devices() -> usize {
+    0
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(index: usize) -> Result<Device, Error> {
+    Ok(Device::cuda(index))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(index: usize) -> Result<Device, Error> {
+    Err(Error::Device { device: format!("cuda:{index}"), reason: "this build has no CUDA".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_unknown_ones_are_refused() {
+        for name in ["auto", "cuda:0", "cuda:3", "flex", "ndarray"] {
+            assert_eq!(name.parse::<DeviceChoice>().map(|d| d.to_string()).ok().as_deref(), Some(name));
+        }
+        for name in ["", "gpu", "cuda:", "cuda:x", "flex:1"] {
+            let message = name.parse::<DeviceChoice>().expect_err("must be refused").to_string();
+            assert!(message.contains("expected auto"), "{message}");
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_was_not_built_says_how_to_get_it() {
+        let message = DeviceChoice::Cuda(0).open().expect_err("not built").to_string();
+        assert!(message.contains("--features cuda"), "{message}");
+        assert_eq!(DeviceChoice::Auto.resolve(), DeviceChoice::Flex);
+    }
+}

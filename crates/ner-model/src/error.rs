@@ -1,0 +1,88 @@
+//! What can go wrong between a model's files and its logits.
+
+use std::path::{Path, PathBuf};
+
+/// Errors of this crate. Each says what was wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// `config.json` is not JSON, or lacks a field, or holds a value this crate does not implement.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A weight file could not be parsed.
+    #[error("{}: not a readable weight file: {reason}", path.display())]
+    WeightFile {
+        /// The weight file.
+        path: PathBuf,
+        /// The parser's reason.
+        reason: String,
+    },
+    /// A directory holds no weights under any known name.
+    #[error("{}: no weights found (looked for {})", dir.display(), looked_for.join(", "))]
+    NoWeights {
+        /// The model directory.
+        dir: PathBuf,
+        /// File names that were tried.
+        looked_for: Vec<String>,
+    },
+    /// The checkpoint lacks encoder tensors.
+    #[error("{}: {} of the encoder's tensors are missing: {}", path.display(), names.len(), names.join(", "))]
+    MissingTensors {
+        /// The weight file or directory.
+        path: PathBuf,
+        /// The hub's names of the missing tensors.
+        names: Vec<String>,
+    },
+    /// A tensor's shape does not follow from `config.json`.
+    #[error("{}: tensor `{name}` has shape {found:?}, config.json asks for {expected:?}", path.display())]
+    Shape {
+        /// The weight file or directory.
+        path: PathBuf,
+        /// The hub's name of the tensor.
+        name: String,
+        /// The shape that the configuration implies (the hub's layout).
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+    /// A tensor's data could not be read.
+    #[error("{}: tensor `{name}`: {reason}", path.display())]
+    Tensor {
+        /// The weight file or directory.
+        path: PathBuf,
+        /// The hub's name of the tensor.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The device asked for cannot be used.
+    #[error("device `{device}` is not available: {reason}")]
+    Device {
+        /// The device as it was asked for.
+        device: String,
+        /// Why, and how to get it.
+        reason: String,
+    },
+    /// A batch does not fit the model.
+    #[error("batch: {0}")]
+    Batch(String),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,18 @@
+//! RoBERTa and BERT token classification on Burn: configuration, encoder, weights, device, decoding.
+
+mod batch;
+mod config;
+mod decode;
+mod device;
+mod error;
+mod model;
+pub mod ops;
+mod weights;
+
+pub use batch::Batch;
+pub use config::{EncoderSizes, ModelConfig, ModelType};
+pub use decode::Logits;
+pub use device::DeviceChoice;
+pub use error::Error;
+pub use model::{Mode, TokenClassifier};
+pub use weights::LoadReport;

@@ -1,0 +1,284 @@
+//! RoBERTa and BERT with a token-classification head.
+//!
+//! The encoder is BERT's (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>, section 3); RoBERTa (Liu et al. 2019,
+//! <https://arxiv.org/abs/1907.11692>) changes only how positions are numbered. It mirrors `modeling_bert.py` and `modeling_roberta.py` of
+//! `transformers`; fields carry the hub's tensor names, but for `self`, which is `self_attention` here.
+//!
+//! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed.
+#![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
+
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::ops::{Dropout, Ops};
+use crate::{Batch, Error, ModelConfig};
+
+/// Whether dropout acts, and what decides which elements it drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// No dropout.
+    Inference,
+    /// Dropout with the configuration's probabilities. The same seed drops the same elements.
+    Training {
+        /// Seed of this forward pass; give each step its own.
+        seed: u64,
+    },
+}
+
+/// Word, position and token-type embeddings, summed and normalised.
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    word_embeddings: Embedding,
+    position_embeddings: Embedding,
+    token_type_embeddings: Embedding,
+    LayerNorm: LayerNorm,
+}
+
+/// Projections of multi-head self-attention.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+}
+
+/// Projection, dropout, residual connection and normalisation: the end of both halves of a layer.
+#[derive(Module, Debug)]
+pub struct Output {
+    dense: Linear,
+    LayerNorm: LayerNorm,
+}
+
+/// First half of a layer.
+#[derive(Module, Debug)]
+pub struct Attention {
+    self_attention: SelfAttention,
+    output: Output,
+}
+
+/// Widening projection of the feed-forward half, followed by GELU.
+#[derive(Module, Debug)]
+pub struct Intermediate {
+    dense: Linear,
+}
+
+/// One encoder layer.
+#[derive(Module, Debug)]
+pub struct Layer {
+    attention: Attention,
+    intermediate: Intermediate,
+    output: Output,
+}
+
+/// The stack of layers.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    layer: Vec<Layer>,
+}
+
+/// Encoder with a linear classifier on every sub-word.
+#[derive(Module, Debug)]
+pub struct TokenClassifier {
+    embeddings: Embeddings,
+    encoder: Encoder,
+    classifier: Linear,
+    #[module(skip)]
+    config: ModelConfig,
+    #[module(skip)]
+    ops: Ops,
+}
+
+impl TokenClassifier {
+    /// Random weights as `transformers` draws them: normal(0, `initializer_range`) for projections and tables, zero for biases and the
+    /// padding rows, one and zero for LayerNorm. The same seed gives the same weights on the same device.
+    pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Self {
+        let model = Self::uninitialized(config, device);
+        device.seed(seed);
+        let mut model = model.materialize();
+        let pad = config.pad_token_id() as usize;
+        let tables = &mut model.embeddings;
+        tables.word_embeddings = without_row(tables.word_embeddings.clone(), pad);
+        if config.first_position() > 0 {
+            tables.position_embeddings = without_row(tables.position_embeddings.clone(), pad);
+        }
+        model
+    }
+
+    /// A model whose weights are drawn when they are first read.
+    pub(crate) fn uninitialized(config: &ModelConfig, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let normal = || Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let linear = |inputs: usize, outputs: usize| {
+            let mut linear = LinearConfig::new(inputs, outputs).with_initializer(normal()).init(device);
+            linear.bias = Some(Param::from_tensor(Tensor::zeros([outputs], device)));
+            linear
+        };
+        let table = |rows: usize| EmbeddingConfig::new(rows, hidden).with_initializer(normal()).init(device);
+        let layer_norm = || LayerNormConfig::new(hidden).with_epsilon(config.layer_norm_eps).init(device);
+        let output = |inputs: usize| Output { dense: linear(inputs, hidden), LayerNorm: layer_norm() };
+
+        let layers = (0..config.num_hidden_layers).map(|_| Layer {
+            attention: Attention {
+                self_attention: SelfAttention {
+                    query: linear(hidden, hidden),
+                    key: linear(hidden, hidden),
+                    value: linear(hidden, hidden),
+                },
+                output: output(hidden),
+            },
+            intermediate: Intermediate { dense: linear(hidden, config.intermediate_size) },
+            output: output(config.intermediate_size),
+        });
+        Self {
+            embeddings: Embeddings {
+                word_embeddings: table(config.vocab_size),
+                position_embeddings: table(config.max_position_embeddings),
+                token_type_embeddings: table(config.type_vocab_size),
+                LayerNorm: layer_norm(),
+            },
+            encoder: Encoder { layer: layers.collect() },
+            classifier: linear(hidden, config.id2label.len()),
+            config: config.clone(),
+            ops: Ops::for_device(device),
+        }
+    }
+
+    /// Logits of every sub-word.
+    ///
+    /// # Shapes
+    /// - output: `[sub_words, labels]`, one row for each id of the batch
+    ///
+    /// # Errors
+    /// The batch is empty, or holds an id or a length that the model has no row for.
+    pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
+        let hidden = self.hidden_states(batch, mode)?;
+        let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
+        Ok(self.ops.linear(self.ops.dropout(hidden, dropout), &self.classifier))
+    }
+
+    /// Mean cross-entropy over the sub-words that carry a label; `None` ones are ignored. Zero where none carries one.
+    ///
+    /// # Shapes
+    /// - logits: `[sub_words, labels]` of [`forward`](Self::forward); labels: one a sub-word; output: `[1]`
+    pub fn loss(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+        self.ops.cross_entropy(logits, labels)
+    }
+
+    /// Last hidden state of every sub-word, before the classifier.
+    ///
+    /// # Shapes
+    /// - output: `[sub_words, hidden]`
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn hidden_states(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
+        batch.check(&self.config)?;
+        if let Mode::Training { seed } = mode {
+            self.device().seed(seed);
+        }
+        let mut x = self.embed(batch, mode); // [sub_words, hidden]
+        for (number, layer) in self.encoder.layer.iter().enumerate() {
+            x = self.layer(layer, x, batch, mode, number);
+        }
+        Ok(x)
+    }
+
+    fn embed(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
+        let device = self.device();
+        let rows = batch.ids().len();
+        let table = |table: &Embedding, ids: Vec<i64>| {
+            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, rows]), &device);
+            table.forward(ids).reshape([rows, self.config.hidden_size])
+        };
+        let tables = &self.embeddings;
+        let words = table(&tables.word_embeddings, batch.ids().iter().map(|&id| i64::from(id)).collect());
+        let positions = table(&tables.position_embeddings, batch.positions(self.config.first_position()));
+        let first_type = tables.token_type_embeddings.weight.val().narrow(0, 0, 1); // [1, hidden]
+        let sum = self.ops.residual_layer_norm(words, positions + first_type, &tables.LayerNorm, Dropout::OFF);
+        self.ops.dropout(sum, self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings))
+    }
+
+    fn layer(&self, layer: &Layer, x: Tensor<2>, batch: &Batch, mode: Mode, number: usize) -> Tensor<2> {
+        let ops = &self.ops;
+        let hidden_dropout = |site| self.dropout(mode, self.config.hidden_dropout_prob, site);
+        let attention_dropout =
+            self.dropout(mode, self.config.attention_probs_dropout_prob, Site::AttentionProbabilities(number));
+
+        let projections = &layer.attention.self_attention;
+        let context = ops.attention(
+            [&projections.query, &projections.key, &projections.value].map(|p| ops.linear(x.clone(), p)),
+            batch.boundaries(),
+            self.config.num_attention_heads,
+            attention_dropout,
+        );
+        let output = &layer.attention.output;
+        let projected = ops.linear(context, &output.dense);
+        let x = ops.residual_layer_norm(projected, x, &output.LayerNorm, hidden_dropout(Site::AttentionOutput(number)));
+
+        let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [sub_words, intermediate]
+        let projected = ops.linear(widened, &layer.output.dense);
+        ops.residual_layer_norm(projected, x, &layer.output.LayerNorm, hidden_dropout(Site::Output(number)))
+    }
+
+    fn dropout(&self, mode: Mode, probability: f64, site: Site) -> Dropout {
+        match mode {
+            Mode::Inference => Dropout::OFF,
+            Mode::Training { seed } => Dropout::new(probability, seed, site.number()),
+        }
+    }
+
+    /// The configuration this model was made with.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The device that holds the weights.
+    pub fn device(&self) -> Device {
+        self.classifier.weight.val().device()
+    }
+
+    /// The operations that this model computes with.
+    pub fn ops(&self) -> Ops {
+        self.ops
+    }
+
+    /// The same model computing with the given operations.
+    #[must_use]
+    pub fn with_ops(mut self, ops: Ops) -> Self {
+        self.ops = ops;
+        self
+    }
+}
+
+/// Zeroes the row of the padding sub-word, which no sequence ever reads.
+fn without_row(mut table: Embedding, row: usize) -> Embedding {
+    table.weight = table.weight.map(|weight| {
+        let [rows, width] = weight.dims();
+        let zeros = Tensor::zeros([1, width], &weight.device());
+        if row < rows { weight.slice_assign([row..row + 1, 0..width], zeros) } else { weight }
+    });
+    table
+}
+
+/// A place in the model where dropout acts.
+enum Site {
+    Embeddings,
+    AttentionProbabilities(usize),
+    AttentionOutput(usize),
+    Output(usize),
+    Classifier,
+}
+
+impl Site {
+    /// A number that no other place has.
+    fn number(self) -> u32 {
+        match self {
+            Self::Embeddings => 0,
+            Self::Classifier => 1,
+            Self::AttentionProbabilities(layer) => 2 + 3 * layer as u32,
+            Self::AttentionOutput(layer) => 3 + 3 * layer as u32,
+            Self::Output(layer) => 4 + 3 * layer as u32,
+        }
+    }
+}

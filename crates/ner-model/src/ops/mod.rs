@@ -1,0 +1,157 @@
+//! The few operations that the encoder is made of.
+//!
+//! Each has a plain form composed of Burn's own operations, which runs on every device.
+
+mod plain;
+
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::{Device, Tensor};
+
+/// Which form of the operations a model computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ops {
+    /// Composed of Burn's operations: any device.
+    Plain,
+}
+
+/// Dropout of one place in one forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    /// Share of the elements that become zero; the others grow by `1 / (1 - probability)`.
+    pub probability: f32,
+    /// Decides, with an element's index, whether it is dropped.
+    pub seed: u32,
+}
+
+impl Dropout {
+    /// Drops nothing.
+    pub const OFF: Self = Self { probability: 0.0, seed: 0 };
+
+    /// Dropout at the place numbered `site` in the forward pass of the given seed.
+    pub fn new(probability: f64, seed: u64, site: u32) -> Self {
+        Self { probability: probability as f32, seed: split_mix(seed ^ split_mix(u64::from(site))) as u32 }
+    }
+}
+
+/// SplitMix64's output function (Steele et al. 2014, <https://doi.org/10.1145/2714064.2660195>): neighbouring inputs, unrelated outputs.
+fn split_mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+impl Ops {
+    /// The fastest form that the device has.
+    pub fn for_device(_device: &Device) -> Self {
+        Self::Plain
+    }
+
+    /// `x · weight + bias`.
+    ///
+    /// # Shapes
+    /// - x: `[rows, inputs]`, output: `[rows, outputs]`
+    pub(crate) fn linear(self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+        layer.forward(x)
+    }
+
+    /// `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
+    pub(crate) fn gelu(self, x: Tensor<2>) -> Tensor<2> {
+        plain::gelu(x)
+    }
+
+    /// Dropout of independent elements.
+    pub(crate) fn dropout(self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
+        plain::dropout(x, dropout)
+    }
+
+    /// `LayerNorm(dropout(x) + residual)`, normalising each row (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>).
+    ///
+    /// # Shapes
+    /// - x, residual, output: `[rows, hidden]`
+    pub(crate) fn residual_layer_norm(
+        self,
+        x: Tensor<2>,
+        residual: Tensor<2>,
+        norm: &LayerNorm,
+        dropout: Dropout,
+    ) -> Tensor<2> {
+        norm.forward(plain::dropout(x, dropout) + residual)
+    }
+
+    /// Scaled dot-product attention of each sequence upon itself (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.2),
+    /// with dropout on the probabilities.
+    ///
+    /// # Shapes
+    /// - query, key, value, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
+    pub(crate) fn attention(
+        self,
+        query_key_value: [Tensor<2>; 3],
+        boundaries: &[usize],
+        heads: usize,
+        dropout: Dropout,
+    ) -> Tensor<2> {
+        plain::attention(query_key_value, boundaries, heads, dropout)
+    }
+
+    /// Mean cross-entropy over the rows that have a label; `None` rows are ignored. Zero where no row has one.
+    ///
+    /// # Shapes
+    /// - logits: `[rows, labels]`; labels: one a row; output: `[1]`
+    pub(crate) fn cross_entropy(self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+        plain::cross_entropy(logits, labels)
+    }
+
+    /// Euclidean norm of all gradients together, as `torch.nn.utils.clip_grad_norm_` takes it.
+    pub fn global_norm(self, gradients: &[Tensor<1>]) -> f64 {
+        plain::global_norm(gradients)
+    }
+
+    /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) on one parameter, as `torch.optim.AdamW` takes it.
+    ///
+    /// # Shapes
+    /// - parameter, gradient and both moments: `[elements]`
+    pub fn adamw(self, parameter: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamWStep) -> (Tensor<1>, Moments) {
+        plain::adamw(parameter, gradient, moments, step)
+    }
+}
+
+/// Running means of a parameter's gradient and of its square.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// Mean of the gradient.
+    pub first: Tensor<1>,
+    /// Mean of the squared gradient.
+    pub second: Tensor<1>,
+}
+
+/// The numbers of one AdamW step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// Factor on the gradient: below 1 where the global norm is clipped.
+    pub gradient_scale: f64,
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Number of this step, from 1.
+    pub step: usize,
+}
+
+impl AdamWStep {
+    /// `learning_rate / (1 - beta1^step)`.
+    pub(crate) fn corrected_rate(&self) -> f64 {
+        self.learning_rate / (1.0 - self.beta1.powi(self.step as i32))
+    }
+
+    /// `1 / sqrt(1 - beta2^step)`.
+    pub(crate) fn root_correction(&self) -> f64 {
+        1.0 / (1.0 - self.beta2.powi(self.step as i32)).sqrt()
+    }
+}

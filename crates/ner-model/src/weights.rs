@@ -1,0 +1,221 @@
+//! Weights in and out under the model hub's tensor names.
+//!
+//! The hub stores a projection as `[outputs, inputs]` and calls LayerNorm's parameters `weight` and `bias` (`gamma` and `beta` in checkpoints
+//! converted from TensorFlow); Burn stores `[inputs, outputs]`, `gamma` and `beta`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::store::{BurnToPyTorchAdapter, ChainAdapter, FloatCastAdapter, ModuleSnapshot, ModuleStore};
+use burn::store::{PyTorchToBurnAdapter, PytorchStore, SafetensorsStore};
+use burn::tensor::{DType, Device, Tensor};
+use burn_pack::Tensor as StoredTensor;
+
+use crate::{Error, ModelConfig, ModelType, TokenClassifier};
+
+/// File that [`TokenClassifier::save`] writes, and the first that [`TokenClassifier::load`] looks for.
+const SAFETENSORS: &str = "model.safetensors";
+/// Pickled weights of older checkpoints.
+const PYTORCH: &str = "pytorch_model.bin";
+
+/// What a checkpoint gave, beside the tensors that were loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadReport {
+    /// The file that the weights came from.
+    pub path: PathBuf,
+    /// Why the classifier has random weights; `None` where the checkpoint's was loaded.
+    pub new_classifier: Option<String>,
+    /// Tensors of the checkpoint that the model has no place for (language-model heads, poolers).
+    pub unused: Vec<String>,
+}
+
+impl TokenClassifier {
+    /// Loads the weights of a model directory.
+    ///
+    /// A classifier that the checkpoint lacks, or holds for another number of labels, is drawn from `seed` and reported.
+    ///
+    /// # Errors
+    /// No weight file, an unreadable one, a missing encoder tensor, or one of the wrong shape.
+    pub fn load(dir: &Path, config: &ModelConfig, device: &Device, seed: u64) -> Result<(Self, LoadReport), Error> {
+        let path = weight_file(dir)?;
+        let mut stored = read_tensors(&path)?;
+        let mut model = Self::uninitialized(config, device);
+
+        let mut matched = Vec::new();
+        let mut missing = Vec::new();
+        let mut new_classifier = None;
+        for parameter in parameters(&model) {
+            let name = hub_name(config.model_type, &parameter.path);
+            let expected = parameter.hub_shape();
+            let is_classifier = name.starts_with("classifier.");
+            match take(&mut stored, config.model_type, &name) {
+                Some(mut tensor) if *tensor.shape == *expected => {
+                    tensor.name = parameter.path;
+                    matched.push(tensor);
+                }
+                Some(tensor) if is_classifier => {
+                    let (found, labels) = (tensor.shape.to_vec(), config.id2label.len());
+                    new_classifier.get_or_insert_with(|| {
+                        format!("the checkpoint's classifier is {found:?}, {labels} labels ask for {expected:?}")
+                    });
+                }
+                Some(tensor) => {
+                    return Err(Error::Shape { path, name, expected, found: tensor.shape.to_vec() });
+                }
+                None if is_classifier => {
+                    new_classifier.get_or_insert_with(|| "the checkpoint has no classifier".to_owned());
+                }
+                None => missing.push(name),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::MissingTensors { path, names: missing });
+        }
+        if new_classifier.is_some() {
+            matched.retain(|tensor| !tensor.name.starts_with("classifier."));
+        }
+        let adapter = ChainAdapter::new(PyTorchToBurnAdapter, FloatCastAdapter::to(DType::F32));
+        let result = model.apply(matched, None, Some(Box::new(adapter)), true);
+        if let Some(error) = result.errors.first() {
+            return Err(Error::WeightFile { path, reason: error.to_string() });
+        }
+        device.seed(seed);
+        let model = model.materialize();
+        let unused = stored.into_keys().collect();
+        Ok((model, LoadReport { path, new_classifier, unused }))
+    }
+
+    /// Writes `config.json` and `model.safetensors`, which `transformers` opens with `AutoModelForTokenClassification.from_pretrained`.
+    ///
+    /// The weight file is written beside its final name and renamed, so that an interrupted write leaves the former one.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join(SAFETENSORS);
+        let model_type = self.config().model_type;
+        let views = self.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true).into_iter().map(|tensor| {
+            let name = hub_name(model_type, &tensor.name);
+            tensor.to_bytes().map(|bytes| (name.clone(), View { shape: tensor.shape.to_vec(), bytes })).map_err(|e| {
+                Error::Tensor { path: path.clone(), name, reason: format!("{e:?}") }
+            })
+        });
+        let views = views.collect::<Result<Vec<_>, _>>()?;
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        safetensors::serialize_to_file(views, Some(metadata), &path)
+            .map_err(|e| Error::WeightFile { path: path.clone(), reason: e.to_string() })?;
+        self.config().save(dir)
+    }
+}
+
+/// Bytes of one f32 tensor, as the safetensors writer wants them.
+struct View<B> {
+    shape: Vec<usize>,
+    bytes: B,
+}
+
+impl<B: std::ops::Deref<Target = [u8]>> safetensors::View for View<B> {
+    fn dtype(&self) -> safetensors::Dtype {
+        safetensors::Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+fn weight_file(dir: &Path) -> Result<PathBuf, Error> {
+    let looked_for = [SAFETENSORS, PYTORCH];
+    looked_for.iter().map(|name| dir.join(name)).find(|path| path.is_file()).ok_or_else(|| Error::NoWeights {
+        dir: dir.to_owned(),
+        looked_for: looked_for.map(str::to_owned).to_vec(),
+    })
+}
+
+/// Names, shapes and not yet read data of every tensor in a file.
+fn read_tensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
+    fn all<S: ModuleStore>(mut store: S, path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
+        store.get_all_tensors().cloned().map_err(|e| Error::WeightFile { path: path.to_owned(), reason: e.to_string() })
+    }
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("safetensors") => all(SafetensorsStore::from_file(path), path),
+        _ => all(PytorchStore::from_file(path), path),
+    }
+}
+
+/// Takes a tensor by its hub name or by one of the names that other checkpoints give it.
+fn take(
+    stored: &mut BTreeMap<String, StoredTensor>,
+    model_type: ModelType,
+    name: &str,
+) -> Option<StoredTensor> {
+    let prefix = format!("{}.", model_type.names().0);
+    let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+    let candidates = [name, &old, name.trim_start_matches(&prefix), old.trim_start_matches(&prefix)];
+    candidates.into_iter().find_map(|candidate| stored.remove(candidate))
+}
+
+/// The hub's name of a parameter.
+fn hub_name(model_type: ModelType, path: &str) -> String {
+    let path = path.replace(".self_attention.", ".self.");
+    let path = match path.rsplit_once('.') {
+        Some((module, "gamma")) => format!("{module}.weight"),
+        Some((module, "beta")) => format!("{module}.bias"),
+        _ => path,
+    };
+    if path.starts_with("classifier.") { path } else { format!("{}.{path}", model_type.names().0) }
+}
+
+/// A parameter of a module.
+struct Parameter {
+    path: String,
+    shape: Vec<usize>,
+    is_projection: bool,
+}
+
+impl Parameter {
+    fn hub_shape(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if self.is_projection {
+            shape.reverse();
+        }
+        shape
+    }
+}
+
+/// Every parameter of a model, without drawing its random weights.
+fn parameters(model: &TokenClassifier) -> Vec<Parameter> {
+    #[derive(Default)]
+    struct Visitor {
+        path: Vec<String>,
+        containers: Vec<String>,
+        found: Vec<Parameter>,
+    }
+    impl ModuleVisitor for Visitor {
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            self.path.push(name.to_owned());
+            self.containers.push(container_type.to_owned());
+        }
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+            self.containers.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.push(Parameter {
+                path: self.path.join("."),
+                shape: param.lazy_shape().to_vec(),
+                is_projection: D == 2 && self.containers.iter().any(|container| container == "Struct:Linear"),
+            });
+        }
+    }
+    let mut visitor = Visitor::default();
+    model.visit(&mut visitor);
+    visitor.found
+}
