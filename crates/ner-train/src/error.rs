@@ -1,0 +1,78 @@
+//! What can go wrong in training and tagging.
+
+use std::path::PathBuf;
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model's files or a batch.
+    #[error(transparent)]
+    Model(#[from] ner_model::Error),
+    /// The tokenizer's files, or a word that it cannot encode.
+    #[error(transparent)]
+    Tokenizer(#[from] subword_align::Error),
+    /// Tags that no report can be made of.
+    #[error(transparent)]
+    Metrics(#[from] ner_metrics::Error),
+    /// A file could not be written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A tag of the data is not among the labels.
+    #[error("sentence {sentence}, word {word}: tag `{tag}` is not among the model's labels ({})", labels.join(", "))]
+    UnknownTag {
+        /// Number of the sentence, from 1.
+        sentence: usize,
+        /// Number of the word in it, from 1.
+        word: usize,
+        /// The tag.
+        tag: String,
+        /// The labels.
+        labels: Vec<String>,
+    },
+    /// A sentence has other numbers of words and tags.
+    #[error("sentence {sentence} has {words} words and {tags} tags")]
+    Lengths {
+        /// Number of the sentence, from 1.
+        sentence: usize,
+        /// Its words.
+        words: usize,
+        /// Its tags.
+        tags: usize,
+    },
+    /// A setting has a value that cannot work.
+    #[error("{name}: {reason}")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// What is wrong with it, and what would do.
+        reason: String,
+    },
+    /// The training data has no sentence.
+    #[error("the training data holds no sentence")]
+    NoData,
+    /// The loss is not a number any more.
+    #[error("the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help")]
+    Diverged {
+        /// The optimizer step, from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+        /// Numbers of the batch's sentences, from 1.
+        sentences: Vec<usize>,
+    },
+    /// The caller asked to stop.
+    #[error("stopped at step {step} as asked")]
+    Stopped {
+        /// The last step that was finished.
+        step: usize,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

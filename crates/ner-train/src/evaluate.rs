@@ -1,0 +1,112 @@
+//! Tags for sentences, and how good they are.
+
+use ner_metrics::{EntityReport, Mode as CountingRule};
+use ner_model::{Mode, TokenClassifier};
+use subword_align::SubwordTokenizer;
+
+use crate::error::Result;
+use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
+
+/// What evaluation found.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Mean of the batches' losses, as the reference reports it.
+    pub loss: f64,
+    /// Entity scores by seqeval's default rule.
+    pub report: EntityReport,
+    /// The predicted tags, one a word.
+    pub predicted: Vec<Vec<String>>,
+}
+
+/// Predicts tags for sentences that have some, and compares.
+///
+/// `progress` is called after each batch with the numbers of sequences done and to do.
+///
+/// # Errors
+/// A tag that is not among the model's labels, a tokenizer that fails, or a batch that does not fit the model.
+pub fn evaluate(
+    model: &TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    sentences: &[Sentence],
+    max_length: usize,
+    batch_size: usize,
+    progress: impl FnMut(usize, usize),
+) -> Result<Evaluation> {
+    let labels = &model.config().id2label;
+    let gold = label_ids(sentences, labels)?;
+    let featurizer = Featurizer::new(tokenizer, max_length)?;
+    let mut features = Vec::new();
+    for (index, (sentence, gold)) in sentences.iter().zip(&gold).enumerate() {
+        features.extend(featurizer.features(index, &sentence.words, Some(gold))?);
+    }
+    let lengths: Vec<usize> = sentences.iter().map(|sentence| sentence.words.len()).collect();
+    let (best, loss) = predict(model, &features, &lengths, batch_size, progress)?;
+    let predicted: Vec<Vec<String>> =
+        best.into_iter().map(|words| words.into_iter().map(|(label, _)| labels[label].clone()).collect()).collect();
+    let gold: Vec<&Vec<String>> = sentences.iter().map(|sentence| &sentence.tags).collect();
+    let report = EntityReport::new(&gold, &predicted, CountingRule::Default)?;
+    Ok(Evaluation { loss, report, predicted })
+}
+
+/// The tag of one word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WordTag {
+    /// The tag.
+    pub tag: String,
+    /// Its probability.
+    pub score: f32,
+}
+
+/// Predicts one tag for each word of each sentence.
+///
+/// # Errors
+/// A tokenizer that fails, or a batch that does not fit the model.
+pub fn tag<S: AsRef<str>>(
+    model: &TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    sentences: &[Vec<S>],
+    max_length: usize,
+    batch_size: usize,
+    progress: impl FnMut(usize, usize),
+) -> Result<Vec<Vec<WordTag>>> {
+    let featurizer = Featurizer::new(tokenizer, max_length)?;
+    let mut features = Vec::new();
+    for (index, words) in sentences.iter().enumerate() {
+        features.extend(featurizer.features(index, words, None)?);
+    }
+    let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
+    let (best, _) = predict(model, &features, &lengths, batch_size, progress)?;
+    let labels = &model.config().id2label;
+    let tag = |(label, score): (usize, f32)| WordTag { tag: labels[label].clone(), score };
+    Ok(best.into_iter().map(|words| words.into_iter().map(tag).collect()).collect())
+}
+
+/// Number and probability of the best label of every word, and the mean of the losses of the batches that carry labels.
+fn predict(
+    model: &TokenClassifier,
+    features: &[Feature],
+    lengths: &[usize],
+    batch_size: usize,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<(Vec<Vec<(usize, f32)>>, f64)> {
+    let mut best: Vec<Vec<(usize, f32)>> = lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
+    let mut losses = Vec::new();
+    let mut done = 0;
+    for features_of_batch in features.chunks(batch_size.max(1)) {
+        let (batch, labels) = pack(features_of_batch);
+        let logits = model.forward(&batch, Mode::Inference)?;
+        if labels.iter().any(Option::is_some) {
+            losses.push(f64::from(model.loss(logits.clone(), &labels).into_scalar::<f32>()));
+        }
+        let logits = ner_model::Logits::read(logits)?;
+        for (feature, range) in features_of_batch.iter().zip(batch.ranges()) {
+            for (word, &place) in feature.words.clone().zip(&feature.first_subwords) {
+                best[feature.sentence][word] = logits.best(range.start + place);
+            }
+        }
+        done += features_of_batch.len();
+        progress(done, features.len());
+    }
+    let loss = if losses.is_empty() { 0.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
+    Ok((best, loss))
+}

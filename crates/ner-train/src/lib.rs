@@ -1,0 +1,23 @@
+//! Fine-tuning of token classification: batches, AdamW, schedule, evaluation, checkpoints, events.
+//!
+//! [`train`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] and
+//! [`tag`] use the trained model. Nothing here reads a corpus file or prints.
+
+mod error;
+mod evaluate;
+mod features;
+mod optimizer;
+mod order;
+mod schedule;
+mod settings;
+mod text;
+mod trainer;
+
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, WordTag, evaluate, tag};
+pub use features::{Feature, Featurizer, Sentence};
+pub use optimizer::AdamW;
+pub use schedule::LinearSchedule;
+pub use settings::TrainSettings;
+pub use text::{ScoredText, find_entities, score_texts};
+pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};

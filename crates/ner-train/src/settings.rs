@@ -1,0 +1,89 @@
+//! The numbers of a training run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Settings of a run. The defaults are those with which the tutorial calls `run_ner.py` (April 2020), and that script's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Passes over the training data. Default: 3.
+    pub epochs: usize,
+    /// Optimizer steps in all; overrides `epochs`. Default: none.
+    pub max_steps: Option<usize>,
+    /// Sequences a forward pass. Default: 32.
+    pub batch_size: usize,
+    /// Forward passes an optimizer step. Default: 1.
+    pub gradient_accumulation_steps: usize,
+    /// Longest sequence of sub-words, special tokens included; longer sentences become several windows. Default: 128.
+    pub max_length: usize,
+    /// Peak learning rate. Default: 5e-5.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from 0. Default: 0.
+    pub warmup_steps: usize,
+    /// Decoupled weight decay, never on biases and LayerNorm. Default: 0.
+    pub weight_decay: f64,
+    /// Added to the root of AdamW's second moment. Default: 1e-8.
+    pub adam_epsilon: f64,
+    /// Global gradient norm above which gradients are scaled down; 0 switches clipping off. Default: 1.
+    pub max_grad_norm: f64,
+    /// Decides order, dropout and a new classifier's weights. Default: 42.
+    pub seed: u64,
+    /// Whether each epoch has its own random order; else batches follow the data. Default: true.
+    pub shuffle: bool,
+    /// Steps between rows of the log. Default: 100.
+    pub logging_steps: usize,
+    /// Steps between saved models, 0 for none but the last and the best. Default: 0.
+    pub save_steps: usize,
+    /// Sequences a forward pass in evaluation. Default: 8.
+    pub eval_batch_size: usize,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: None,
+            batch_size: 32,
+            gradient_accumulation_steps: 1,
+            max_length: 128,
+            learning_rate: 5e-5,
+            warmup_steps: 0,
+            weight_decay: 0.0,
+            adam_epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            seed: 42,
+            shuffle: true,
+            logging_steps: 100,
+            save_steps: 0,
+            eval_batch_size: 8,
+        }
+    }
+}
+
+impl TrainSettings {
+    pub(crate) fn check(&self) -> Result<()> {
+        let positive = [
+            ("epochs", self.epochs),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("batch_size", self.batch_size),
+            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+            ("logging_steps", self.logging_steps),
+            ("eval_batch_size", self.eval_batch_size),
+        ];
+        if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(Error::Setting { name, reason: "must be at least 1".to_owned() });
+        }
+        let not_negative = [
+            ("learning_rate", self.learning_rate),
+            ("weight_decay", self.weight_decay),
+            ("adam_epsilon", self.adam_epsilon),
+            ("max_grad_norm", self.max_grad_norm),
+        ];
+        match not_negative.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
+            Some((name, value)) => Err(Error::Setting { name, reason: format!("{value} is not a number of 0 or more") }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Entities in running text.
+
+use ner_model::{Batch, Logits, Mode, TokenClassifier};
+use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
+
+use crate::error::Result;
+use crate::features::Featurizer;
+
+/// A text with the model's opinion of each of its sub-words.
+#[derive(Clone, Debug)]
+pub struct ScoredText {
+    /// The text's sub-words and their places.
+    pub encoded: EncodedText,
+    /// `[sub_words, labels]`, row-major: the probability of each label for each sub-word.
+    pub probabilities: Vec<f32>,
+}
+
+/// Scores every sub-word of the texts. A text longer than the model is read in overlapping windows, and nothing of it is lost.
+///
+/// # Errors
+/// A tokenizer that fails, or a batch that does not fit the model.
+pub fn score_texts<S: AsRef<str>>(
+    model: &TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    texts: &[S],
+    max_length: usize,
+    batch_size: usize,
+) -> Result<Vec<ScoredText>> {
+    let labels = model.config().id2label.len();
+    let featurizer = Featurizer::new(tokenizer, max_length)?;
+    let mut scored = Vec::with_capacity(texts.len());
+    let mut sequences = Vec::new();
+    for text in texts {
+        let encoded = tokenizer.encode_text(text.as_ref())?;
+        let cut = windows(&encoded.word_starts(), featurizer.budget(), featurizer.overlap())?;
+        sequences.extend(cut.into_iter().map(|window| (scored.len(), window)));
+        let probabilities = vec![0.0; encoded.len() * labels];
+        scored.push(ScoredText { encoded, probabilities });
+    }
+    for sequences in sequences.chunks(batch_size.max(1)) {
+        let mut batch = Batch::default();
+        for (text, window) in sequences {
+            let ids = &scored[*text].encoded.ids[window.subwords.clone()];
+            batch.push([tokenizer.prefix_ids(), ids, tokenizer.suffix_ids()].concat());
+        }
+        let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
+        for ((text, window), range) in sequences.iter().zip(batch.ranges()) {
+            let first = range.start + tokenizer.prefix_ids().len();
+            let owned = window.owned.start * labels..window.owned.end * labels;
+            let rows = scored[*text].probabilities[owned].chunks_exact_mut(labels.max(1));
+            for (sub_word, row) in window.owned.clone().zip(rows) {
+                let probabilities = logits.probabilities(first + sub_word - window.subwords.start);
+                row.iter_mut().zip(probabilities).for_each(|(slot, probability)| *slot = probability);
+            }
+        }
+    }
+    Ok(scored)
+}
+
+/// Entities of the texts, in the order of each text.
+///
+/// # Errors
+/// As [`score_texts`].
+pub fn find_entities<S: AsRef<str>>(
+    model: &TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    texts: &[S],
+    aggregation: Aggregation,
+    max_length: usize,
+    batch_size: usize,
+) -> Result<Vec<Vec<EntitySpan>>> {
+    let labels = &model.config().id2label;
+    let scored = score_texts(model, tokenizer, texts, max_length, batch_size)?;
+    let entities = scored.iter().zip(texts).map(|(scored, text)| {
+        Ok(aggregate(text.as_ref(), &scored.encoded, &scored.probabilities, labels, aggregation)?)
+    });
+    entities.collect()
+}

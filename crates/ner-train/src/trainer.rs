@@ -1,0 +1,329 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use ner_model::{Mode, TokenClassifier};
+use serde::Serialize;
+use subword_align::SubwordTokenizer;
+
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
+use crate::optimizer::AdamW;
+use crate::order::epoch_order;
+use crate::schedule::LinearSchedule;
+use crate::settings::TrainSettings;
+
+/// What a run will do, known before its first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Sentences of the training data.
+    pub sentences: usize,
+    /// Their words.
+    pub words: usize,
+    /// Words that carry loss: all of them, or the run would be lossy.
+    pub labelled_words: usize,
+    /// Sequences that the sentences make: more than sentences where some are too long and become windows.
+    pub sequences: usize,
+    /// Their sub-words, special tokens included.
+    pub sub_words: usize,
+    /// Words that the tokenizer has no sub-word for.
+    pub unknown_words: usize,
+    /// Optimizer steps an epoch.
+    pub steps_per_epoch: usize,
+    /// Optimizer steps of the run.
+    pub total_steps: usize,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// Epochs done, fractions included.
+    pub epoch: f64,
+    /// Loss of the step; in a log row, the mean since the last row.
+    pub loss: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Sub-words trained on a second; in a log row, since the last row.
+    pub tokens_per_second: f64,
+}
+
+/// What happens in a run, for the caller to show or write.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The data is read.
+    Planned(&'a Plan),
+    /// A step is done.
+    Stepped(&'a Step),
+    /// A log row is due.
+    Logged(&'a Step),
+    /// Evaluation has seen so many sequences.
+    Evaluating {
+        /// Sequences seen.
+        done: usize,
+        /// Sequences in all.
+        total: usize,
+    },
+    /// The development data is evaluated.
+    Evaluated {
+        /// Epochs done.
+        epoch: usize,
+        /// What was found.
+        evaluation: &'a Evaluation,
+        /// Whether no earlier evaluation had a higher F1.
+        best: bool,
+    },
+    /// A model is saved.
+    Saved {
+        /// Its directory.
+        dir: &'a Path,
+    },
+}
+
+/// Training and development data.
+#[derive(Clone, Copy, Debug)]
+pub struct Corpus<'a> {
+    /// Sentences to learn from.
+    pub train: &'a [Sentence],
+    /// Sentences to evaluate on after each epoch.
+    pub dev: &'a [Sentence],
+}
+
+/// Directory under the output directory that holds the model with the best development F1.
+pub const BEST: &str = "best";
+
+/// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step.
+///
+/// Saves the model with the best development F1 to `output_dir/best`, every `save_steps`-th one to `output_dir/checkpoint-N`, and the last
+/// one to `output_dir`. `observer` hears of everything that happens and may stop the run after a step.
+///
+/// # Errors
+/// Settings that cannot work, tags that are not labels, a loss that is no number, files that cannot be written, or a stop.
+pub fn train(
+    model: TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    corpus: Corpus<'_>,
+    settings: &TrainSettings,
+    output_dir: &Path,
+    observer: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> Result<TokenClassifier> {
+    settings.check()?;
+    let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
+    label_ids(corpus.dev, &model.config().id2label)?;
+    let _ = observer(Event::Planned(&plan));
+
+    let mut run = Run {
+        optimizer: AdamW::new(settings.weight_decay, settings.adam_epsilon, settings.max_grad_norm),
+        schedule: LinearSchedule {
+            peak: settings.learning_rate,
+            warmup_steps: settings.warmup_steps,
+            total_steps: plan.total_steps,
+        },
+        log: LogWindow::new(),
+        best_f1: None,
+        step: 0,
+        model,
+        tokenizer,
+        settings,
+        output_dir,
+        observer,
+        plan,
+    };
+    let epochs = run.plan.total_steps.div_ceil(run.plan.steps_per_epoch);
+    for epoch in 0..epochs {
+        let order = epoch_order(features.len(), settings.shuffle, settings.seed, epoch);
+        for batch in order.chunks(settings.batch_size * settings.gradient_accumulation_steps) {
+            if run.step == run.plan.total_steps {
+                break;
+            }
+            let batch: Vec<&Feature> = batch.iter().map(|&index| &features[index]).collect();
+            run = run.step(&batch)?;
+        }
+        run.evaluate(epoch + 1, corpus.dev)?;
+    }
+    let model = run.model.valid();
+    save(&model, tokenizer, output_dir)?;
+    let _ = (run.observer)(Event::Saved { dir: output_dir });
+    Ok(model)
+}
+
+fn prepare(
+    model: &TokenClassifier,
+    tokenizer: &SubwordTokenizer,
+    sentences: &[Sentence],
+    settings: &TrainSettings,
+) -> Result<(Vec<Feature>, Plan)> {
+    let usable = model.config().usable_positions();
+    if settings.max_length > usable {
+        let reason = format!("{} is more than the model's {usable} positions", settings.max_length);
+        return Err(Error::Setting { name: "max_length", reason });
+    }
+    let labels = label_ids(sentences, &model.config().id2label)?;
+    let featurizer = Featurizer::new(tokenizer, settings.max_length)?;
+    let mut features = Vec::new();
+    for (index, (sentence, labels)) in sentences.iter().zip(&labels).enumerate() {
+        features.extend(featurizer.features(index, &sentence.words, Some(labels))?);
+    }
+    if features.is_empty() {
+        return Err(Error::NoData);
+    }
+    let unknown = Some(tokenizer.unk_id()).flatten();
+    let steps_per_epoch = features.len().div_ceil(settings.batch_size * settings.gradient_accumulation_steps);
+    let plan = Plan {
+        sentences: sentences.len(),
+        words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
+        labelled_words: features.iter().flat_map(|feature| &feature.labels).flatten().count(),
+        sequences: features.len(),
+        sub_words: features.iter().map(|feature| feature.ids.len()).sum(),
+        unknown_words: features
+            .iter()
+            .flat_map(|feature| feature.first_subwords.iter().map(|&place| feature.ids[place]))
+            .filter(|&id| Some(id) == unknown)
+            .count(),
+        steps_per_epoch,
+        total_steps: settings.max_steps.unwrap_or(settings.epochs * steps_per_epoch),
+    };
+    Ok((features, plan))
+}
+
+struct Run<'a> {
+    model: TokenClassifier,
+    tokenizer: &'a SubwordTokenizer,
+    settings: &'a TrainSettings,
+    output_dir: &'a Path,
+    observer: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    plan: Plan,
+    optimizer: AdamW,
+    schedule: LinearSchedule,
+    log: LogWindow,
+    best_f1: Option<f64>,
+    step: usize,
+}
+
+impl Run<'_> {
+    /// One optimizer step: forward and backward on each part of the batch, then AdamW.
+    fn step(mut self, features: &[&Feature]) -> Result<Self> {
+        let started = Instant::now();
+        let parts = features.chunks(self.settings.batch_size);
+        let share = 1.0 / parts.len() as f64;
+        let mut gradients = GradientsAccumulator::new();
+        let (mut loss, mut sub_words) = (0.0, 0);
+        for (part, features) in parts.enumerate() {
+            let (batch, labels) = pack(features.iter().copied());
+            let seed = self.settings.seed ^ ((self.step as u64) << 16) ^ part as u64;
+            let logits = self.model.forward(&batch, Mode::Training { seed })?;
+            let part_loss = self.model.loss(logits, &labels) * share;
+            loss += f64::from(part_loss.clone().into_scalar::<f32>());
+            sub_words += batch.ids().len();
+            let part_gradients = GradientsParams::from_grads(part_loss.backward(), &self.model);
+            gradients.accumulate(&self.model, part_gradients);
+        }
+        if !loss.is_finite() {
+            let sentences = features.iter().map(|feature| feature.sentence + 1).collect();
+            return Err(Error::Diverged { step: self.step + 1, loss, sentences });
+        }
+        let learning_rate = self.schedule.at(self.step);
+        let ops = self.model.ops();
+        let (model, grad_norm) = self.optimizer.step(self.model, gradients.grads(), learning_rate, ops);
+        self.model = model;
+        self.step += 1;
+
+        let step = Step {
+            step: self.step,
+            epoch: self.step as f64 / self.plan.steps_per_epoch as f64,
+            loss,
+            learning_rate,
+            grad_norm,
+            tokens_per_second: sub_words as f64 / started.elapsed().as_secs_f64(),
+        };
+        let mut stop = (self.observer)(Event::Stepped(&step)).is_break();
+        self.log.add(loss, sub_words);
+        if self.step.is_multiple_of(self.settings.logging_steps) {
+            stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
+        }
+        if self.settings.save_steps > 0 && self.step.is_multiple_of(self.settings.save_steps) {
+            self.save(&self.output_dir.join(format!("checkpoint-{}", self.step)))?;
+        }
+        if stop { Err(Error::Stopped { step: self.step }) } else { Ok(self) }
+    }
+
+    fn evaluate(&mut self, epoch: usize, dev: &[Sentence]) -> Result<()> {
+        if dev.is_empty() {
+            return Ok(());
+        }
+        let settings = self.settings;
+        let model = self.model.valid();
+        let evaluation =
+            evaluate(&model, self.tokenizer, dev, settings.max_length, settings.eval_batch_size, |done, total| {
+                let _ = (self.observer)(Event::Evaluating { done, total });
+            })?;
+        let f1 = evaluation.report.micro.f1;
+        let best = self.best_f1.is_none_or(|best_f1| f1 > best_f1);
+        let _ = (self.observer)(Event::Evaluated { epoch, evaluation: &evaluation, best });
+        if best {
+            self.best_f1 = Some(f1);
+            self.save(&self.output_dir.join(BEST))?;
+        }
+        self.log.restart();
+        Ok(())
+    }
+
+    fn save(&mut self, dir: &Path) -> Result<()> {
+        save(&self.model.valid(), self.tokenizer, dir)?;
+        let _ = (self.observer)(Event::Saved { dir });
+        Ok(())
+    }
+}
+
+/// Writes a model directory as the hub lays it out.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn save(model: &TokenClassifier, tokenizer: &SubwordTokenizer, dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|source| Error::Io { path: PathBuf::from(dir), source })?;
+    tokenizer.save(dir)?;
+    model.save(dir)?;
+    Ok(())
+}
+
+/// What has happened since the last log row.
+struct LogWindow {
+    losses: Vec<f64>,
+    sub_words: usize,
+    /// Training time since the last row, evaluation left out.
+    seconds: f64,
+    since: Instant,
+}
+
+impl LogWindow {
+    fn new() -> Self {
+        Self { losses: Vec::new(), sub_words: 0, seconds: 0.0, since: Instant::now() }
+    }
+
+    fn add(&mut self, loss: f64, sub_words: usize) {
+        self.losses.push(loss);
+        self.sub_words += sub_words;
+        self.seconds += self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+    }
+
+    /// Leaves out the time since the last step.
+    fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn row(&mut self, last: Step) -> Step {
+        let window = std::mem::replace(self, Self::new());
+        let loss = window.losses.iter().sum::<f64>() / window.losses.len().max(1) as f64;
+        Step { loss, tokens_per_second: window.sub_words as f64 / window.seconds, ..last }
+    }
+}

@@ -1,0 +1,91 @@
+//! Forty steps beside PyTorch, whose figures `fixtures/goldens/models.py` wrote.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, train};
+use serde_json::Value;
+use subword_align::SubwordTokenizer;
+
+fn goldens() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models")
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect()
+}
+
+fn assert_close(step: usize, what: &str, found: f64, expected: &Value) {
+    let expected = expected.as_f64().unwrap();
+    let relative = (found - expected).abs() / expected.abs().max(1e-12);
+    assert!(relative < 1e-3, "step {step}: {what} is {found}, PyTorch's is {expected}");
+}
+
+fn follows_pytorch(family: &str, device: DeviceChoice) {
+    let text = std::fs::read_to_string(goldens().join(family).join("training.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let sentences: Vec<Sentence> = std::iter::zip(golden["words"].as_array().unwrap(), golden["tags"].as_array().unwrap())
+        .map(|(words, tags)| Sentence { words: strings(words), tags: strings(tags) })
+        .collect();
+    let number = |name: &str| golden["settings"][name].as_f64().unwrap();
+    let settings = TrainSettings {
+        epochs: 1,
+        batch_size: number("batch_size") as usize,
+        max_length: 40,
+        learning_rate: number("learning_rate"),
+        warmup_steps: number("warmup_steps") as usize,
+        weight_decay: number("weight_decay"),
+        adam_epsilon: number("adam_epsilon"),
+        max_grad_norm: number("max_grad_norm"),
+        shuffle: false,
+        logging_steps: 1,
+        ..TrainSettings::default()
+    };
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
+    let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
+    let config = ModelConfig::from_dir(&goldens().join(family)).unwrap();
+    let device = device.open().unwrap().autodiff();
+    let (model, _) = TokenClassifier::load(&goldens().join(family), &config, &device, 0).unwrap();
+    let mut steps: Vec<Step> = Vec::new();
+    let corpus = Corpus { train: &sentences, dev: &[] };
+    train(model, &tokenizer, corpus, &settings, dir.path(), &mut |event| {
+        if let Event::Logged(step) = event {
+            steps.push(*step);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+
+    assert_eq!(steps.len(), golden["losses"].as_array().unwrap().len());
+    for (index, step) in steps.iter().enumerate() {
+        assert_close(step.step, "loss", step.loss, &golden["losses"][index]);
+        assert_close(step.step, "gradient norm", step.grad_norm, &golden["grad_norms"][index]);
+        assert_close(step.step, "learning rate", step.learning_rate, &golden["learning_rates"][index]);
+    }
+}
+
+#[test]
+fn bert_on_flex() {
+    follows_pytorch("bert", DeviceChoice::Flex);
+}
+
+#[test]
+fn roberta_on_flex() {
+    follows_pytorch("roberta", DeviceChoice::Flex);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn bert_on_ndarray() {
+    follows_pytorch("bert", DeviceChoice::NdArray);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn roberta_on_ndarray() {
+    follows_pytorch("roberta", DeviceChoice::NdArray);
+}
