@@ -1,0 +1,8 @@
+//! One module a command.
+
+pub mod evaluate;
+pub mod labels;
+pub mod new_model;
+pub mod predict;
+pub mod preprocess;
+pub mod train;

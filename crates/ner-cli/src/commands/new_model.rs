@@ -1,0 +1,193 @@
+//! `new-model`: a model with random weights and a tokenizer trained on the user's text.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::{Args, ValueEnum};
+use ner_model::{DeviceChoice, EncoderSizes, ModelConfig, ModelType, TokenClassifier};
+use serde_json::{Value, json};
+use subword_align::{SubwordTokenizer, WordBoundary};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainer};
+use tokenizers::models::TrainerWrapper;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::processors::roberta::RobertaProcessing;
+use tokenizers::{AddedToken, Model, Tokenizer};
+
+use crate::data::{Layout, TaggedFile, sorted_tags};
+use crate::output::{make_dir, write_file};
+use crate::progress::Progress;
+
+/// Longest sequence that a new model takes, special tokens included.
+const POSITIONS: usize = 512;
+
+/// Make a model directory with random weights and a tokenizer trained on a column file.
+///
+/// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Family of the encoder and of the tokenizer: byte-level BPE or WordPiece.
+    #[arg(long, value_enum, default_value_t = Kind::Roberta)]
+    kind: Kind,
+    /// Encoder layers.
+    #[arg(long, default_value_t = 4)]
+    layers: usize,
+    /// Width of the encoder.
+    #[arg(long, default_value_t = 256)]
+    hidden: usize,
+    /// Attention heads a layer.
+    #[arg(long, default_value_t = 4)]
+    heads: usize,
+    /// Width of the feed-forward layers.
+    #[arg(long, default_value_t = 1024)]
+    intermediate: usize,
+    /// Column file whose words train the tokenizer and whose tags become the labels.
+    #[arg(long)]
+    train: PathBuf,
+    /// Sub-words of the tokenizer, special tokens included.
+    #[arg(long, default_value_t = 8000)]
+    vocab_size: usize,
+    /// Directory to make.
+    #[arg(long, short)]
+    output: PathBuf,
+    /// Decides the weights.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Write into a directory that is not empty.
+    #[arg(long)]
+    overwrite_output_dir: bool,
+    #[command(flatten)]
+    layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Roberta,
+    Bert,
+}
+
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    ensure!(
+        arguments.heads > 0 && arguments.hidden.is_multiple_of(arguments.heads),
+        "--hidden {} is not a multiple of --heads {}",
+        arguments.hidden,
+        arguments.heads
+    );
+    let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
+    make_dir(&arguments.output, arguments.overwrite_output_dir)?;
+    let lines: Vec<String> = file.sentences.iter().map(|sentence| sentence.words.join(" ")).collect();
+    let tokenizer = match arguments.kind {
+        Kind::Roberta => byte_level_bpe(&lines, arguments.vocab_size),
+        Kind::Bert => word_piece(&lines, arguments.vocab_size),
+    };
+    let tokenizer = tokenizer.map_err(|e| anyhow!("cannot train the tokenizer: {e}"))?;
+    save_tokenizer(&tokenizer, arguments.kind, &arguments.output)?;
+
+    let model_type = match arguments.kind {
+        Kind::Roberta => ModelType::Roberta,
+        Kind::Bert => ModelType::Bert,
+    };
+    let sizes = EncoderSizes {
+        vocab_size: tokenizer.get_vocab_size(true),
+        hidden_size: arguments.hidden,
+        num_hidden_layers: arguments.layers,
+        num_attention_heads: arguments.heads,
+        intermediate_size: arguments.intermediate,
+        usable_positions: POSITIONS,
+    };
+    let mut config = ModelConfig::new(model_type, &sizes, sorted_tags([&file]));
+    if arguments.kind == Kind::Roberta {
+        for (field, token) in [("bos_token_id", "<s>"), ("eos_token_id", "</s>")] {
+            config.extra.insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
+        }
+    }
+    let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
+    TokenClassifier::init(&config, &device, arguments.seed).save(&arguments.output)?;
+    Progress::new(quiet).say(&format!(
+        "{}: {} layers of {}, {} sub-words, labels {}",
+        arguments.output.display(),
+        arguments.layers,
+        arguments.hidden,
+        sizes.vocab_size,
+        config.id2label.join(" ")
+    ));
+    Ok(())
+}
+
+/// RoBERTa's tokenizer (Radford et al. 2019; `RobertaTokenizerFast`), every word with its leading space.
+fn byte_level_bpe(lines: &[String], vocab_size: usize) -> tokenizers::Result<Tokenizer> {
+    let mut tokenizer = Tokenizer::new(BPE::default());
+    tokenizer.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(true)));
+    tokenizer.with_decoder(Some(ByteLevel::default()));
+    let trainer = BpeTrainer::builder()
+        .vocab_size(vocab_size)
+        .min_frequency(2)
+        .show_progress(false)
+        .special_tokens(special_tokens(&["<s>", "<pad>", "</s>", "<unk>", "<mask>"]))
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .build();
+    tokenizer.train(&mut TrainerWrapper::from(trainer), lines.iter())?;
+    let id = |token: &str| (token.to_owned(), tokenizer.token_to_id(token).unwrap_or_default());
+    let processor = RobertaProcessing::new(id("</s>"), id("<s>")).trim_offsets(true).add_prefix_space(true);
+    tokenizer.with_post_processor(Some(processor));
+    Ok(tokenizer)
+}
+
+/// BERT's cased tokenizer (Devlin et al. 2018; `BertTokenizerFast`).
+fn word_piece(lines: &[String], vocab_size: usize) -> tokenizers::Result<Tokenizer> {
+    let model = WordPiece::builder().unk_token("[UNK]".to_owned()).build()?;
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, Some(false), false)))?;
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()));
+    let trainer = WordPieceTrainer::builder()
+        .vocab_size(vocab_size)
+        .min_frequency(2)
+        .show_progress(false)
+        .special_tokens(special_tokens(&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+        .build();
+    tokenizer.train(&mut TrainerWrapper::from(trainer), lines.iter())?;
+    let id = |token: &str| (token.to_owned(), tokenizer.token_to_id(token).unwrap_or_default());
+    let processor = BertProcessing::new(id("[SEP]"), id("[CLS]"));
+    tokenizer.with_post_processor(Some(processor));
+    Ok(tokenizer)
+}
+
+fn special_tokens(tokens: &[&str]) -> Vec<AddedToken> {
+    tokens.iter().map(|&token| AddedToken::from(token, true).lstrip(token == "<mask>")).collect()
+}
+
+/// Writes `tokenizer.json`, the vocabulary files and what `transformers` wants beside them.
+fn save_tokenizer(tokenizer: &Tokenizer, kind: Kind, dir: &Path) -> Result<()> {
+    tokenizer.get_model().save(dir, None).map_err(|e| anyhow!("{}: {e}", dir.display()))?;
+    let path = dir.join("tokenizer.json");
+    tokenizer.save(&path, true).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    let special: Value = match kind {
+        Kind::Roberta => json!({
+            "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
+            "cls_token": "<s>", "mask_token": "<mask>",
+        }),
+        Kind::Bert => json!({
+            "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+        }),
+    };
+    let mut settings = special.clone();
+    let extra = match kind {
+        Kind::Roberta => json!({"tokenizer_class": "RobertaTokenizer", "add_prefix_space": true}),
+        Kind::Bert => json!({"tokenizer_class": "BertTokenizer", "do_lower_case": false}),
+    };
+    for (key, value) in extra.as_object().into_iter().flatten() {
+        settings[key] = value.clone();
+    }
+    settings["model_max_length"] = json!(POSITIONS);
+    for (name, value) in [("special_tokens_map.json", &special), ("tokenizer_config.json", &settings)] {
+        let text = serde_json::to_string_pretty(value).context("tokenizer settings")?;
+        write_file(&dir.join(name), &(text + "\n"))?;
+    }
+    // Read it back as any command will, and keep the default way of giving words to it.
+    SubwordTokenizer::from_dir(dir, Some(WordBoundary::default()))?.save(dir)?;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! `preprocess`: long sentences become several.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use conll_io::Column;
+use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
+
+use crate::data::Layout;
+use crate::output::Output;
+
+/// Split sentences of a column file that are longer than a model reads, as `preprocess.py` does.
+///
+/// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Column file.
+    input: PathBuf,
+    /// Directory with the model's tokenizer.
+    #[arg(long)]
+    tokenizer: PathBuf,
+    /// Longest sequence of sub-words, special tokens included.
+    #[arg(long, default_value_t = 120)]
+    max_length: usize,
+    /// Columns to keep, in this order, such as `1,3`; all where not given.
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    columns: Vec<Column>,
+    /// How words are given to the tokenizer; the tokenizer's saved choice where not given.
+    #[arg(long)]
+    word_boundary: Option<WordBoundary>,
+    /// File to write instead of stdout.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    layout: Layout,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let tokenizer = SubwordTokenizer::from_dir(&arguments.tokenizer, arguments.word_boundary)?;
+    let mut splitter = SentenceSplitter::new(arguments.max_length, tokenizer.special_tokens())?;
+    let mut reader = arguments.layout.reader().from_path(&arguments.input)?;
+    let mut output = Output::create(arguments.output.as_deref())?;
+    let mut sentence = conll_io::Sentence::new();
+    while reader.read_sentence(&mut sentence)? {
+        if let Some(line) = sentence.document_line() {
+            writeln!(output, "{line}\n")?;
+        }
+        let words: Vec<&str> = sentence.tokens().collect();
+        for (word, sub_words) in tokenizer.subwords_per_word(&words)?.into_iter().enumerate() {
+            match splitter.place(sub_words) {
+                Placement::Drop => continue,
+                Placement::BreakBefore => writeln!(output)?,
+                Placement::Keep => {}
+            }
+            writeln!(output, "{}", kept_columns(&sentence, word, &arguments.columns).with_context(|| {
+                format!("{}:{}", arguments.input.display(), sentence.line(word))
+            })?)?;
+        }
+        writeln!(output)?;
+        splitter.end_sentence();
+    }
+    output.finish()
+}
+
+/// The line of a word, or its chosen columns with one space between.
+fn kept_columns(sentence: &conll_io::Sentence, word: usize, columns: &[Column]) -> Result<String> {
+    if columns.is_empty() {
+        return Ok(sentence.raw_line(word).trim_end().to_owned());
+    }
+    let fields: Vec<&str> = sentence.fields(word).collect();
+    let chosen = columns.iter().map(|column| {
+        column.index(fields.len()).map(|index| fields[index]).with_context(|| {
+            format!("there is no column {column}: the line has {} columns", fields.len())
+        })
+    });
+    Ok(chosen.collect::<Result<Vec<_>>>()?.join(" "))
+}

@@ -1,0 +1,275 @@
+//! `train`: fine-tuning.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_train::{Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train};
+use subword_align::{SubwordTokenizer, WordBoundary};
+
+use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
+use crate::output::{make_dir, write_file};
+use crate::progress::Progress;
+
+/// Fine-tune a model on a column file, evaluate it after each epoch, and save the best and the last.
+///
+/// The output directory gets the last model as the hub lays it out, `best/` the one with the highest development F1, train_log.csv,
+/// eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Model directory: config.json, weights and tokenizer.
+    #[arg(long)]
+    model: PathBuf,
+    /// Training data.
+    #[arg(long)]
+    train: PathBuf,
+    /// Development data.
+    #[arg(long)]
+    dev: PathBuf,
+    /// Test data.
+    #[arg(long)]
+    test: Option<PathBuf>,
+    /// Directory to write.
+    #[arg(long)]
+    output_dir: PathBuf,
+    /// Write into a directory that is not empty.
+    #[arg(long)]
+    overwrite_output_dir: bool,
+    /// Labels, one a line; else those of the model, else the tags of the files.
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    /// Passes over the training data.
+    #[arg(long, default_value_t = TrainSettings::default().epochs)]
+    epochs: usize,
+    /// Optimizer steps in all, instead of --epochs.
+    #[arg(long)]
+    max_steps: Option<usize>,
+    /// Sentences a forward pass.
+    #[arg(long, default_value_t = TrainSettings::default().batch_size)]
+    batch_size: usize,
+    /// Forward passes an optimizer step.
+    #[arg(long, default_value_t = TrainSettings::default().gradient_accumulation_steps)]
+    gradient_accumulation_steps: usize,
+    /// Longest sequence of sub-words, special tokens included; longer sentences are read in overlapping windows.
+    #[arg(long, default_value_t = TrainSettings::default().max_length)]
+    max_length: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = TrainSettings::default().learning_rate)]
+    learning_rate: f64,
+    /// Steps over which the learning rate rises from 0.
+    #[arg(long, default_value_t = TrainSettings::default().warmup_steps)]
+    warmup_steps: usize,
+    /// Decoupled weight decay, not on biases and LayerNorm.
+    #[arg(long, default_value_t = TrainSettings::default().weight_decay)]
+    weight_decay: f64,
+    /// Epsilon of AdamW.
+    #[arg(long, default_value_t = TrainSettings::default().adam_epsilon)]
+    adam_epsilon: f64,
+    /// Global gradient norm above which gradients are scaled down; 0 for no clipping.
+    #[arg(long, default_value_t = TrainSettings::default().max_grad_norm)]
+    max_grad_norm: f64,
+    /// Decides order, dropout and a new classifier.
+    #[arg(long, default_value_t = TrainSettings::default().seed)]
+    seed: u64,
+    /// Take sentences in file order.
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Steps between rows of train_log.csv.
+    #[arg(long, default_value_t = TrainSettings::default().logging_steps)]
+    logging_steps: usize,
+    /// Steps between saved models, 0 for none between.
+    #[arg(long, default_value_t = TrainSettings::default().save_steps)]
+    save_steps: usize,
+    /// Sentences a forward pass in evaluation.
+    #[arg(long, default_value_t = TrainSettings::default().eval_batch_size)]
+    eval_batch_size: usize,
+    /// How words are given to the tokenizer: `prefix-space` or `none`; the tokenizer's saved choice where not given.
+    #[arg(long)]
+    word_boundary: Option<WordBoundary>,
+    /// auto, cuda, cuda:N, flex or ndarray.
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    #[command(flatten)]
+    layout: Layout,
+}
+
+impl Arguments {
+    fn settings(&self) -> TrainSettings {
+        TrainSettings {
+            epochs: self.epochs,
+            max_steps: self.max_steps,
+            batch_size: self.batch_size,
+            gradient_accumulation_steps: self.gradient_accumulation_steps,
+            max_length: self.max_length,
+            learning_rate: self.learning_rate,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            adam_epsilon: self.adam_epsilon,
+            max_grad_norm: self.max_grad_norm,
+            seed: self.seed,
+            shuffle: !self.no_shuffle,
+            logging_steps: self.logging_steps,
+            save_steps: self.save_steps,
+            eval_batch_size: self.eval_batch_size,
+        }
+    }
+
+    /// Labels of the run: the file's, else the checkpoint's own, else the data's.
+    fn labels(&self, config: &ModelConfig, files: &[&TaggedFile]) -> Result<Vec<String>> {
+        match &self.labels {
+            Some(path) => read_labels(path),
+            None if config.has_placeholder_labels() => Ok(sorted_tags(files.iter().copied())),
+            None => Ok(config.id2label.clone()),
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    let settings = arguments.settings();
+    let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
+    let (train_file, dev_file) = (read(&arguments.train)?, read(&arguments.dev)?);
+    let test_file = arguments.test.as_ref().map(read).transpose()?;
+    let files: Vec<&TaggedFile> = [&train_file, &dev_file].into_iter().chain(&test_file).collect();
+
+    let tokenizer = SubwordTokenizer::from_dir(&arguments.model, arguments.word_boundary)?;
+    let mut config = ModelConfig::from_dir(&arguments.model)?;
+    config.id2label = arguments.labels(&config, &files)?;
+    files.iter().try_for_each(|file| file.check_tags(&config.id2label))?;
+
+    let device = arguments.device.open()?.autodiff();
+    let (model, loaded) = TokenClassifier::load(&arguments.model, &config, &device, settings.seed)?;
+    make_dir(&arguments.output_dir, arguments.overwrite_output_dir)?;
+
+    let mut progress = Progress::new(quiet);
+    progress.say(&format!("device {}, weights of {}", arguments.device.resolve(), loaded.path.display()));
+    if let Some(reason) = &loaded.new_classifier {
+        progress.say(&format!("the classifier has random weights: {reason}"));
+    }
+    if !loaded.unused.is_empty() {
+        progress.say(&format!("not used: {}", loaded.unused.join(", ")));
+    }
+
+    let mut observer = Observer {
+        log: TrainLog::create(&arguments.output_dir.join("train_log.csv"))?,
+        progress: &mut progress,
+        failed: None,
+        last_evaluation: None,
+        total_steps: 0,
+    };
+    let corpus = Corpus { train: &train_file.sentences, dev: &dev_file.sentences };
+    let trained = train(model, &tokenizer, corpus, &settings, &arguments.output_dir, &mut |event| observer.hear(event));
+    if let Some(error) = observer.failed {
+        return Err(error);
+    }
+    let last_evaluation = observer.last_evaluation;
+    progress.end();
+    let model = trained?;
+
+    if let Some(results) = last_evaluation {
+        write_file(&arguments.output_dir.join("eval_results.txt"), &results)?;
+    }
+    if let Some(test_file) = &test_file {
+        progress.start("test", 0);
+        let found =
+            evaluate(&model, &tokenizer, &test_file.sentences, settings.max_length, settings.eval_batch_size, |_, _| {})?;
+        progress.end();
+        progress.say(&format!("test: {}", summary(&found)));
+        write_file(&arguments.output_dir.join("test_results.txt"), &results(&found))?;
+        write_predictions(&arguments.output_dir.join("test_predictions.txt"), test_file, &found.predicted)?;
+    }
+    Ok(())
+}
+
+/// The reference's result file: `key = value`, sorted by key.
+fn results(found: &Evaluation) -> String {
+    let micro = &found.report.micro;
+    format!("f1 = {}\nloss = {}\nprecision = {}\nrecall = {}\n", micro.f1, found.loss, micro.precision, micro.recall)
+}
+
+fn summary(found: &Evaluation) -> String {
+    let micro = &found.report.micro;
+    let (precision, recall, f1) = (micro.precision, micro.recall, micro.f1);
+    format!("precision {precision:.4}, recall {recall:.4}, f1 {f1:.4}, loss {:.4}", found.loss)
+}
+
+/// `word label` lines with a blank line after each sentence.
+pub fn write_predictions(path: &Path, file: &TaggedFile, predicted: &[Vec<String>]) -> Result<()> {
+    let mut text = String::new();
+    for (sentence, tags) in file.sentences.iter().zip(predicted) {
+        for (word, tag) in sentence.words.iter().zip(tags) {
+            text.extend([word.as_str(), " ", tag, "\n"]);
+        }
+        text.push('\n');
+    }
+    write_file(path, &text)
+}
+
+/// Turns the events of a run into a log, a progress bar and lines.
+struct Observer<'a> {
+    log: TrainLog,
+    progress: &'a mut Progress,
+    failed: Option<anyhow::Error>,
+    last_evaluation: Option<String>,
+    total_steps: usize,
+}
+
+impl Observer<'_> {
+    fn hear(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Planned(plan) => {
+                self.total_steps = plan.total_steps;
+                self.progress.say(&format!(
+                    "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
+                    plan.sentences, plan.sequences, plan.sub_words, plan.words, plan.labelled_words, plan.unknown_words, plan.total_steps,
+                ));
+                self.progress.start("train", plan.total_steps);
+            }
+            Event::Stepped(step) => {
+                self.progress.set(step.step, || format!("loss {:.4} {:.0} sub-words/s", step.loss, step.tokens_per_second));
+            }
+            Event::Logged(step) => {
+                let total = self.total_steps;
+                self.progress.say_without_bar(|| {
+                    format!(
+                        "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
+                        step.step, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
+                    )
+                });
+                if let Err(error) = self.log.write(step) {
+                    self.failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            Event::Evaluated { epoch, evaluation, best } => {
+                let mark = if best { " (best so far)" } else { "" };
+                self.progress.say(&format!("epoch {epoch}, dev: {}{mark}", summary(evaluation)));
+                self.last_evaluation = Some(results(evaluation));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `train_log.csv`.
+struct TrainLog {
+    writer: csv::Writer<BufWriter<File>>,
+    path: PathBuf,
+}
+
+impl TrainLog {
+    fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        Ok(Self { writer: csv::Writer::from_writer(BufWriter::new(file)), path: path.to_owned() })
+    }
+
+    fn write(&mut self, step: &Step) -> Result<()> {
+        let in_log = || self.path.display().to_string();
+        self.writer.serialize(step).with_context(in_log)?;
+        self.writer.flush().with_context(in_log)
+    }
+}

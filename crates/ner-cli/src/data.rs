@@ -1,0 +1,167 @@
+//! Column files as sentences of words and tags.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use conll_io::{Column, Encoding, ReaderBuilder, Separator};
+use ner_train::Sentence;
+
+/// How column files are laid out.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Column files")]
+pub struct Layout {
+    /// Column of the token, from 1, or from -1 at the end.
+    #[arg(long, default_value = "1", allow_hyphen_values = true)]
+    token_column: Column,
+    /// Column of the tag, from 1, or from -1 at the end.
+    #[arg(long, default_value = "-1", allow_hyphen_values = true)]
+    tag_column: Column,
+    /// What stands between columns.
+    #[arg(long, value_enum, default_value_t = SeparatorName::Whitespace)]
+    separator: SeparatorName,
+    /// Encoding of the files.
+    #[arg(long, value_enum, default_value_t = EncodingName::Utf8)]
+    encoding: EncodingName,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SeparatorName {
+    Whitespace,
+    Space,
+    Tab,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum EncodingName {
+    #[value(name = "utf-8")]
+    Utf8,
+    #[value(name = "iso-8859-1")]
+    Latin1,
+}
+
+impl Layout {
+    /// The settings of a reader of such files.
+    pub fn reader(&self) -> ReaderBuilder {
+        let mut builder = ReaderBuilder::new();
+        builder
+            .token_column(self.token_column)
+            .tag_column(Some(self.tag_column))
+            .separator(match self.separator {
+                SeparatorName::Whitespace => Separator::Whitespace,
+                SeparatorName::Space => Separator::Space,
+                SeparatorName::Tab => Separator::Tab,
+            })
+            .encoding(match self.encoding {
+                EncodingName::Utf8 => Encoding::Utf8,
+                EncodingName::Latin1 => Encoding::Latin1,
+            });
+        builder
+    }
+}
+
+/// The sentences of one file, and where they stood in it.
+#[derive(Debug)]
+pub struct TaggedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its sentences.
+    pub sentences: Vec<Sentence>,
+    /// Line of each word.
+    lines: Vec<Vec<u64>>,
+}
+
+impl TaggedFile {
+    /// Reads a file whose words all have tags.
+    pub fn read(path: &Path, layout: &Layout) -> Result<Self> {
+        let file = Self::read_any(path, layout)?;
+        let untagged = file.sentences.first().is_some_and(|sentence| sentence.tags.is_empty());
+        ensure!(!untagged, "{}:{}: expected a token and a tag, found one column", path.display(), file.lines[0][0]);
+        ensure!(!file.sentences.is_empty(), "{}: holds no sentence", path.display());
+        Ok(file)
+    }
+
+    /// Reads a file with or without tags.
+    pub fn read_any(path: &Path, layout: &Layout) -> Result<Self> {
+        let mut sentences = Vec::new();
+        let mut lines = Vec::new();
+        for sentence in layout.reader().from_path(path)?.sentences() {
+            let sentence = sentence?;
+            lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
+            sentences.push(Sentence {
+                words: sentence.tokens().map(str::to_owned).collect(),
+                tags: sentence.tags().into_iter().flatten().map(str::to_owned).collect(),
+            });
+        }
+        Ok(Self { path: path.to_owned(), sentences, lines })
+    }
+
+    /// Number of words.
+    pub fn words(&self) -> usize {
+        self.sentences.iter().map(|sentence| sentence.words.len()).sum()
+    }
+
+    /// The tags of each sentence.
+    pub fn tags(&self) -> Vec<&Vec<String>> {
+        self.sentences.iter().map(|sentence| &sentence.tags).collect()
+    }
+
+    /// Fails at the first tag that is not among the labels.
+    pub fn check_tags(&self, labels: &[String]) -> Result<()> {
+        for (sentence, lines) in self.sentences.iter().zip(&self.lines) {
+            for (tag, line) in sentence.tags.iter().zip(lines) {
+                if !labels.contains(tag) {
+                    let labels = labels.join(", ");
+                    bail!("{}:{line}: tag `{tag}` is not among the labels: {labels}", self.path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails at the first place where the other file does not hold the same words.
+    pub fn check_same_words(&self, other: &Self) -> Result<()> {
+        let (here, there) = (self.path.display(), other.path.display());
+        let pairs = self.sentences.iter().zip(&other.sentences).zip(self.lines.iter().zip(&other.lines));
+        for ((a, b), (lines_a, lines_b)) in pairs {
+            for ((word_a, word_b), (line_a, line_b)) in a.words.iter().zip(&b.words).zip(lines_a.iter().zip(lines_b)) {
+                ensure!(word_a == word_b, "{here}:{line_a} has the word `{word_a}`, {there}:{line_b} has `{word_b}`");
+            }
+            let (words_a, words_b) = (a.words.len(), b.words.len());
+            if words_a != words_b {
+                let (line_a, line_b) = (lines_a[0], lines_b[0]);
+                bail!("the sentence at {here}:{line_a} has {words_a} words, the one at {there}:{line_b} has {words_b}");
+            }
+        }
+        let (count_a, count_b) = (self.sentences.len(), other.sentences.len());
+        ensure!(count_a == count_b, "{here} has {count_a} sentences, {there} has {count_b}");
+        Ok(())
+    }
+}
+
+/// The tags of files, sorted, each once.
+pub fn sorted_tags<'f>(files: impl IntoIterator<Item = &'f TaggedFile>) -> Vec<String> {
+    let sentences = files.into_iter().flat_map(|file| &file.sentences);
+    let tags: BTreeSet<&String> = sentences.flat_map(|sentence| &sentence.tags).collect();
+    tags.into_iter().cloned().collect()
+}
+
+/// Labels from a file, one a line; `O` comes first where the file lacks it, as in the reference.
+pub fn read_labels(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut labels: Vec<String> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let label = line.trim();
+        let twice = labels.iter().any(|known| known == label);
+        ensure!(!twice, "{}:{}: label `{label}` stands there twice", path.display(), number + 1);
+        if !label.is_empty() {
+            labels.push(label.to_owned());
+        }
+    }
+    ensure!(!labels.is_empty(), "{}: holds no label", path.display());
+    if !labels.iter().any(|label| label == "O") {
+        labels.insert(0, "O".to_owned());
+    }
+    Ok(labels)
+}

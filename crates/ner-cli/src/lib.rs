@@ -1,0 +1,82 @@
+//! Train, evaluate and run named-entity taggers from the terminal.
+//!
+//! The program's commands as a library: [`run`] takes the arguments of one command line. Results go to stdout, talk to stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate is the program's voice")]
+
+mod commands;
+mod data;
+mod output;
+mod progress;
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+/// Named-entity recognition: from a CoNLL file to a fine-tuned transformer, its report, and a tagger.
+#[derive(Debug, Parser)]
+#[command(name = "ner-cli", version, max_term_width = 120)]
+pub struct Cli {
+    /// Print results and errors only.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Preprocess(commands::preprocess::Arguments),
+    Labels(commands::labels::Arguments),
+    NewModel(commands::new_model::Arguments),
+    Train(commands::train::Arguments),
+    Evaluate(commands::evaluate::Arguments),
+    Predict(commands::predict::Arguments),
+}
+
+/// Runs one command line, whose first argument is the program's name.
+///
+/// # Errors
+/// Wrong usage (a [`clap::Error`]), or what the command could not do.
+pub fn run<I, T>(arguments: I) -> anyhow::Result<()>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    execute(Cli::try_parse_from(arguments)?)
+}
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// What the command could not do.
+pub fn execute(cli: Cli) -> anyhow::Result<()> {
+    let quiet = cli.quiet;
+    match cli.command {
+        Command::Preprocess(arguments) => commands::preprocess::run(&arguments),
+        Command::Labels(arguments) => commands::labels::run(&arguments),
+        Command::NewModel(arguments) => commands::new_model::run(&arguments, quiet),
+        Command::Train(arguments) => commands::train::run(&arguments, quiet),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
+        Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
+    }
+}
+
+/// Whether an error is only that the reader of stdout went away.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_pipe = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
+}
+
+/// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults: training
+/// of a small model takes a sixth less time. Does nothing elsewhere.
+pub fn tune_allocator() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        const KEEP: libc::c_int = 1 << 30;
+        // SAFETY: mallopt only sets parameters of the allocator and may be called at any time.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
+        }
+    }
+}

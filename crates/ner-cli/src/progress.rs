@@ -1,0 +1,70 @@
+//! What a long run shows on stderr: a bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Talk of one command.
+pub struct Progress {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Talk that `--quiet` silences.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, bar: None }
+    }
+
+    /// Whether a bar would be shown.
+    fn on_terminal(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// Starts a bar of `total` steps in place of a former one; does nothing where there is no terminal.
+    pub fn start(&mut self, what: &str, total: usize) {
+        self.end();
+        if self.on_terminal() {
+            let bar = ProgressBar::new(total as u64);
+            let template = "{prefix} [{bar:30}] {pos}/{len} {msg} {elapsed} < {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(500));
+            self.bar = Some(bar);
+        }
+    }
+
+    /// Moves the bar.
+    pub fn set(&self, done: usize, message: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+            bar.set_message(message());
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says a line that stays, above a bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Says a line only where no bar tells the same.
+    pub fn say_without_bar(&self, line: impl FnOnce() -> String) {
+        if !self.quiet && self.bar.is_none() {
+            eprintln!("{}", line());
+        }
+    }
+}
