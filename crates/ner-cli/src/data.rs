@@ -97,11 +97,6 @@ impl TaggedFile {
         Ok(Self { path: path.to_owned(), sentences, lines })
     }
 
-    /// Number of words.
-    pub fn words(&self) -> usize {
-        self.sentences.iter().map(|sentence| sentence.words.len()).sum()
-    }
-
     /// The tags of each sentence.
     pub fn tags(&self) -> Vec<&Vec<String>> {
         self.sentences.iter().map(|sentence| &sentence.tags).collect()

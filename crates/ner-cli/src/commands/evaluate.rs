@@ -17,6 +17,7 @@ use crate::progress::Progress;
 
 /// Compare predicted tags with gold ones, from two files, or from a model and a file.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["gold", "model"]))]
 pub struct Arguments {
     /// Column file with the true tags.

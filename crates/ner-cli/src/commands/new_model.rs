@@ -28,6 +28,7 @@ const POSITIONS: usize = 512;
 ///
 /// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Family of the encoder and of the tokenizer: byte-level BPE or WordPiece.
     #[arg(long, value_enum, default_value_t = Kind::Roberta)]

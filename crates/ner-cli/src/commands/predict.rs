@@ -18,6 +18,7 @@ use crate::output::Output;
 ///
 /// Nothing is cut off: a text longer than the model is read in overlapping windows. Offsets count Unicode code points.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Texts.
     texts: Vec<String>,

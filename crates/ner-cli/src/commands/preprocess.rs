@@ -15,6 +15,7 @@ use crate::output::Output;
 ///
 /// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Column file.
     input: PathBuf,

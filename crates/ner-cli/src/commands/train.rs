@@ -20,6 +20,7 @@ use crate::progress::Progress;
 /// The output directory gets the last model as the hub lays it out, `best/` the one with the highest development F1, train_log.csv,
 /// eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Model directory: config.json, weights and tokenizer.
     #[arg(long)]
