@@ -28,12 +28,15 @@ impl<S: SentenceSource + ?Sized> SentenceSource for Box<S> {
 #[derive(Debug)]
 pub struct Sentences<S> {
     source: S,
+    /// What is read into, so that each sentence given is a copy with buffers of just its size.
+    sentence: Sentence,
 }
 
 impl<S: SentenceSource> Sentences<S> {
     /// The sentences that `source` has still to give.
     pub fn new(source: S) -> Self {
-        Self { source }
+        let sentence = Sentence::new();
+        Self { source, sentence }
     }
 }
 
@@ -41,9 +44,8 @@ impl<S: SentenceSource> Iterator for Sentences<S> {
     type Item = Result<Sentence, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut sentence = Sentence::new();
-        match self.source.read_sentence(&mut sentence) {
-            Ok(true) => Some(Ok(sentence)),
+        match self.source.read_sentence(&mut self.sentence) {
+            Ok(true) => Some(Ok(self.sentence.clone())),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }

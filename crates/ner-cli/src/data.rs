@@ -76,9 +76,21 @@ impl TaggedFile {
     /// Reads a file whose words all have tags.
     pub fn read(path: &Path, layout: &Layout) -> Result<Self> {
         let file = Self::read_any(path, layout)?;
-        let untagged = file.sentences.first().is_some_and(|sentence| sentence.tags.is_empty());
-        ensure!(!untagged, "{}:{}: expected a token and a tag, found one column", path.display(), file.lines[0][0]);
-        ensure!(!file.sentences.is_empty(), "{}: holds no sentence", path.display());
+        let untagged = file
+            .sentences
+            .first()
+            .is_some_and(|sentence| sentence.tags.is_empty());
+        ensure!(
+            !untagged,
+            "{}:{}: expected a token and a tag, found one column",
+            path.display(),
+            file.lines[0][0]
+        );
+        ensure!(
+            !file.sentences.is_empty(),
+            "{}: holds no sentence",
+            path.display()
+        );
         Ok(file)
     }
 
@@ -91,15 +103,27 @@ impl TaggedFile {
             lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
             sentences.push(Sentence {
                 words: sentence.tokens().map(str::to_owned).collect(),
-                tags: sentence.tags().into_iter().flatten().map(str::to_owned).collect(),
+                tags: sentence
+                    .tags()
+                    .into_iter()
+                    .flatten()
+                    .map(str::to_owned)
+                    .collect(),
             });
         }
-        Ok(Self { path: path.to_owned(), sentences, lines })
+        Ok(Self {
+            path: path.to_owned(),
+            sentences,
+            lines,
+        })
     }
 
     /// The tags of each sentence.
     pub fn tags(&self) -> Vec<&Vec<String>> {
-        self.sentences.iter().map(|sentence| &sentence.tags).collect()
+        self.sentences
+            .iter()
+            .map(|sentence| &sentence.tags)
+            .collect()
     }
 
     /// Fails at the first tag that is not among the labels.
@@ -108,7 +132,10 @@ impl TaggedFile {
             for (tag, line) in sentence.tags.iter().zip(lines) {
                 if !labels.contains(tag) {
                     let labels = labels.join(", ");
-                    bail!("{}:{line}: tag `{tag}` is not among the labels: {labels}", self.path.display());
+                    bail!(
+                        "{}:{line}: tag `{tag}` is not among the labels: {labels}",
+                        self.path.display()
+                    );
                 }
             }
         }
@@ -118,19 +145,36 @@ impl TaggedFile {
     /// Fails at the first place where the other file does not hold the same words.
     pub fn check_same_words(&self, other: &Self) -> Result<()> {
         let (here, there) = (self.path.display(), other.path.display());
-        let pairs = self.sentences.iter().zip(&other.sentences).zip(self.lines.iter().zip(&other.lines));
+        let pairs = self
+            .sentences
+            .iter()
+            .zip(&other.sentences)
+            .zip(self.lines.iter().zip(&other.lines));
         for ((a, b), (lines_a, lines_b)) in pairs {
-            for ((word_a, word_b), (line_a, line_b)) in a.words.iter().zip(&b.words).zip(lines_a.iter().zip(lines_b)) {
-                ensure!(word_a == word_b, "{here}:{line_a} has the word `{word_a}`, {there}:{line_b} has `{word_b}`");
+            for ((word_a, word_b), (line_a, line_b)) in a
+                .words
+                .iter()
+                .zip(&b.words)
+                .zip(lines_a.iter().zip(lines_b))
+            {
+                ensure!(
+                    word_a == word_b,
+                    "{here}:{line_a} has the word `{word_a}`, {there}:{line_b} has `{word_b}`"
+                );
             }
             let (words_a, words_b) = (a.words.len(), b.words.len());
             if words_a != words_b {
                 let (line_a, line_b) = (lines_a[0], lines_b[0]);
-                bail!("the sentence at {here}:{line_a} has {words_a} words, the one at {there}:{line_b} has {words_b}");
+                bail!(
+                    "the sentence at {here}:{line_a} has {words_a} words, the one at {there}:{line_b} has {words_b}"
+                );
             }
         }
         let (count_a, count_b) = (self.sentences.len(), other.sentences.len());
-        ensure!(count_a == count_b, "{here} has {count_a} sentences, {there} has {count_b}");
+        ensure!(
+            count_a == count_b,
+            "{here} has {count_a} sentences, {there} has {count_b}"
+        );
         Ok(())
     }
 }
@@ -149,7 +193,12 @@ pub fn read_labels(path: &Path) -> Result<Vec<String>> {
     for (number, line) in text.lines().enumerate() {
         let label = line.trim();
         let twice = labels.iter().any(|known| known == label);
-        ensure!(!twice, "{}:{}: label `{label}` stands there twice", path.display(), number + 1);
+        ensure!(
+            !twice,
+            "{}:{}: label `{label}` stands there twice",
+            path.display(),
+            number + 1
+        );
         if !label.is_empty() {
             labels.push(label.to_owned());
         }

@@ -1,7 +1,11 @@
 //! Train, evaluate and run named-entity taggers from the terminal.
 //!
 //! The program's commands as a library: [`run`] takes the arguments of one command line. Results go to stdout, talk to stderr.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate is the program's voice")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this crate is the program's voice"
+)]
 
 mod commands;
 mod data;
@@ -64,7 +68,9 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
 /// Whether an error is only that the reader of stdout went away.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let is_pipe = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
 }
 
 /// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults: training

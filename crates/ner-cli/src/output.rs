@@ -25,12 +25,18 @@ impl Output {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(BufWriter::new(io::stdout())));
         };
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = path
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let file = tempfile::Builder::new()
             .permissions(permissions())
             .tempfile_in(dir)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self::File { writer: BufWriter::new(file), path: path.to_owned() })
+        Ok(Self::File {
+            writer: BufWriter::new(file),
+            path: path.to_owned(),
+        })
     }
 
     /// Ends the output: a file gets its name now.
@@ -39,7 +45,10 @@ impl Output {
             Self::Stdout(mut writer) => writer.flush()?,
             Self::File { writer, path } => {
                 let in_path = || path.display().to_string();
-                let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(in_path)?;
+                let file = writer
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)
+                    .with_context(in_path)?;
                 file.persist(&path).with_context(in_path)?;
             }
         }
@@ -52,7 +61,8 @@ fn permissions() -> std::fs::Permissions {
     #[cfg(unix)]
     return std::os::unix::fs::PermissionsExt::from_mode(0o644);
     #[cfg(not(unix))]
-    return std::fs::metadata(".").map_or_else(|_| unreachable!(), |metadata| metadata.permissions());
+    return std::fs::metadata(".")
+        .map_or_else(|_| unreachable!(), |metadata| metadata.permissions());
 }
 
 impl Write for Output {
@@ -73,7 +83,9 @@ impl Write for Output {
 /// Writes a whole file at once.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
     let mut output = Output::create(Some(path))?;
-    output.write_all(text.as_bytes()).with_context(|| path.display().to_string())?;
+    output
+        .write_all(text.as_bytes())
+        .with_context(|| path.display().to_string())?;
     output.finish()
 }
 

@@ -12,19 +12,32 @@ use tempfile::TempDir;
 const CORPUS: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
 
 fn ner_cli(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ner-cli")).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn stdout(arguments: &[&str]) -> String {
     let output = ner_cli(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// The message of a command that must fail with the given exit code and say nothing on stdout.
 fn failure(code: i32, arguments: &[&str]) -> String {
     let output = ner_cli(arguments);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.stdout.is_empty(), "{arguments:?}");
     String::from_utf8(output.stderr).unwrap()
 }
@@ -59,16 +72,27 @@ impl Folder {
 
     fn train(&self, output: &str, more: &[&str]) -> Output {
         let [model, data, output] = ["model", "train.conll", output].map(|name| self.path(name));
-        let mut arguments = vec!["train", "--model", &model, "--train", &data, "--dev", &data, "--test", &data];
-        arguments.extend(["--output-dir", &output, "--learning-rate", "0.01", "--batch-size", "2"]);
+        let mut arguments = vec![
+            "train", "--model", &model, "--train", &data, "--dev", &data, "--test", &data,
+        ];
+        arguments.extend([
+            "--output-dir",
+            &output,
+            "--learning-rate",
+            "0.01",
+            "--batch-size",
+            "2",
+        ]);
         arguments.extend(more);
         ner_cli(&arguments)
     }
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -76,56 +100,165 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn from_a_column_file_to_a_tagger() {
     let folder = Folder::new();
-    let trained = folder.train("out", &["--epochs", "40", "--logging-steps", "10", "--save-steps", "50"]);
+    let trained = folder.train(
+        "out",
+        &[
+            "--epochs",
+            "40",
+            "--logging-steps",
+            "10",
+            "--save-steps",
+            "50",
+        ],
+    );
     let talk = String::from_utf8(trained.stderr).unwrap();
     assert!(trained.status.success(), "{talk}");
-    assert!(trained.stdout.is_empty(), "results go to files, talk to stderr");
+    assert!(
+        trained.stdout.is_empty(),
+        "results go to files, talk to stderr"
+    );
     assert!(talk.contains("14 words read, 14 carry loss"), "{talk}");
 
     let out = PathBuf::from(folder.path("out"));
     let files = names(&out);
-    for name in ["best", "checkpoint-50", "config.json", "eval_results.txt", "model.safetensors", "test_predictions.txt",
-        "test_results.txt", "tokenizer.json", "train_log.csv"] {
-        assert!(files.contains(&name.to_owned()), "{name} is missing in {files:?}");
+    for name in [
+        "best",
+        "checkpoint-50",
+        "config.json",
+        "eval_results.txt",
+        "model.safetensors",
+        "test_predictions.txt",
+        "test_results.txt",
+        "tokenizer.json",
+        "train_log.csv",
+    ] {
+        assert!(
+            files.contains(&name.to_owned()),
+            "{name} is missing in {files:?}"
+        );
     }
     let log = folder.read("out/train_log.csv");
     let rows: Vec<&str> = log.lines().collect();
-    assert_eq!(rows[0], "step,epoch,loss,learning_rate,grad_norm,tokens_per_second");
-    assert_eq!(rows.len(), 1 + 8, "two steps an epoch, forty epochs, a row every ten steps");
+    assert_eq!(
+        rows[0],
+        "step,epoch,loss,learning_rate,grad_norm,tokens_per_second"
+    );
+    assert_eq!(
+        rows.len(),
+        1 + 8,
+        "two steps an epoch, forty epochs, a row every ten steps"
+    );
     let results = folder.read("out/test_results.txt");
-    let keys: Vec<&str> = results.lines().map(|line| line.split(" = ").next().unwrap()).collect();
+    let keys: Vec<&str> = results
+        .lines()
+        .map(|line| line.split(" = ").next().unwrap())
+        .collect();
     assert_eq!(keys, ["f1", "loss", "precision", "recall"]);
-    assert!(results.starts_with("f1 = 1"), "a corpus of three sentences can be learnt by heart: {results}");
-    assert_eq!(folder.read("out/test_predictions.txt"), format!("{CORPUS}\n"));
+    assert!(
+        results.starts_with("f1 = 1"),
+        "a corpus of three sentences can be learnt by heart: {results}"
+    );
+    assert_eq!(
+        folder.read("out/test_predictions.txt"),
+        format!("{CORPUS}\n")
+    );
 
     // The trained model reports on itself, from the model and from the predictions.
-    let [out, data, predictions] = ["out", "train.conll", "out/test_predictions.txt"].map(|name| folder.path(name));
+    let [out, data, predictions] =
+        ["out", "train.conll", "out/test_predictions.txt"].map(|name| folder.path(name));
     let by_model = stdout(&["evaluate", "--model", &out, "--data", &data]);
-    assert_eq!(by_model, stdout(&["evaluate", "--gold", &data, "--pred", &predictions]));
-    assert!(by_model.ends_with("weighted avg       1.00      1.00      1.00         3\n"), "{by_model}");
-    let json = stdout(&["evaluate", "--gold", &data, "--pred", &predictions, "--report", "all", "--format", "json"]);
+    assert_eq!(
+        by_model,
+        stdout(&["evaluate", "--gold", &data, "--pred", &predictions])
+    );
+    assert!(
+        by_model.ends_with("weighted avg       1.00      1.00      1.00         3\n"),
+        "{by_model}"
+    );
+    let json = stdout(&[
+        "evaluate",
+        "--gold",
+        &data,
+        "--pred",
+        &predictions,
+        "--report",
+        "all",
+        "--format",
+        "json",
+    ]);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["entity"]["micro"]["f1"], 1.0);
     assert_eq!(json["entity"]["per_type"][2]["type"], "PER");
 
     // Text in, entities out, with places in code points.
-    let line = stdout(&["predict", "--model", &out, "--format", "jsonl", "Ana Paz vive en Lima ."]);
+    let line = stdout(&[
+        "predict",
+        "--model",
+        &out,
+        "--format",
+        "jsonl",
+        "Ana Paz vive en Lima .",
+    ]);
     let found: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(found["text"], "Ana Paz vive en Lima .");
     let person = &found["entities"][0];
-    assert_eq!((person["entity_group"].as_str(), person["word"].as_str()), (Some("PER"), Some("Ana Paz")));
-    assert_eq!((person["start"].as_u64(), person["end"].as_u64()), (Some(0), Some(7)));
-    assert_eq!(stdout(&["predict", "--model", &out, "Ana Paz vive en Lima ."]), "[PER Ana Paz] vive en [LOC Lima] .\n");
-    let conll = stdout(&["predict", "--model", &out, "--input", &data, "--input-format", "conll", "--format", "conll"]);
+    assert_eq!(
+        (person["entity_group"].as_str(), person["word"].as_str()),
+        (Some("PER"), Some("Ana Paz"))
+    );
+    assert_eq!(
+        (person["start"].as_u64(), person["end"].as_u64()),
+        (Some(0), Some(7))
+    );
+    assert_eq!(
+        stdout(&["predict", "--model", &out, "Ana Paz vive en Lima ."]),
+        "[PER Ana Paz] vive en [LOC Lima] .\n"
+    );
+    let conll = stdout(&[
+        "predict",
+        "--model",
+        &out,
+        "--input",
+        &data,
+        "--input-format",
+        "conll",
+        "--format",
+        "conll",
+    ]);
     assert_eq!(conll, format!("{CORPUS}\n"));
-    let csv = stdout(&["predict", "--model", &out, "--format", "csv", "Ana Paz vive en Lima ."]);
-    assert!(csv.starts_with("text,entity_group,score,word,start,end\n1,PER,0."), "{csv}");
+    let csv = stdout(&[
+        "predict",
+        "--model",
+        &out,
+        "--format",
+        "csv",
+        "Ana Paz vive en Lima .",
+    ]);
+    assert!(
+        csv.starts_with("text,entity_group,score,word,start,end\n1,PER,0."),
+        "{csv}"
+    );
     for aggregation in ["none", "simple", "first", "average", "max"] {
-        let line =
-            stdout(&["predict", "--model", &out, "--format", "jsonl", "--aggregation", aggregation, "Ana Paz vive en Lima ."]);
+        let line = stdout(&[
+            "predict",
+            "--model",
+            &out,
+            "--format",
+            "jsonl",
+            "--aggregation",
+            aggregation,
+            "Ana Paz vive en Lima .",
+        ]);
         let found: Value = serde_json::from_str(&line).unwrap();
-        let field = if aggregation == "none" { "entity" } else { "entity_group" };
-        assert!(found["entities"][0][field].is_string(), "{aggregation}: {line}");
+        let field = if aggregation == "none" {
+            "entity"
+        } else {
+            "entity_group"
+        };
+        assert!(
+            found["entities"][0][field].is_string(),
+            "{aggregation}: {line}"
+        );
     }
 }
 
@@ -133,14 +266,30 @@ fn from_a_column_file_to_a_tagger() {
 fn the_same_seed_gives_the_same_bits() {
     let folder = Folder::new();
     let weights = |name: &str, more: &[&str]| {
-        let trained = folder.train(name, &[&["--epochs", "2", "--device", "flex"], more].concat());
-        assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+        let trained = folder.train(
+            name,
+            &[&["--epochs", "2", "--device", "flex"], more].concat(),
+        );
+        assert!(
+            trained.status.success(),
+            "{}",
+            String::from_utf8_lossy(&trained.stderr)
+        );
         fs::read(folder.path(&format!("{name}/model.safetensors"))).unwrap()
     };
     let first = weights("a", &[]);
     assert!(first == weights("b", &[]));
     assert!(first != weights("c", &["--seed", "7"]));
-    let accumulated = weights("d", &["--batch-size", "1", "--gradient-accumulation-steps", "2", "--no-shuffle"]);
+    let accumulated = weights(
+        "d",
+        &[
+            "--batch-size",
+            "1",
+            "--gradient-accumulation-steps",
+            "2",
+            "--no-shuffle",
+        ],
+    );
     assert!(first != accumulated);
 }
 
@@ -150,20 +299,37 @@ fn stdin_is_read_and_long_text_is_not_cut() {
     assert!(folder.train("out", &["--epochs", "40"]).status.success());
     let long = "Ana Paz vive en Lima . ".repeat(400);
     let mut child = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
-        .args(["predict", "--model", &folder.path("out"), "--format", "jsonl"])
+        .args([
+            "predict",
+            "--model",
+            &folder.path("out"),
+            "--format",
+            "jsonl",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(format!("{long}\n\nAna Paz vive en Lima .\n").as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(format!("{long}\n\nAna Paz vive en Lima .\n").as_bytes())
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    let lines: Vec<Value> =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 3, "one line a text, the empty one included");
     let entities = lines[0]["entities"].as_array().unwrap();
     let last = entities.last().unwrap()["end"].as_u64().unwrap();
-    assert!(last > 22 * 399, "entities are found to the end of the text, the last at {last}");
+    assert!(
+        last > 22 * 399,
+        "entities are found to the end of the text, the last at {last}"
+    );
     assert_eq!(lines[1]["entities"].as_array().unwrap().len(), 0);
 }
 
@@ -172,12 +338,38 @@ fn preprocess_splits_and_keeps_columns() {
     let folder = Folder::new();
     let long = folder.write("long.conll", &"Ana NP B-PER\n".repeat(12));
     let model = folder.path("model");
-    let split =
-        stdout(&["preprocess", &long, "--tokenizer", &model, "--max-length", "10", "--columns", "1,-1", "--word-boundary", "none"]);
+    let split = stdout(&[
+        "preprocess",
+        &long,
+        "--tokenizer",
+        &model,
+        "--max-length",
+        "10",
+        "--columns",
+        "1,-1",
+        "--word-boundary",
+        "none",
+    ]);
     let sentences: Vec<&str> = split.trim_end().split("\n\n").collect();
     assert!(sentences.len() > 1, "{split}");
-    assert_eq!(split.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>(), ["Ana B-PER"; 12]);
-    let message = failure(1, &["preprocess", &long, "--tokenizer", &model, "--max-length", "2"]);
+    assert_eq!(
+        split
+            .lines()
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>(),
+        ["Ana B-PER"; 12]
+    );
+    let message = failure(
+        1,
+        &[
+            "preprocess",
+            &long,
+            "--tokenizer",
+            &model,
+            "--max-length",
+            "2",
+        ],
+    );
     assert!(message.contains('2'), "{message}");
 }
 
@@ -185,16 +377,27 @@ fn preprocess_splits_and_keeps_columns() {
 fn labels_are_sorted_and_unique() {
     let folder = Folder::new();
     let data = folder.path("train.conll");
-    assert_eq!(stdout(&["labels", &data, &data]), "B-LOC\nB-ORG\nB-PER\nI-ORG\nI-PER\nO\n");
+    assert_eq!(
+        stdout(&["labels", &data, &data]),
+        "B-LOC\nB-ORG\nB-PER\nI-ORG\nI-PER\nO\n"
+    );
 }
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    for arguments in [&["train"][..], &["nonsense"], &["evaluate", "--gold", "a"], &["predict", "--aggregation", "mean"]] {
+    for arguments in [
+        &["train"][..],
+        &["nonsense"],
+        &["evaluate", "--gold", "a"],
+        &["predict", "--aggregation", "mean"],
+    ] {
         failure(2, arguments);
     }
     let message = failure(2, &["predict", "--model", "m", "--device", "tpu", "text"]);
-    assert!(message.contains("expected auto, cuda, cuda:N, flex or ndarray"), "{message}");
+    assert!(
+        message.contains("expected auto, cuda, cuda:N, flex or ndarray"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -212,24 +415,72 @@ fn bad_input_is_one_clear_error() {
     fs::create_dir(&full).unwrap();
     folder.write("full/file", "");
 
-    let train = |data: &str, output: &str| failure(1, &["train", "--model", &model, "--train", data, "--dev", data, "--output-dir", output]);
+    let train = |data: &str, output: &str| {
+        failure(
+            1,
+            &[
+                "train",
+                "--model",
+                &model,
+                "--train",
+                data,
+                "--dev",
+                data,
+                "--output-dir",
+                output,
+            ],
+        )
+    };
     for (message, expected) in [
         (train(&empty, &out), "empty.conll: holds no sentence"),
         (train(&folder.path("missing.conll"), &out), "missing.conll"),
         (train(&ragged, &out), "ragged.conll:2"),
-        (train(&foreign, &out), "foreign.conll:3: tag `B-CITY` is not among the labels"),
-        (train(&untagged, &out), "untagged.conll:1: expected a token and a tag"),
+        (
+            train(&foreign, &out),
+            "foreign.conll:3: tag `B-CITY` is not among the labels",
+        ),
+        (
+            train(&untagged, &out),
+            "untagged.conll:1: expected a token and a tag",
+        ),
         (train(&data, &full), "full: is not empty"),
-        (failure(1, &["predict", "--model", &no_tokenizer, "text"]), "tokenizer.json"),
-        (failure(1, &["evaluate", "--gold", &data, "--pred", &other]), "train.conll:1 has the word `Ana`"),
-        (failure(1, &["evaluate", "--gold", &other, "--pred", &data]), "other.conll:1"),
-        (failure(1, &["predict", "--model", &model, "--device", "cuda", "text"]), "--features cuda"),
-        (failure(1, &["predict", "--model", &model, "--max-length", "600", "text"]), "512 positions"),
+        (
+            failure(1, &["predict", "--model", &no_tokenizer, "text"]),
+            "tokenizer.json",
+        ),
+        (
+            failure(1, &["evaluate", "--gold", &data, "--pred", &other]),
+            "train.conll:1 has the word `Ana`",
+        ),
+        (
+            failure(1, &["evaluate", "--gold", &other, "--pred", &data]),
+            "other.conll:1",
+        ),
+        (
+            failure(
+                1,
+                &["predict", "--model", &model, "--device", "cuda", "text"],
+            ),
+            "--features cuda",
+        ),
+        (
+            failure(
+                1,
+                &["predict", "--model", &model, "--max-length", "600", "text"],
+            ),
+            "512 positions",
+        ),
     ] {
-        assert!(message.starts_with("error: ") && message.contains(expected), "{message}");
+        assert!(
+            message.starts_with("error: ") && message.contains(expected),
+            "{message}"
+        );
         assert_eq!(message.trim_end().lines().count(), 1, "{message}");
     }
-    assert!(!Path::new(&out).exists(), "a run that cannot start leaves nothing behind");
+    assert!(
+        !Path::new(&out).exists(),
+        "a run that cannot start leaves nothing behind"
+    );
 }
 
 #[test]
@@ -244,5 +495,9 @@ fn a_closed_pipe_is_no_error() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -15,7 +15,10 @@ pub struct Batch {
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { ids: Vec::new(), boundaries: vec![0] }
+        Self {
+            ids: Vec::new(),
+            boundaries: vec![0],
+        }
     }
 }
 
@@ -53,7 +56,9 @@ impl Batch {
 
     /// Position number of each sub-word, counted from `first` in each sequence.
     pub(crate) fn positions(&self, first: usize) -> Vec<i64> {
-        self.ranges().flat_map(|range| (first..first + range.len()).map(|position| position as i64)).collect()
+        self.ranges()
+            .flat_map(|range| (first..first + range.len()).map(|position| position as i64))
+            .collect()
     }
 
     /// Checks that the model has a row for every id and position.
@@ -69,7 +74,10 @@ impl Batch {
                     config.usable_positions()
                 )));
             }
-            if let Some(id) = self.ids[range].iter().find(|&&id| id as usize >= config.vocab_size) {
+            if let Some(id) = self.ids[range]
+                .iter()
+                .find(|&&id| id as usize >= config.vocab_size)
+            {
                 return Err(Error::Batch(format!(
                     "sequence {sequence} holds sub-word {id}, the model knows {}; is the tokenizer this model's?",
                     config.vocab_size

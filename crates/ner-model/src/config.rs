@@ -111,9 +111,15 @@ mod id2label {
         serializer.collect_map(labels.iter().enumerate())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<String>, D::Error> {
         let by_id = BTreeMap::<usize, String>::deserialize(deserializer)?;
-        if by_id.keys().enumerate().any(|(expected, &id)| expected != id) {
+        if by_id
+            .keys()
+            .enumerate()
+            .any(|(expected, &id)| expected != id)
+        {
             return Err(D::Error::custom(format!(
                 "id2label must number its labels 0..{} without a gap",
                 by_id.len()
@@ -162,7 +168,10 @@ impl ModelConfig {
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("config.json");
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let config_error = |reason: String| Error::Config { path: path.clone(), reason };
+        let config_error = |reason: String| Error::Config {
+            path: path.clone(),
+            reason,
+        };
         let config: Self = serde_json::from_str(&text).map_err(|e| config_error(e.to_string()))?;
         config.check().map_err(config_error)?;
         Ok(config)
@@ -174,42 +183,72 @@ impl ModelConfig {
     /// The file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         let mut config = self.clone();
-        let label2id: Map<String, Value> =
-            self.id2label.iter().enumerate().map(|(id, label)| (label.clone(), id.into())).collect();
-        config.extra.insert("label2id".to_owned(), Value::Object(label2id));
-        config.extra.insert("architectures".to_owned(), serde_json::json!([self.model_type.names().1]));
+        let label2id: Map<String, Value> = self
+            .id2label
+            .iter()
+            .enumerate()
+            .map(|(id, label)| (label.clone(), id.into()))
+            .collect();
+        config
+            .extra
+            .insert("label2id".to_owned(), Value::Object(label2id));
+        config.extra.insert(
+            "architectures".to_owned(),
+            serde_json::json!([self.model_type.names().1]),
+        );
         let path = dir.join("config.json");
-        let text = serde_json::to_string_pretty(&config)
-            .map_err(|e| Error::Config { path: path.clone(), reason: e.to_string() })?;
+        let text = serde_json::to_string_pretty(&config).map_err(|e| Error::Config {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
         std::fs::write(&path, text + "\n").map_err(Error::io(&path))
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+        if self.num_attention_heads == 0
+            || !self.hidden_size.is_multiple_of(self.num_attention_heads)
+        {
             return Err(format!(
                 "hidden_size {} is not a multiple of num_attention_heads {}",
                 self.hidden_size, self.num_attention_heads
             ));
         }
         if self.hidden_act != "gelu" {
-            return Err(format!("hidden_act `{}` is not implemented, only `gelu` (exact) is", self.hidden_act));
+            return Err(format!(
+                "hidden_act `{}` is not implemented, only `gelu` (exact) is",
+                self.hidden_act
+            ));
         }
         if self.max_position_embeddings <= self.first_position() {
-            return Err(format!("max_position_embeddings {} leaves no usable position", self.max_position_embeddings));
+            return Err(format!(
+                "max_position_embeddings {} leaves no usable position",
+                self.max_position_embeddings
+            ));
         }
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
-            ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            (
+                "attention_probs_dropout_prob",
+                self.attention_probs_dropout_prob,
+            ),
             ("classifier_dropout", self.classifier_dropout.unwrap_or(0.0)),
         ];
         for (name, value) in probabilities {
             if !(0.0..1.0).contains(&value) {
-                return Err(format!("{name} is {value}, expected a probability in [0, 1)"));
+                return Err(format!(
+                    "{name} is {value}, expected a probability in [0, 1)"
+                ));
             }
         }
-        match self.extra.get("position_embedding_type").and_then(Value::as_str) {
+        match self
+            .extra
+            .get("position_embedding_type")
+            .and_then(Value::as_str)
+        {
             None | Some("absolute") => Ok(()),
-            Some(other) => Err(format!("position_embedding_type `{other}` is not implemented, only `absolute` is")),
+            Some(other) => Err(format!(
+                "position_embedding_type `{other}` is not implemented, only `absolute` is"
+            )),
         }
     }
 
@@ -241,7 +280,10 @@ impl ModelConfig {
 
     /// Whether the labels are only the numbered names that `transformers` gives to unnamed classes (`LABEL_0`, …).
     pub fn has_placeholder_labels(&self) -> bool {
-        self.id2label.iter().enumerate().all(|(id, label)| *label == format!("LABEL_{id}"))
+        self.id2label
+            .iter()
+            .enumerate()
+            .all(|(id, label)| *label == format!("LABEL_{id}"))
     }
 }
 
@@ -275,29 +317,48 @@ mod tests {
         assert_eq!(config.id2label, ["O", "B-PER"]);
         let dir = tempfile::tempdir().expect("temporary directory");
         config.save(dir.path()).expect("writable");
-        let written: Value =
-            serde_json::from_str(&std::fs::read_to_string(dir.path().join("config.json")).expect("written")).expect("JSON");
+        let written: Value = serde_json::from_str(
+            &std::fs::read_to_string(dir.path().join("config.json")).expect("written"),
+        )
+        .expect("JSON");
         assert_eq!(written["torch_dtype"], "float32");
         assert_eq!(written["label2id"]["B-PER"], 1);
         assert_eq!(written["architectures"][0], "BertForTokenClassification");
         let again = ModelConfig::from_dir(dir.path()).expect("readable");
-        assert_eq!((again.layer_norm_eps, again.usable_positions()), (1e-12, 512));
+        assert_eq!(
+            (again.layer_norm_eps, again.usable_positions()),
+            (1e-12, 512)
+        );
     }
 
     #[test]
     fn refuses_what_it_does_not_implement() {
         for (from, to, expected) in [
             ("\"hidden_size\":8", "\"hidden_size\":9", "not a multiple"),
-            ("\"torch_dtype\":\"float32\"", "\"hidden_act\":\"relu\"", "hidden_act `relu`"),
-            ("\"torch_dtype\":\"float32\"", "\"position_embedding_type\":\"relative_key\"", "relative_key"),
+            (
+                "\"torch_dtype\":\"float32\"",
+                "\"hidden_act\":\"relu\"",
+                "hidden_act `relu`",
+            ),
+            (
+                "\"torch_dtype\":\"float32\"",
+                "\"position_embedding_type\":\"relative_key\"",
+                "relative_key",
+            ),
             ("\"0\":\"O\"", "\"7\":\"O\"", "without a gap"),
             ("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"", "gpt2"),
             ("\"vocab_size\":30,", "", "vocab_size"),
         ] {
             let dir = tempfile::tempdir().expect("temporary directory");
-            std::fs::write(dir.path().join("config.json"), BERT.replace(from, to)).expect("writable");
-            let message = ModelConfig::from_dir(dir.path()).expect_err("must be refused").to_string();
-            assert!(message.contains(expected) && message.contains("config.json"), "{message}");
+            std::fs::write(dir.path().join("config.json"), BERT.replace(from, to))
+                .expect("writable");
+            let message = ModelConfig::from_dir(dir.path())
+                .expect_err("must be refused")
+                .to_string();
+            assert!(
+                message.contains(expected) && message.contains("config.json"),
+                "{message}"
+            );
         }
     }
 }

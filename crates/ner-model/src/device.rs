@@ -67,22 +67,36 @@ impl DeviceChoice {
     /// This build lacks the device, or no such GPU answers; the message says how to get it.
     pub fn open(self) -> Result<Device, Error> {
         let choice = self.resolve();
-        let unavailable = |reason: String| Err(Error::Device { device: choice.to_string(), reason });
+        let unavailable = |reason: String| {
+            Err(Error::Device {
+                device: choice.to_string(),
+                reason,
+            })
+        };
         match choice {
             Self::Auto | Self::Flex => Ok(Device::flex()),
             #[cfg(feature = "ndarray")]
-            #[expect(deprecated, reason = "kept as a device that users can choose until Burn removes it")]
+            #[expect(
+                deprecated,
+                reason = "kept as a device that users can choose until Burn removes it"
+            )]
             Self::NdArray => Ok(Device::ndarray()),
             #[cfg(not(feature = "ndarray"))]
-            Self::NdArray => unavailable("this build has no `ndarray`; rebuild with `--features ndarray`".to_owned()),
-            Self::Cuda(_) if cfg!(not(feature = "cuda")) => {
-                unavailable("this build has no CUDA; rebuild with `--features cuda` (see docs/cuda.md)".to_owned())
-            }
+            Self::NdArray => unavailable(
+                "this build has no `ndarray`; rebuild with `--features ndarray`".to_owned(),
+            ),
+            Self::Cuda(_) if cfg!(not(feature = "cuda")) => unavailable(
+                "this build has no CUDA; rebuild with `--features cuda` (see docs/cuda.md)"
+                    .to_owned(),
+            ),
             Self::Cuda(index) => match cuda_devices() {
                 0 => unavailable(
-                    "no NVIDIA driver or GPU answers; check `nvidia-smi`, or use `--device flex`".to_owned(),
+                    "no NVIDIA driver or GPU answers; check `nvidia-smi`, or use `--device flex`"
+                        .to_owned(),
                 ),
-                count if index >= count => unavailable(format!("the driver lists {count} GPU(s), numbered from 0")),
+                count if index >= count => {
+                    unavailable(format!("the driver lists {count} GPU(s), numbered from 0"))
+                }
                 _ => open_cuda(index),
             },
         }
@@ -106,7 +120,10 @@ fn open_cuda(index: usize) -> Result<Device, Error> {
 
 #[cfg(not(feature = "cuda"))]
 fn open_cuda(index: usize) -> Result<Device, Error> {
-    Err(Error::Device { device: format!("cuda:{index}"), reason: "this build has no CUDA".to_owned() })
+    Err(Error::Device {
+        device: format!("cuda:{index}"),
+        reason: "this build has no CUDA".to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -116,10 +133,19 @@ mod tests {
     #[test]
     fn names_round_trip_and_unknown_ones_are_refused() {
         for name in ["auto", "cuda:0", "cuda:3", "flex", "ndarray"] {
-            assert_eq!(name.parse::<DeviceChoice>().map(|d| d.to_string()).ok().as_deref(), Some(name));
+            assert_eq!(
+                name.parse::<DeviceChoice>()
+                    .map(|d| d.to_string())
+                    .ok()
+                    .as_deref(),
+                Some(name)
+            );
         }
         for name in ["", "gpu", "cuda:", "cuda:x", "flex:1"] {
-            let message = name.parse::<DeviceChoice>().expect_err("must be refused").to_string();
+            let message = name
+                .parse::<DeviceChoice>()
+                .expect_err("must be refused")
+                .to_string();
             assert!(message.contains("expected auto"), "{message}");
         }
     }
@@ -127,7 +153,10 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_device_that_was_not_built_says_how_to_get_it() {
-        let message = DeviceChoice::Cuda(0).open().expect_err("not built").to_string();
+        let message = DeviceChoice::Cuda(0)
+            .open()
+            .expect_err("not built")
+            .to_string();
         assert!(message.contains("--features cuda"), "{message}");
         assert_eq!(DeviceChoice::Auto.resolve(), DeviceChoice::Flex);
     }

@@ -8,7 +8,9 @@
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{
+    Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
+};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::ops::{Dropout, Ops};
@@ -108,15 +110,31 @@ impl TokenClassifier {
     /// A model whose weights are drawn when they are first read.
     pub(crate) fn uninitialized(config: &ModelConfig, device: &Device) -> Self {
         let hidden = config.hidden_size;
-        let normal = || Initializer::Normal { mean: 0.0, std: config.initializer_range };
+        let normal = || Initializer::Normal {
+            mean: 0.0,
+            std: config.initializer_range,
+        };
         let linear = |inputs: usize, outputs: usize| {
-            let mut linear = LinearConfig::new(inputs, outputs).with_initializer(normal()).init(device);
+            let mut linear = LinearConfig::new(inputs, outputs)
+                .with_initializer(normal())
+                .init(device);
             linear.bias = Some(Param::from_tensor(Tensor::zeros([outputs], device)));
             linear
         };
-        let table = |rows: usize| EmbeddingConfig::new(rows, hidden).with_initializer(normal()).init(device);
-        let layer_norm = || LayerNormConfig::new(hidden).with_epsilon(config.layer_norm_eps).init(device);
-        let output = |inputs: usize| Output { dense: linear(inputs, hidden), LayerNorm: layer_norm() };
+        let table = |rows: usize| {
+            EmbeddingConfig::new(rows, hidden)
+                .with_initializer(normal())
+                .init(device)
+        };
+        let layer_norm = || {
+            LayerNormConfig::new(hidden)
+                .with_epsilon(config.layer_norm_eps)
+                .init(device)
+        };
+        let output = |inputs: usize| Output {
+            dense: linear(inputs, hidden),
+            LayerNorm: layer_norm(),
+        };
 
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
             attention: Attention {
@@ -127,7 +145,9 @@ impl TokenClassifier {
                 },
                 output: output(hidden),
             },
-            intermediate: Intermediate { dense: linear(hidden, config.intermediate_size) },
+            intermediate: Intermediate {
+                dense: linear(hidden, config.intermediate_size),
+            },
             output: output(config.intermediate_size),
         });
         Self {
@@ -137,7 +157,9 @@ impl TokenClassifier {
                 token_type_embeddings: table(config.type_vocab_size),
                 LayerNorm: layer_norm(),
             },
-            encoder: Encoder { layer: layers.collect() },
+            encoder: Encoder {
+                layer: layers.collect(),
+            },
             classifier: linear(hidden, config.id2label.len()),
             config: config.clone(),
             ops: Ops::for_device(device),
@@ -154,7 +176,9 @@ impl TokenClassifier {
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
-        Ok(self.ops.linear(self.ops.dropout(hidden, dropout), &self.classifier))
+        Ok(self
+            .ops
+            .linear(self.ops.dropout(hidden, dropout), &self.classifier))
     }
 
     /// Mean cross-entropy over the sub-words that carry a label; `None` ones are ignored. Zero where none carries one.
@@ -192,33 +216,72 @@ impl TokenClassifier {
             table.forward(ids).reshape([rows, self.config.hidden_size])
         };
         let tables = &self.embeddings;
-        let words = table(&tables.word_embeddings, batch.ids().iter().map(|&id| i64::from(id)).collect());
-        let positions = table(&tables.position_embeddings, batch.positions(self.config.first_position()));
+        let words = table(
+            &tables.word_embeddings,
+            batch.ids().iter().map(|&id| i64::from(id)).collect(),
+        );
+        let positions = table(
+            &tables.position_embeddings,
+            batch.positions(self.config.first_position()),
+        );
         let first_type = tables.token_type_embeddings.weight.val().narrow(0, 0, 1); // [1, hidden]
-        let sum = self.ops.residual_layer_norm(words, positions + first_type, &tables.LayerNorm, Dropout::OFF);
-        self.ops.dropout(sum, self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings))
+        let sum = self.ops.residual_layer_norm(
+            words,
+            positions + first_type,
+            &tables.LayerNorm,
+            self.config.layer_norm_eps,
+            Dropout::OFF,
+        );
+        self.ops.dropout(
+            sum,
+            self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings),
+        )
     }
 
-    fn layer(&self, layer: &Layer, x: Tensor<2>, batch: &Batch, mode: Mode, number: usize) -> Tensor<2> {
+    fn layer(
+        &self,
+        layer: &Layer,
+        x: Tensor<2>,
+        batch: &Batch,
+        mode: Mode,
+        number: usize,
+    ) -> Tensor<2> {
         let ops = &self.ops;
+        let epsilon = self.config.layer_norm_eps;
         let hidden_dropout = |site| self.dropout(mode, self.config.hidden_dropout_prob, site);
-        let attention_dropout =
-            self.dropout(mode, self.config.attention_probs_dropout_prob, Site::AttentionProbabilities(number));
+        let attention_dropout = self.dropout(
+            mode,
+            self.config.attention_probs_dropout_prob,
+            Site::AttentionProbabilities(number),
+        );
 
         let projections = &layer.attention.self_attention;
-        let context = ops.attention(
-            [&projections.query, &projections.key, &projections.value].map(|p| ops.linear(x.clone(), p)),
+        let context = ops.self_attention(
+            x.clone(),
+            [&projections.query, &projections.key, &projections.value],
             batch.boundaries(),
             self.config.num_attention_heads,
             attention_dropout,
         );
         let output = &layer.attention.output;
         let projected = ops.linear(context, &output.dense);
-        let x = ops.residual_layer_norm(projected, x, &output.LayerNorm, hidden_dropout(Site::AttentionOutput(number)));
+        let x = ops.residual_layer_norm(
+            projected,
+            x,
+            &output.LayerNorm,
+            epsilon,
+            hidden_dropout(Site::AttentionOutput(number)),
+        );
 
         let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [sub_words, intermediate]
         let projected = ops.linear(widened, &layer.output.dense);
-        ops.residual_layer_norm(projected, x, &layer.output.LayerNorm, hidden_dropout(Site::Output(number)))
+        ops.residual_layer_norm(
+            projected,
+            x,
+            &layer.output.LayerNorm,
+            epsilon,
+            hidden_dropout(Site::Output(number)),
+        )
     }
 
     fn dropout(&self, mode: Mode, probability: f64, site: Site) -> Dropout {
@@ -256,7 +319,11 @@ fn without_row(mut table: Embedding, row: usize) -> Embedding {
     table.weight = table.weight.map(|weight| {
         let [rows, width] = weight.dims();
         let zeros = Tensor::zeros([1, width], &weight.device());
-        if row < rows { weight.slice_assign([row..row + 1, 0..width], zeros) } else { weight }
+        if row < rows {
+            weight.slice_assign([row..row + 1, 0..width], zeros)
+        } else {
+            weight
+        }
     });
     table
 }

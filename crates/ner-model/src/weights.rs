@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::store::{BurnToPyTorchAdapter, ChainAdapter, FloatCastAdapter, ModuleSnapshot, ModuleStore};
+use burn::store::{
+    BurnToPyTorchAdapter, ChainAdapter, FloatCastAdapter, ModuleSnapshot, ModuleStore,
+};
 use burn::store::{PyTorchToBurnAdapter, PytorchStore, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor};
 use burn_pack::Tensor as StoredTensor;
@@ -38,7 +40,12 @@ impl TokenClassifier {
     ///
     /// # Errors
     /// No weight file, an unreadable one, a missing encoder tensor, or one of the wrong shape.
-    pub fn load(dir: &Path, config: &ModelConfig, device: &Device, seed: u64) -> Result<(Self, LoadReport), Error> {
+    pub fn load(
+        dir: &Path,
+        config: &ModelConfig,
+        device: &Device,
+        seed: u64,
+    ) -> Result<(Self, LoadReport), Error> {
         let path = weight_file(dir)?;
         let mut stored = read_tensors(&path)?;
         let mut model = Self::uninitialized(config, device);
@@ -62,16 +69,25 @@ impl TokenClassifier {
                     });
                 }
                 Some(tensor) => {
-                    return Err(Error::Shape { path, name, expected, found: tensor.shape.to_vec() });
+                    return Err(Error::Shape {
+                        path,
+                        name,
+                        expected,
+                        found: tensor.shape.to_vec(),
+                    });
                 }
                 None if is_classifier => {
-                    new_classifier.get_or_insert_with(|| "the checkpoint has no classifier".to_owned());
+                    new_classifier
+                        .get_or_insert_with(|| "the checkpoint has no classifier".to_owned());
                 }
                 None => missing.push(name),
             }
         }
         if !missing.is_empty() {
-            return Err(Error::MissingTensors { path, names: missing });
+            return Err(Error::MissingTensors {
+                path,
+                names: missing,
+            });
         }
         if new_classifier.is_some() {
             matched.retain(|tensor| !tensor.name.starts_with("classifier."));
@@ -79,12 +95,22 @@ impl TokenClassifier {
         let adapter = ChainAdapter::new(PyTorchToBurnAdapter, FloatCastAdapter::to(DType::F32));
         let result = model.apply(matched, None, Some(Box::new(adapter)), true);
         if let Some(error) = result.errors.first() {
-            return Err(Error::WeightFile { path, reason: error.to_string() });
+            return Err(Error::WeightFile {
+                path,
+                reason: error.to_string(),
+            });
         }
         device.seed(seed);
         let model = model.materialize();
         let unused = stored.into_keys().collect();
-        Ok((model, LoadReport { path, new_classifier, unused }))
+        Ok((
+            model,
+            LoadReport {
+                path,
+                new_classifier,
+                unused,
+            },
+        ))
     }
 
     /// Writes `config.json` and `model.safetensors`, which `transformers` opens with `AutoModelForTokenClassification.from_pretrained`.
@@ -96,16 +122,36 @@ impl TokenClassifier {
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         let path = dir.join(SAFETENSORS);
         let model_type = self.config().model_type;
-        let views = self.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true).into_iter().map(|tensor| {
-            let name = hub_name(model_type, &tensor.name);
-            tensor.to_bytes().map(|bytes| (name.clone(), View { shape: tensor.shape.to_vec(), bytes })).map_err(|e| {
-                Error::Tensor { path: path.clone(), name, reason: format!("{e:?}") }
-            })
-        });
+        let views = self
+            .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
+            .into_iter()
+            .map(|tensor| {
+                let name = hub_name(model_type, &tensor.name);
+                tensor
+                    .to_bytes()
+                    .map(|bytes| {
+                        (
+                            name.clone(),
+                            View {
+                                shape: tensor.shape.to_vec(),
+                                bytes,
+                            },
+                        )
+                    })
+                    .map_err(|e| Error::Tensor {
+                        path: path.clone(),
+                        name,
+                        reason: format!("{e:?}"),
+                    })
+            });
         let views = views.collect::<Result<Vec<_>, _>>()?;
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), &path)
-            .map_err(|e| Error::WeightFile { path: path.clone(), reason: e.to_string() })?;
+        safetensors::serialize_to_file(views, Some(metadata), &path).map_err(|e| {
+            Error::WeightFile {
+                path: path.clone(),
+                reason: e.to_string(),
+            }
+        })?;
         self.config().save(dir)
     }
 }
@@ -133,16 +179,29 @@ impl<B: std::ops::Deref<Target = [u8]>> safetensors::View for View<B> {
 
 fn weight_file(dir: &Path) -> Result<PathBuf, Error> {
     let looked_for = [SAFETENSORS, PYTORCH];
-    looked_for.iter().map(|name| dir.join(name)).find(|path| path.is_file()).ok_or_else(|| Error::NoWeights {
-        dir: dir.to_owned(),
-        looked_for: looked_for.map(str::to_owned).to_vec(),
-    })
+    looked_for
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::NoWeights {
+            dir: dir.to_owned(),
+            looked_for: looked_for.map(str::to_owned).to_vec(),
+        })
 }
 
 /// Names, shapes and not yet read data of every tensor in a file.
 fn read_tensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
-    fn all<S: ModuleStore>(mut store: S, path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
-        store.get_all_tensors().cloned().map_err(|e| Error::WeightFile { path: path.to_owned(), reason: e.to_string() })
+    fn all<S: ModuleStore>(
+        mut store: S,
+        path: &Path,
+    ) -> Result<BTreeMap<String, StoredTensor>, Error> {
+        store
+            .get_all_tensors()
+            .cloned()
+            .map_err(|e| Error::WeightFile {
+                path: path.to_owned(),
+                reason: e.to_string(),
+            })
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("safetensors") => all(SafetensorsStore::from_file(path), path),
@@ -157,9 +216,18 @@ fn take(
     name: &str,
 ) -> Option<StoredTensor> {
     let prefix = format!("{}.", model_type.names().0);
-    let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-    let candidates = [name, &old, name.trim_start_matches(&prefix), old.trim_start_matches(&prefix)];
-    candidates.into_iter().find_map(|candidate| stored.remove(candidate))
+    let old = name
+        .replace("LayerNorm.weight", "LayerNorm.gamma")
+        .replace("LayerNorm.bias", "LayerNorm.beta");
+    let candidates = [
+        name,
+        &old,
+        name.trim_start_matches(&prefix),
+        old.trim_start_matches(&prefix),
+    ];
+    candidates
+        .into_iter()
+        .find_map(|candidate| stored.remove(candidate))
 }
 
 /// The hub's name of a parameter.
@@ -170,7 +238,11 @@ fn hub_name(model_type: ModelType, path: &str) -> String {
         Some((module, "beta")) => format!("{module}.bias"),
         _ => path,
     };
-    if path.starts_with("classifier.") { path } else { format!("{}.{path}", model_type.names().0) }
+    if path.starts_with("classifier.") {
+        path
+    } else {
+        format!("{}.{path}", model_type.names().0)
+    }
 }
 
 /// A parameter of a module.
@@ -211,7 +283,11 @@ fn parameters(model: &TokenClassifier) -> Vec<Parameter> {
             self.found.push(Parameter {
                 path: self.path.join("."),
                 shape: param.lazy_shape().to_vec(),
-                is_projection: D == 2 && self.containers.iter().any(|container| container == "Struct:Linear"),
+                is_projection: D == 2
+                    && self
+                        .containers
+                        .iter()
+                        .any(|container| container == "Struct:Linear"),
             });
         }
     }

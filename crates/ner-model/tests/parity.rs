@@ -9,7 +9,9 @@ use serde_json::Value;
 const FAMILIES: [&str; 2] = ["bert", "roberta"];
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/goldens/models")
+        .join(name)
 }
 
 fn devices() -> Vec<DeviceChoice> {
@@ -27,19 +29,31 @@ fn load(dir: &Path, device: DeviceChoice) -> TokenClassifier {
 fn batch(golden: &Value) -> Batch {
     let sequences = golden["sequences"].as_array().unwrap();
     let ids = |sequence: &Value| -> Vec<u32> {
-        sequence.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+        sequence
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_u64().unwrap() as u32)
+            .collect()
     };
     sequences.iter().map(ids).collect()
 }
 
 fn rows(values: &Value) -> Vec<f32> {
     let rows = values.as_array().unwrap();
-    rows.iter().flat_map(|row| row.as_array().unwrap()).map(|x| x.as_f64().unwrap() as f32).collect()
+    rows.iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|x| x.as_f64().unwrap() as f32)
+        .collect()
 }
 
 fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     assert!(worst < tolerance, "{what}: differs by {worst}");
 }
 
@@ -52,11 +66,24 @@ fn logits_and_hidden_states_equal_those_of_transformers() {
         for device in devices() {
             let model = load(&golden(family), device);
             let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
-            assert_close(logits.as_slice().unwrap(), &rows(&expected["logits"]), 1e-4, &format!("{family} on {device}"));
+            assert_close(
+                logits.as_slice().unwrap(),
+                &rows(&expected["logits"]),
+                1e-4,
+                &format!("{family} on {device}"),
+            );
 
-            let hidden = model.hidden_states(&batch, Mode::Inference).unwrap().into_data();
+            let hidden = model
+                .hidden_states(&batch, Mode::Inference)
+                .unwrap()
+                .into_data();
             let expected = rows(&expected["hidden_states_of_first_two"]);
-            assert_close(&hidden.as_slice().unwrap()[..expected.len()], &expected, 1e-4, &format!("{family} on {device}"));
+            assert_close(
+                &hidden.as_slice().unwrap()[..expected.len()],
+                &expected,
+                1e-4,
+                &format!("{family} on {device}"),
+            );
         }
     }
 }
@@ -66,13 +93,24 @@ fn a_sequence_has_the_same_logits_alone_as_in_a_batch() {
     for device in devices() {
         let model = load(&golden("roberta"), device);
         let sequences = [vec![7, 8, 9, 10], vec![5; 30], vec![11]];
-        let together = model.forward(&sequences.iter().cloned().collect(), Mode::Inference).unwrap().into_data();
+        let together = model
+            .forward(&sequences.iter().cloned().collect(), Mode::Inference)
+            .unwrap()
+            .into_data();
         let mut alone = Vec::new();
         for sequence in &sequences {
-            let logits = model.forward(&Batch::from_iter([sequence.clone()]), Mode::Inference).unwrap().into_data();
+            let logits = model
+                .forward(&Batch::from_iter([sequence.clone()]), Mode::Inference)
+                .unwrap()
+                .into_data();
             alone.extend_from_slice(logits.as_slice::<f32>().unwrap());
         }
-        assert_close(together.as_slice().unwrap(), &alone, 1e-5, &device.to_string());
+        assert_close(
+            together.as_slice().unwrap(),
+            &alone,
+            1e-5,
+            &device.to_string(),
+        );
     }
 }
 
@@ -80,12 +118,17 @@ fn a_sequence_has_the_same_logits_alone_as_in_a_batch() {
 fn saving_and_loading_keeps_every_bit() {
     for family in FAMILIES {
         let dir = tempfile::tempdir().unwrap();
-        load(&golden(family), DeviceChoice::Flex).save(dir.path()).unwrap();
+        load(&golden(family), DeviceChoice::Flex)
+            .save(dir.path())
+            .unwrap();
         let read = |path: &Path| {
             let bytes = std::fs::read(path.join("model.safetensors")).unwrap();
             let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-            let mut tensors: Vec<_> =
-                tensors.tensors().into_iter().map(|(n, t)| (n, t.shape().to_vec(), t.data().to_vec())).collect();
+            let mut tensors: Vec<_> = tensors
+                .tensors()
+                .into_iter()
+                .map(|(n, t)| (n, t.shape().to_vec(), t.data().to_vec()))
+                .collect();
             tensors.sort();
             tensors
         };
@@ -100,7 +143,9 @@ fn random_weights_follow_transformers_rule_and_the_seed() {
     for device in devices() {
         let draw = |seed| {
             let dir = tempfile::tempdir().unwrap();
-            TokenClassifier::init(&config, &device.open().unwrap(), seed).save(dir.path()).unwrap();
+            TokenClassifier::init(&config, &device.open().unwrap(), seed)
+                .save(dir.path())
+                .unwrap();
             std::fs::read(dir.path().join("model.safetensors")).unwrap()
         };
         let bytes = draw(1);
@@ -109,18 +154,27 @@ fn random_weights_follow_transformers_rule_and_the_seed() {
 
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         for (name, tensor) in tensors.tensors() {
-            let values: Vec<f32> =
-                tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            let values: Vec<f32> = tensor
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect();
             let count = values.len() as f32;
             let mean = values.iter().sum::<f32>() / count;
             let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / count).sqrt();
             match name.as_str() {
                 n if n.ends_with("bias") => assert!(values.iter().all(|&v| v == 0.0), "{n}"),
                 n if n.contains("LayerNorm") => assert!(values.iter().all(|&v| v == 1.0), "{n}"),
-                n => assert!(mean.abs() < 3e-3 && (deviation - 0.02).abs() < 3e-3, "{n}: {mean} ± {deviation}"),
+                n => assert!(
+                    mean.abs() < 3e-3 && (deviation - 0.02).abs() < 3e-3,
+                    "{n}: {mean} ± {deviation}"
+                ),
             }
             if name.ends_with("word_embeddings.weight") {
-                assert!(values[48..96].iter().all(|&v| v == 0.0), "the padding row is zero");
+                assert!(
+                    values[48..96].iter().all(|&v| v == 0.0),
+                    "the padding row is zero"
+                );
             }
         }
     }
@@ -132,12 +186,33 @@ fn dropout_acts_in_training_only_and_follows_the_seed() {
     config.hidden_dropout_prob = 0.1;
     config.attention_probs_dropout_prob = 0.1;
     for device in devices() {
-        let (model, _) = TokenClassifier::load(&golden("bert"), &config, &device.open().unwrap(), 0).unwrap();
+        let (model, _) =
+            TokenClassifier::load(&golden("bert"), &config, &device.open().unwrap(), 0).unwrap();
         let batch = Batch::from_iter([vec![5, 6, 7, 8], vec![9, 10]]);
-        let run = |mode| model.forward(&batch, mode).unwrap().into_data().as_slice::<f32>().unwrap().to_vec();
-        assert_eq!(run(Mode::Training { seed: 1 }), run(Mode::Training { seed: 1 }), "{device}");
-        assert_ne!(run(Mode::Training { seed: 1 }), run(Mode::Training { seed: 2 }), "{device}");
-        assert_ne!(run(Mode::Training { seed: 1 }), run(Mode::Inference), "{device}");
+        let run = |mode| {
+            model
+                .forward(&batch, mode)
+                .unwrap()
+                .into_data()
+                .as_slice::<f32>()
+                .unwrap()
+                .to_vec()
+        };
+        assert_eq!(
+            run(Mode::Training { seed: 1 }),
+            run(Mode::Training { seed: 1 }),
+            "{device}"
+        );
+        assert_ne!(
+            run(Mode::Training { seed: 1 }),
+            run(Mode::Training { seed: 2 }),
+            "{device}"
+        );
+        assert_ne!(
+            run(Mode::Training { seed: 1 }),
+            run(Mode::Inference),
+            "{device}"
+        );
     }
 }
 
@@ -146,7 +221,11 @@ fn altered(file: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> tempfile::TempDir
     let dir = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors"] {
         let bytes = std::fs::read(golden("bert").join(name)).unwrap();
-        std::fs::write(dir.path().join(name), if name == file { change(bytes) } else { bytes }).unwrap();
+        std::fs::write(
+            dir.path().join(name),
+            if name == file { change(bytes) } else { bytes },
+        )
+        .unwrap();
     }
     dir
 }
@@ -154,7 +233,10 @@ fn altered(file: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> tempfile::TempDir
 /// Rewrites a safetensors file, renaming or leaving out tensors.
 fn renamed(bytes: &[u8], rename: impl Fn(&str) -> Option<String>) -> Vec<u8> {
     let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
-    let kept = tensors.tensors().into_iter().filter_map(|(name, tensor)| rename(&name).map(|name| (name, tensor)));
+    let kept = tensors
+        .tensors()
+        .into_iter()
+        .filter_map(|(name, tensor)| rename(&name).map(|name| (name, tensor)));
     safetensors::serialize(kept, None).unwrap()
 }
 
@@ -167,7 +249,9 @@ fn load_result(dir: &Path) -> Result<(TokenClassifier, ner_model::LoadReport), E
 fn checkpoints_without_prefix_or_with_old_names_load() {
     let dir = altered("model.safetensors", |bytes| {
         renamed(&bytes, |name| {
-            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            let name = name
+                .replace("LayerNorm.weight", "LayerNorm.gamma")
+                .replace("LayerNorm.bias", "LayerNorm.beta");
             Some(name.trim_start_matches("bert.").to_owned())
         })
     });
@@ -178,11 +262,19 @@ fn checkpoints_without_prefix_or_with_old_names_load() {
 #[test]
 fn a_language_model_gets_a_new_classifier_and_its_head_is_listed() {
     let dir = altered("model.safetensors", |bytes| {
-        renamed(&bytes, |name| Some(name.replace("classifier.", "cls.predictions.decoder.")))
+        renamed(&bytes, |name| {
+            Some(name.replace("classifier.", "cls.predictions.decoder."))
+        })
     });
     let (_, report) = load_result(dir.path()).unwrap();
     assert!(report.new_classifier.unwrap().contains("no classifier"));
-    assert_eq!(report.unused, ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]);
+    assert_eq!(
+        report.unused,
+        [
+            "cls.predictions.decoder.bias",
+            "cls.predictions.decoder.weight"
+        ]
+    );
 }
 
 #[test]
@@ -194,20 +286,47 @@ fn a_classifier_for_other_labels_is_drawn_anew() {
     });
     let (model, report) = load_result(dir.path()).unwrap();
     assert!(report.new_classifier.unwrap().contains("[9, 48]"));
-    assert_eq!(model.forward(&Batch::from_iter([vec![5, 6]]), Mode::Inference).unwrap().dims(), [2, 3]);
+    assert_eq!(
+        model
+            .forward(&Batch::from_iter([vec![5, 6]]), Mode::Inference)
+            .unwrap()
+            .dims(),
+        [2, 3]
+    );
 }
 
 #[test]
 fn broken_checkpoints_say_what_is_wrong() {
-    let missing = altered("model.safetensors", |bytes| renamed(&bytes, |n| (!n.contains("layer.1.output.dense")).then(|| n.into())));
-    let shape = altered("config.json", |b| String::from_utf8(b).unwrap().replace("\"vocab_size\": 300", "\"vocab_size\": 299").into_bytes());
-    let cut = altered("model.safetensors", |bytes| bytes[..bytes.len() / 2].to_vec());
+    let missing = altered("model.safetensors", |bytes| {
+        renamed(&bytes, |n| {
+            (!n.contains("layer.1.output.dense")).then(|| n.into())
+        })
+    });
+    let shape = altered("config.json", |b| {
+        String::from_utf8(b)
+            .unwrap()
+            .replace("\"vocab_size\": 300", "\"vocab_size\": 299")
+            .into_bytes()
+    });
+    let cut = altered("model.safetensors", |bytes| {
+        bytes[..bytes.len() / 2].to_vec()
+    });
     let garbage = altered("model.safetensors", |_| b"not weights".to_vec());
     let none = tempfile::tempdir().unwrap();
-    std::fs::copy(golden("bert").join("config.json"), none.path().join("config.json")).unwrap();
+    std::fs::copy(
+        golden("bert").join("config.json"),
+        none.path().join("config.json"),
+    )
+    .unwrap();
     for (dir, expected) in [
-        (missing.path(), "bert.encoder.layer.1.output.dense.weight, bert.encoder.layer.1.output.dense.bias"),
-        (shape.path(), "`bert.embeddings.word_embeddings.weight` has shape [300, 48], config.json asks for [299, 48]"),
+        (
+            missing.path(),
+            "bert.encoder.layer.1.output.dense.weight, bert.encoder.layer.1.output.dense.bias",
+        ),
+        (
+            shape.path(),
+            "`bert.embeddings.word_embeddings.weight` has shape [300, 48], config.json asks for [299, 48]",
+        ),
         (cut.path(), "model.safetensors"),
         (garbage.path(), "model.safetensors"),
         (none.path(), "pytorch_model.bin"),
@@ -220,8 +339,16 @@ fn broken_checkpoints_say_what_is_wrong() {
 #[test]
 fn batches_that_do_not_fit_are_refused() {
     let model = load(&golden("bert"), DeviceChoice::Flex);
-    for (sequence, expected) in [(vec![], "no sub-word"), (vec![5; 41], "1 to 40"), (vec![300], "the model knows 300")] {
-        let message = model.forward(&Batch::from_iter([sequence]), Mode::Inference).map(|_| ()).unwrap_err().to_string();
+    for (sequence, expected) in [
+        (vec![], "no sub-word"),
+        (vec![5; 41], "1 to 40"),
+        (vec![300], "the model knows 300"),
+    ] {
+        let message = model
+            .forward(&Batch::from_iter([sequence]), Mode::Inference)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
         assert!(message.contains(expected), "{message}");
     }
 }

@@ -57,7 +57,9 @@ pub enum Error {
     #[error("the training data holds no sentence")]
     NoData,
     /// The loss is not a number any more.
-    #[error("the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help")]
+    #[error(
+        "the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help"
+    )]
     Diverged {
         /// The optimizer step, from 1.
         step: usize,

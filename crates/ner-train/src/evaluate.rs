@@ -39,13 +39,27 @@ pub fn evaluate(
     for (index, (sentence, gold)) in sentences.iter().zip(&gold).enumerate() {
         features.extend(featurizer.features(index, &sentence.words, Some(gold))?);
     }
-    let lengths: Vec<usize> = sentences.iter().map(|sentence| sentence.words.len()).collect();
+    let lengths: Vec<usize> = sentences
+        .iter()
+        .map(|sentence| sentence.words.len())
+        .collect();
     let (best, loss) = predict(model, &features, &lengths, batch_size, progress)?;
-    let predicted: Vec<Vec<String>> =
-        best.into_iter().map(|words| words.into_iter().map(|(label, _)| labels[label].clone()).collect()).collect();
+    let predicted: Vec<Vec<String>> = best
+        .into_iter()
+        .map(|words| {
+            words
+                .into_iter()
+                .map(|(label, _)| labels[label].clone())
+                .collect()
+        })
+        .collect();
     let gold: Vec<&Vec<String>> = sentences.iter().map(|sentence| &sentence.tags).collect();
     let report = EntityReport::new(&gold, &predicted, CountingRule::Default)?;
-    Ok(Evaluation { loss, report, predicted })
+    Ok(Evaluation {
+        loss,
+        report,
+        predicted,
+    })
 }
 
 /// The tag of one word.
@@ -77,8 +91,14 @@ pub fn tag<S: AsRef<str>>(
     let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
     let (best, _) = predict(model, &features, &lengths, batch_size, progress)?;
     let labels = &model.config().id2label;
-    let tag = |(label, score): (usize, f32)| WordTag { tag: labels[label].clone(), score };
-    Ok(best.into_iter().map(|words| words.into_iter().map(tag).collect()).collect())
+    let tag = |(label, score): (usize, f32)| WordTag {
+        tag: labels[label].clone(),
+        score,
+    };
+    Ok(best
+        .into_iter()
+        .map(|words| words.into_iter().map(tag).collect())
+        .collect())
 }
 
 /// Number and probability of the best label of every word, and the mean of the losses of the batches that carry labels.
@@ -89,14 +109,17 @@ fn predict(
     batch_size: usize,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(Vec<Vec<(usize, f32)>>, f64)> {
-    let mut best: Vec<Vec<(usize, f32)>> = lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
+    let mut best: Vec<Vec<(usize, f32)>> =
+        lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
     let mut losses = Vec::new();
     let mut done = 0;
     for features_of_batch in features.chunks(batch_size.max(1)) {
         let (batch, labels) = pack(features_of_batch);
         let logits = model.forward(&batch, Mode::Inference)?;
         if labels.iter().any(Option::is_some) {
-            losses.push(f64::from(model.loss(logits.clone(), &labels).into_scalar::<f32>()));
+            losses.push(f64::from(
+                model.loss(logits.clone(), &labels).into_scalar::<f32>(),
+            ));
         }
         let logits = ner_model::Logits::read(logits)?;
         for (feature, range) in features_of_batch.iter().zip(batch.ranges()) {
@@ -107,6 +130,10 @@ fn predict(
         done += features_of_batch.len();
         progress(done, features.len());
     }
-    let loss = if losses.is_empty() { 0.0 } else { losses.iter().sum::<f64>() / losses.len() as f64 };
+    let loss = if losses.is_empty() {
+        0.0
+    } else {
+        losses.iter().sum::<f64>() / losses.len() as f64
+    };
     Ok((best, loss))
 }

@@ -73,14 +73,22 @@ impl<'a> Featurizer<'a> {
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub fn features<S: AsRef<str>>(&self, sentence: usize, words: &[S], labels: Option<&[u32]>) -> Result<Vec<Feature>> {
+    pub fn features<S: AsRef<str>>(
+        &self,
+        sentence: usize,
+        words: &[S],
+        labels: Option<&[u32]>,
+    ) -> Result<Vec<Feature>> {
         let encoded = self.tokenizer.encode_words(words)?;
         let subword_labels = match labels {
             Some(labels) => align_labels(&encoded, labels, LabelAlignment::First, |label| label)?,
             None => vec![None; encoded.ids.len()],
         };
         let windows = windows(&encoded.word_starts, self.budget, self.overlap())?;
-        Ok(windows.into_iter().map(|window| self.feature(sentence, &encoded, &subword_labels, &window)).collect())
+        Ok(windows
+            .into_iter()
+            .map(|window| self.feature(sentence, &encoded, &subword_labels, &window))
+            .collect())
     }
 
     fn feature(
@@ -98,12 +106,21 @@ impl<'a> Featurizer<'a> {
         let starts = &encoded.word_starts[..encoded.words()];
         let words = starts.partition_point(|&start| start < window.owned.start)
             ..starts.partition_point(|&start| start < window.owned.end);
-        let first_subwords = starts[words.clone()].iter().map(|&start| place(start)).collect();
+        let first_subwords = starts[words.clone()]
+            .iter()
+            .map(|&start| place(start))
+            .collect();
         let mut sequence_labels = vec![None; ids.len()];
         for subword in window.owned.clone() {
             sequence_labels[place(subword)] = labels[subword];
         }
-        Feature { sentence, ids, words, first_subwords, labels: sequence_labels }
+        Feature {
+            sentence,
+            ids,
+            words,
+            first_subwords,
+            labels: sequence_labels,
+        }
     }
 }
 
@@ -112,11 +129,20 @@ impl<'a> Featurizer<'a> {
 /// # Errors
 /// A tag that is not among the labels, or a sentence with other numbers of words and tags.
 pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
-    let number_of = |tag: &String| labels.iter().position(|label| label == tag).map(|id| id as u32);
+    let number_of = |tag: &String| {
+        labels
+            .iter()
+            .position(|label| label == tag)
+            .map(|id| id as u32)
+    };
     let ids_of = |(index, sentence): (usize, &Sentence)| {
         if sentence.words.len() != sentence.tags.len() {
             let (words, tags) = (sentence.words.len(), sentence.tags.len());
-            return Err(Error::Lengths { sentence: index + 1, words, tags });
+            return Err(Error::Lengths {
+                sentence: index + 1,
+                words,
+                tags,
+            });
         }
         let ids = sentence.tags.iter().enumerate().map(|(word, tag)| {
             number_of(tag).ok_or_else(|| Error::UnknownTag {

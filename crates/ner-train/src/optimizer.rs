@@ -28,12 +28,28 @@ pub struct AdamW {
 impl AdamW {
     /// An optimizer that has not stepped yet.
     pub fn new(weight_decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
-        Self { weight_decay, epsilon, max_grad_norm, moments: BTreeMap::new(), steps: 0 }
+        Self {
+            weight_decay,
+            epsilon,
+            max_grad_norm,
+            moments: BTreeMap::new(),
+            steps: 0,
+        }
     }
 
     /// Updates the parameters that have a gradient. Returns the module and the global gradient norm before clipping.
-    pub fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, learning_rate: f64, ops: Ops) -> (M, f64) {
-        let mut collected = Flattened { path: Vec::new(), gradients, flat: BTreeMap::new() };
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientsParams,
+        learning_rate: f64,
+        ops: Ops,
+    ) -> (M, f64) {
+        let mut collected = Flattened {
+            path: Vec::new(),
+            gradients,
+            flat: BTreeMap::new(),
+        };
         module.visit(&mut collected);
         let flat: Vec<Tensor<1>> = collected.flat.values().cloned().collect();
         let norm = ops.global_norm(&flat);
@@ -41,7 +57,11 @@ impl AdamW {
 
         self.steps += 1;
         let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
-        let gradient_scale = if clip { self.max_grad_norm / (norm + CLIP_EPSILON) } else { 1.0 };
+        let gradient_scale = if clip {
+            self.max_grad_norm / (norm + CLIP_EPSILON)
+        } else {
+            1.0
+        };
         let step = AdamWStep {
             gradient_scale,
             learning_rate,
@@ -51,14 +71,21 @@ impl AdamW {
             epsilon: self.epsilon,
             step: self.steps,
         };
-        let mut update = Update { path: Vec::new(), gradients: collected.flat, moments: &mut self.moments, step, ops };
+        let mut update = Update {
+            path: Vec::new(),
+            gradients: collected.flat,
+            moments: &mut self.moments,
+            step,
+            ops,
+        };
         (module.map(&mut update), norm)
     }
 }
 
 /// Whether weight decay acts on the parameter at this path: not on biases, nor on LayerNorm (`gamma`, `beta`).
 fn is_decayed(path: &[String]) -> bool {
-    path.last().is_none_or(|name| !matches!(name.as_str(), "bias" | "gamma" | "beta"))
+    path.last()
+        .is_none_or(|name| !matches!(name.as_str(), "bias" | "gamma" | "beta"))
 }
 
 /// Takes the gradients out of Burn's container as vectors.
@@ -78,7 +105,8 @@ impl ModuleVisitor for Flattened {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let elements = gradient.shape().num_elements();
-            self.flat.insert(self.path.join("."), gradient.reshape([elements]));
+            self.flat
+                .insert(self.path.join("."), gradient.reshape([elements]));
         }
     }
 }
@@ -101,7 +129,9 @@ impl ModuleMapper for Update<'_> {
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&path) else { return param };
+        let Some(gradient) = self.gradients.remove(&path) else {
+            return param;
+        };
         let (id, parameter, mapper) = param.consume();
         let shape = parameter.dims();
         let elements = parameter.shape().num_elements();
@@ -111,10 +141,21 @@ impl ModuleMapper for Update<'_> {
             first: Tensor::zeros([elements], &parameter.device()),
             second: Tensor::zeros([elements], &parameter.device()),
         });
-        let weight_decay = if is_decayed(&self.path) { self.step.weight_decay } else { 0.0 };
-        let step = AdamWStep { weight_decay, ..self.step };
+        let weight_decay = if is_decayed(&self.path) {
+            self.step.weight_decay
+        } else {
+            0.0
+        };
+        let step = AdamWStep {
+            weight_decay,
+            ..self.step
+        };
         let (parameter, moments) = self.ops.adamw(parameter, gradient, moments, &step);
         self.moments.insert(path, moments);
-        Param::from_mapped_value(id, Tensor::from_inner(parameter.reshape(shape)).require_grad(), mapper)
+        Param::from_mapped_value(
+            id,
+            Tensor::from_inner(parameter.reshape(shape)).require_grad(),
+            mapper,
+        )
     }
 }

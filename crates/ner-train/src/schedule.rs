@@ -30,17 +30,46 @@ mod tests {
 
     #[test]
     fn rises_and_falls_linearly() {
-        let schedule = LinearSchedule { peak: 1.0, warmup_steps: 4, total_steps: 12 };
+        let schedule = LinearSchedule {
+            peak: 1.0,
+            warmup_steps: 4,
+            total_steps: 12,
+        };
         let rates: Vec<f64> = (0..14).map(|step| schedule.at(step)).collect();
-        let expected =
-            [0.0, 0.25, 0.5, 0.75, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0, 0.0];
+        let expected = [
+            0.0, 0.25, 0.5, 0.75, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0, 0.0,
+        ];
         assert_eq!(rates, expected);
     }
 
     #[test]
     fn all_warm_up_or_none() {
-        assert_eq!(LinearSchedule { peak: 1.0, warmup_steps: 0, total_steps: 2 }.at(0), 1.0);
-        assert_eq!(LinearSchedule { peak: 1.0, warmup_steps: 2, total_steps: 2 }.at(1), 0.5);
-        assert_eq!(LinearSchedule { peak: 1.0, warmup_steps: 9, total_steps: 2 }.at(1), 1.0 / 9.0);
+        assert_eq!(
+            LinearSchedule {
+                peak: 1.0,
+                warmup_steps: 0,
+                total_steps: 2
+            }
+            .at(0),
+            1.0
+        );
+        assert_eq!(
+            LinearSchedule {
+                peak: 1.0,
+                warmup_steps: 2,
+                total_steps: 2
+            }
+            .at(1),
+            0.5
+        );
+        assert_eq!(
+            LinearSchedule {
+                peak: 1.0,
+                warmup_steps: 9,
+                total_steps: 2
+            }
+            .at(1),
+            1.0 / 9.0
+        );
     }
 }

@@ -68,12 +68,18 @@ impl TrainSettings {
             ("epochs", self.epochs),
             ("max_steps", self.max_steps.unwrap_or(1)),
             ("batch_size", self.batch_size),
-            ("gradient_accumulation_steps", self.gradient_accumulation_steps),
+            (
+                "gradient_accumulation_steps",
+                self.gradient_accumulation_steps,
+            ),
             ("logging_steps", self.logging_steps),
             ("eval_batch_size", self.eval_batch_size),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            return Err(Error::Setting { name, reason: "must be at least 1".to_owned() });
+            return Err(Error::Setting {
+                name,
+                reason: "must be at least 1".to_owned(),
+            });
         }
         let not_negative = [
             ("learning_rate", self.learning_rate),
@@ -81,8 +87,14 @@ impl TrainSettings {
             ("adam_epsilon", self.adam_epsilon),
             ("max_grad_norm", self.max_grad_norm),
         ];
-        match not_negative.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
-            Some((name, value)) => Err(Error::Setting { name, reason: format!("{value} is not a number of 0 or more") }),
+        match not_negative
+            .into_iter()
+            .find(|(_, value)| !value.is_finite() || *value < 0.0)
+        {
+            Some((name, value)) => Err(Error::Setting {
+                name,
+                reason: format!("{value} is not a number of 0 or more"),
+            }),
             None => Ok(()),
         }
     }

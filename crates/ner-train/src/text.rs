@@ -32,10 +32,17 @@ pub fn score_texts<S: AsRef<str>>(
     let mut sequences = Vec::new();
     for text in texts {
         let encoded = tokenizer.encode_text(text.as_ref())?;
-        let cut = windows(&encoded.word_starts(), featurizer.budget(), featurizer.overlap())?;
+        let cut = windows(
+            &encoded.word_starts(),
+            featurizer.budget(),
+            featurizer.overlap(),
+        )?;
         sequences.extend(cut.into_iter().map(|window| (scored.len(), window)));
         let probabilities = vec![0.0; encoded.len() * labels];
-        scored.push(ScoredText { encoded, probabilities });
+        scored.push(ScoredText {
+            encoded,
+            probabilities,
+        });
     }
     for sequences in sequences.chunks(batch_size.max(1)) {
         let mut batch = Batch::default();
@@ -50,7 +57,9 @@ pub fn score_texts<S: AsRef<str>>(
             let rows = scored[*text].probabilities[owned].chunks_exact_mut(labels.max(1));
             for (sub_word, row) in window.owned.clone().zip(rows) {
                 let probabilities = logits.probabilities(first + sub_word - window.subwords.start);
-                row.iter_mut().zip(probabilities).for_each(|(slot, probability)| *slot = probability);
+                row.iter_mut()
+                    .zip(probabilities)
+                    .for_each(|(slot, probability)| *slot = probability);
             }
         }
     }
@@ -72,7 +81,13 @@ pub fn find_entities<S: AsRef<str>>(
     let labels = &model.config().id2label;
     let scored = score_texts(model, tokenizer, texts, max_length, batch_size)?;
     let entities = scored.iter().zip(texts).map(|(scored, text)| {
-        Ok(aggregate(text.as_ref(), &scored.encoded, &scored.probabilities, labels, aggregation)?)
+        Ok(aggregate(
+            text.as_ref(),
+            &scored.encoded,
+            &scored.probabilities,
+            labels,
+            aggregation,
+        )?)
     });
     entities.collect()
 }

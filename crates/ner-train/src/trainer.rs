@@ -122,7 +122,11 @@ pub fn train(
     let _ = observer(Event::Planned(&plan));
 
     let mut run = Run {
-        optimizer: AdamW::new(settings.weight_decay, settings.adam_epsilon, settings.max_grad_norm),
+        optimizer: AdamW::new(
+            settings.weight_decay,
+            settings.adam_epsilon,
+            settings.max_grad_norm,
+        ),
         schedule: LinearSchedule {
             peak: settings.learning_rate,
             warmup_steps: settings.warmup_steps,
@@ -164,8 +168,14 @@ fn prepare(
 ) -> Result<(Vec<Feature>, Plan)> {
     let usable = model.config().usable_positions();
     if settings.max_length > usable {
-        let reason = format!("{} is more than the model's {usable} positions", settings.max_length);
-        return Err(Error::Setting { name: "max_length", reason });
+        let reason = format!(
+            "{} is more than the model's {usable} positions",
+            settings.max_length
+        );
+        return Err(Error::Setting {
+            name: "max_length",
+            reason,
+        });
     }
     let labels = label_ids(sentences, &model.config().id2label)?;
     let featurizer = Featurizer::new(tokenizer, settings.max_length)?;
@@ -177,20 +187,33 @@ fn prepare(
         return Err(Error::NoData);
     }
     let unknown = Some(tokenizer.unk_id()).flatten();
-    let steps_per_epoch = features.len().div_ceil(settings.batch_size * settings.gradient_accumulation_steps);
+    let steps_per_epoch = features
+        .len()
+        .div_ceil(settings.batch_size * settings.gradient_accumulation_steps);
     let plan = Plan {
         sentences: sentences.len(),
         words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
-        labelled_words: features.iter().flat_map(|feature| &feature.labels).flatten().count(),
+        labelled_words: features
+            .iter()
+            .flat_map(|feature| &feature.labels)
+            .flatten()
+            .count(),
         sequences: features.len(),
         sub_words: features.iter().map(|feature| feature.ids.len()).sum(),
         unknown_words: features
             .iter()
-            .flat_map(|feature| feature.first_subwords.iter().map(|&place| feature.ids[place]))
+            .flat_map(|feature| {
+                feature
+                    .first_subwords
+                    .iter()
+                    .map(|&place| feature.ids[place])
+            })
             .filter(|&id| Some(id) == unknown)
             .count(),
         steps_per_epoch,
-        total_steps: settings.max_steps.unwrap_or(settings.epochs * steps_per_epoch),
+        total_steps: settings
+            .max_steps
+            .unwrap_or(settings.epochs * steps_per_epoch),
     };
     Ok((features, plan))
 }
@@ -228,12 +251,21 @@ impl Run<'_> {
             gradients.accumulate(&self.model, part_gradients);
         }
         if !loss.is_finite() {
-            let sentences = features.iter().map(|feature| feature.sentence + 1).collect();
-            return Err(Error::Diverged { step: self.step + 1, loss, sentences });
+            let sentences = features
+                .iter()
+                .map(|feature| feature.sentence + 1)
+                .collect();
+            return Err(Error::Diverged {
+                step: self.step + 1,
+                loss,
+                sentences,
+            });
         }
         let learning_rate = self.schedule.at(self.step);
         let ops = self.model.ops();
-        let (model, grad_norm) = self.optimizer.step(self.model, gradients.grads(), learning_rate, ops);
+        let (model, grad_norm) =
+            self.optimizer
+                .step(self.model, gradients.grads(), learning_rate, ops);
         self.model = model;
         self.step += 1;
 
@@ -253,7 +285,11 @@ impl Run<'_> {
         if self.settings.save_steps > 0 && self.step.is_multiple_of(self.settings.save_steps) {
             self.save(&self.output_dir.join(format!("checkpoint-{}", self.step)))?;
         }
-        if stop { Err(Error::Stopped { step: self.step }) } else { Ok(self) }
+        if stop {
+            Err(Error::Stopped { step: self.step })
+        } else {
+            Ok(self)
+        }
     }
 
     fn evaluate(&mut self, epoch: usize, dev: &[Sentence]) -> Result<()> {
@@ -262,13 +298,23 @@ impl Run<'_> {
         }
         let settings = self.settings;
         let model = self.model.valid();
-        let evaluation =
-            evaluate(&model, self.tokenizer, dev, settings.max_length, settings.eval_batch_size, |done, total| {
+        let evaluation = evaluate(
+            &model,
+            self.tokenizer,
+            dev,
+            settings.max_length,
+            settings.eval_batch_size,
+            |done, total| {
                 let _ = (self.observer)(Event::Evaluating { done, total });
-            })?;
+            },
+        )?;
         let f1 = evaluation.report.micro.f1;
         let best = self.best_f1.is_none_or(|best_f1| f1 > best_f1);
-        let _ = (self.observer)(Event::Evaluated { epoch, evaluation: &evaluation, best });
+        let _ = (self.observer)(Event::Evaluated {
+            epoch,
+            evaluation: &evaluation,
+            best,
+        });
         if best {
             self.best_f1 = Some(f1);
             self.save(&self.output_dir.join(BEST))?;
@@ -289,7 +335,10 @@ impl Run<'_> {
 /// # Errors
 /// A file cannot be written.
 pub fn save(model: &TokenClassifier, tokenizer: &SubwordTokenizer, dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::Io { path: PathBuf::from(dir), source })?;
+    std::fs::create_dir_all(dir).map_err(|source| Error::Io {
+        path: PathBuf::from(dir),
+        source,
+    })?;
     tokenizer.save(dir)?;
     model.save(dir)?;
     Ok(())
@@ -306,7 +355,12 @@ struct LogWindow {
 
 impl LogWindow {
     fn new() -> Self {
-        Self { losses: Vec::new(), sub_words: 0, seconds: 0.0, since: Instant::now() }
+        Self {
+            losses: Vec::new(),
+            sub_words: 0,
+            seconds: 0.0,
+            since: Instant::now(),
+        }
     }
 
     fn add(&mut self, loss: f64, sub_words: usize) {
@@ -324,6 +378,10 @@ impl LogWindow {
     fn row(&mut self, last: Step) -> Step {
         let window = std::mem::replace(self, Self::new());
         let loss = window.losses.iter().sum::<f64>() / window.losses.len().max(1) as f64;
-        Step { loss, tokens_per_second: window.sub_words as f64 / window.seconds, ..last }
+        Step {
+            loss,
+            tokens_per_second: window.sub_words as f64 / window.seconds,
+            ..last
+        }
     }
 }

@@ -14,21 +14,35 @@ fn goldens() -> PathBuf {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().unwrap().iter().map(|s| s.as_str().unwrap().to_owned()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s.as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn assert_close(step: usize, what: &str, found: f64, expected: &Value) {
     let expected = expected.as_f64().unwrap();
     let relative = (found - expected).abs() / expected.abs().max(1e-12);
-    assert!(relative < 1e-3, "step {step}: {what} is {found}, PyTorch's is {expected}");
+    assert!(
+        relative < 1e-3,
+        "step {step}: {what} is {found}, PyTorch's is {expected}"
+    );
 }
 
 fn follows_pytorch(family: &str, device: DeviceChoice) {
     let text = std::fs::read_to_string(goldens().join(family).join("training.json")).unwrap();
     let golden: Value = serde_json::from_str(&text).unwrap();
-    let sentences: Vec<Sentence> = std::iter::zip(golden["words"].as_array().unwrap(), golden["tags"].as_array().unwrap())
-        .map(|(words, tags)| Sentence { words: strings(words), tags: strings(tags) })
-        .collect();
+    let sentences: Vec<Sentence> = std::iter::zip(
+        golden["words"].as_array().unwrap(),
+        golden["tags"].as_array().unwrap(),
+    )
+    .map(|(words, tags)| Sentence {
+        words: strings(words),
+        tags: strings(tags),
+    })
+    .collect();
     let number = |name: &str| golden["settings"][name].as_f64().unwrap();
     let settings = TrainSettings {
         epochs: 1,
@@ -51,20 +65,40 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     let device = device.open().unwrap().autodiff();
     let (model, _) = TokenClassifier::load(&goldens().join(family), &config, &device, 0).unwrap();
     let mut steps: Vec<Step> = Vec::new();
-    let corpus = Corpus { train: &sentences, dev: &[] };
-    train(model, &tokenizer, corpus, &settings, dir.path(), &mut |event| {
-        if let Event::Logged(step) = event {
-            steps.push(*step);
-        }
-        ControlFlow::Continue(())
-    })
+    let corpus = Corpus {
+        train: &sentences,
+        dev: &[],
+    };
+    train(
+        model,
+        &tokenizer,
+        corpus,
+        &settings,
+        dir.path(),
+        &mut |event| {
+            if let Event::Logged(step) = event {
+                steps.push(*step);
+            }
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap();
 
     assert_eq!(steps.len(), golden["losses"].as_array().unwrap().len());
     for (index, step) in steps.iter().enumerate() {
         assert_close(step.step, "loss", step.loss, &golden["losses"][index]);
-        assert_close(step.step, "gradient norm", step.grad_norm, &golden["grad_norms"][index]);
-        assert_close(step.step, "learning rate", step.learning_rate, &golden["learning_rates"][index]);
+        assert_close(
+            step.step,
+            "gradient norm",
+            step.grad_norm,
+            &golden["grad_norms"][index],
+        );
+        assert_close(
+            step.step,
+            "learning rate",
+            step.learning_rate,
+            &golden["learning_rates"][index],
+        );
     }
 }
 

@@ -95,22 +95,37 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     };
     let wanted = |report| arguments.report == report || arguments.report == Report::All;
     let gold = gold.tags();
-    let entity = wanted(Report::Entity).then(|| EntityReport::new(&gold, &predicted, mode)).transpose()?;
-    let token = wanted(Report::Token).then(|| TokenReport::new(&gold, &predicted)).transpose()?;
-    let conlleval = wanted(Report::Conlleval).then(|| ConllevalSummary::new(&gold, &predicted)).transpose()?;
+    let entity = wanted(Report::Entity)
+        .then(|| EntityReport::new(&gold, &predicted, mode))
+        .transpose()?;
+    let token = wanted(Report::Token)
+        .then(|| TokenReport::new(&gold, &predicted))
+        .transpose()?;
+    let conlleval = wanted(Report::Conlleval)
+        .then(|| ConllevalSummary::new(&gold, &predicted))
+        .transpose()?;
 
     let digits = arguments.digits;
     let texts: Vec<String> = match arguments.format {
         Format::Text => {
             let entity = entity.map(|report| report.to_text(digits));
             let token = token.map(|report| report.to_text(digits));
-            [entity, token, conlleval.map(|summary| summary.to_text())].into_iter().flatten().collect()
+            [entity, token, conlleval.map(|summary| summary.to_text())]
+                .into_iter()
+                .flatten()
+                .collect()
         }
         Format::Csv => {
             if arguments.report == Report::Conlleval {
                 bail!("--report conlleval has no CSV form; choose --format text or json");
             }
-            [entity.map(|report| report.to_csv()), token.map(|report| report.to_csv())].into_iter().flatten().collect()
+            [
+                entity.map(|report| report.to_csv()),
+                token.map(|report| report.to_csv()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
         }
         Format::Json => {
             let mut reports = serde_json::Map::new();
@@ -134,11 +149,22 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 /// The file with the true tags, and the predicted ones.
 fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<String>>)> {
     let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
-    match (&arguments.gold, &arguments.pred, &arguments.model, &arguments.data) {
+    match (
+        &arguments.gold,
+        &arguments.pred,
+        &arguments.model,
+        &arguments.data,
+    ) {
         (Some(gold), Some(pred), ..) => {
             let (gold, pred) = (read(gold)?, read(pred)?);
             gold.check_same_words(&pred)?;
-            Ok((gold, pred.sentences.into_iter().map(|sentence| sentence.tags).collect()))
+            Ok((
+                gold,
+                pred.sentences
+                    .into_iter()
+                    .map(|sentence| sentence.tags)
+                    .collect(),
+            ))
         }
         (_, _, Some(model), Some(data)) => {
             let gold = read(data)?;
@@ -146,11 +172,19 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
             let tagger = Tagger::load(model, arguments.device, arguments.max_length)?;
             let mut progress = Progress::new(quiet);
             progress.start("evaluate", gold.sentences.len());
-            let words: Vec<_> = gold.sentences.iter().map(|sentence| sentence.words.clone()).collect();
-            let tagged = tagger.tag(&words, arguments.eval_batch_size, |done| progress.set(done, String::new))?;
+            let words: Vec<_> = gold
+                .sentences
+                .iter()
+                .map(|sentence| sentence.words.clone())
+                .collect();
+            let tagged = tagger.tag(&words, arguments.eval_batch_size, |done| {
+                progress.set(done, String::new)
+            })?;
             progress.end();
-            let predicted: Vec<Vec<String>> =
-                tagged.into_iter().map(|words| words.into_iter().map(|word| word.tag).collect()).collect();
+            let predicted: Vec<Vec<String>> = tagged
+                .into_iter()
+                .map(|words| words.into_iter().map(|word| word.tag).collect())
+                .collect();
             if let Some(path) = &arguments.predictions {
                 write_predictions(path, &gold, &predicted)?;
             }

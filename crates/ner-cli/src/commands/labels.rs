@@ -23,7 +23,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let files = arguments.files.iter().map(|path| TaggedFile::read(path, &arguments.layout)).collect::<Result<Vec<_>>>()?;
+    let files = arguments
+        .files
+        .iter()
+        .map(|path| TaggedFile::read(path, &arguments.layout))
+        .collect::<Result<Vec<_>>>()?;
     let mut output = Output::create(arguments.output.as_deref())?;
     for tag in sorted_tags(&files) {
         writeln!(output, "{tag}")?;

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, EncoderSizes, ModelConfig, ModelType, TokenClassifier};
 use serde_json::{Value, json};
 use subword_align::{SubwordTokenizer, WordBoundary};
+use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainer};
-use tokenizers::models::TrainerWrapper;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -79,7 +79,11 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     );
     let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
     make_dir(&arguments.output, arguments.overwrite_output_dir)?;
-    let lines: Vec<String> = file.sentences.iter().map(|sentence| sentence.words.join(" ")).collect();
+    let lines: Vec<String> = file
+        .sentences
+        .iter()
+        .map(|sentence| sentence.words.join(" "))
+        .collect();
     let tokenizer = match arguments.kind {
         Kind::Roberta => byte_level_bpe(&lines, arguments.vocab_size),
         Kind::Bert => word_piece(&lines, arguments.vocab_size),
@@ -102,7 +106,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let mut config = ModelConfig::new(model_type, &sizes, sorted_tags([&file]));
     if arguments.kind == Kind::Roberta {
         for (field, token) in [("bos_token_id", "<s>"), ("eos_token_id", "</s>")] {
-            config.extra.insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
+            config
+                .extra
+                .insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
         }
     }
     let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
@@ -131,8 +137,15 @@ fn byte_level_bpe(lines: &[String], vocab_size: usize) -> tokenizers::Result<Tok
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
     tokenizer.train(&mut TrainerWrapper::from(trainer), lines.iter())?;
-    let id = |token: &str| (token.to_owned(), tokenizer.token_to_id(token).unwrap_or_default());
-    let processor = RobertaProcessing::new(id("</s>"), id("<s>")).trim_offsets(true).add_prefix_space(true);
+    let id = |token: &str| {
+        (
+            token.to_owned(),
+            tokenizer.token_to_id(token).unwrap_or_default(),
+        )
+    };
+    let processor = RobertaProcessing::new(id("</s>"), id("<s>"))
+        .trim_offsets(true)
+        .add_prefix_space(true);
     tokenizer.with_post_processor(Some(processor));
     Ok(tokenizer)
 }
@@ -148,24 +161,39 @@ fn word_piece(lines: &[String], vocab_size: usize) -> tokenizers::Result<Tokeniz
         .vocab_size(vocab_size)
         .min_frequency(2)
         .show_progress(false)
-        .special_tokens(special_tokens(&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+        .special_tokens(special_tokens(&[
+            "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]",
+        ]))
         .build();
     tokenizer.train(&mut TrainerWrapper::from(trainer), lines.iter())?;
-    let id = |token: &str| (token.to_owned(), tokenizer.token_to_id(token).unwrap_or_default());
+    let id = |token: &str| {
+        (
+            token.to_owned(),
+            tokenizer.token_to_id(token).unwrap_or_default(),
+        )
+    };
     let processor = BertProcessing::new(id("[SEP]"), id("[CLS]"));
     tokenizer.with_post_processor(Some(processor));
     Ok(tokenizer)
 }
 
 fn special_tokens(tokens: &[&str]) -> Vec<AddedToken> {
-    tokens.iter().map(|&token| AddedToken::from(token, true).lstrip(token == "<mask>")).collect()
+    tokens
+        .iter()
+        .map(|&token| AddedToken::from(token, true).lstrip(token == "<mask>"))
+        .collect()
 }
 
 /// Writes `tokenizer.json`, the vocabulary files and what `transformers` wants beside them.
 fn save_tokenizer(tokenizer: &Tokenizer, kind: Kind, dir: &Path) -> Result<()> {
-    tokenizer.get_model().save(dir, None).map_err(|e| anyhow!("{}: {e}", dir.display()))?;
+    tokenizer
+        .get_model()
+        .save(dir, None)
+        .map_err(|e| anyhow!("{}: {e}", dir.display()))?;
     let path = dir.join("tokenizer.json");
-    tokenizer.save(&path, true).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    tokenizer
+        .save(&path, true)
+        .map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let special: Value = match kind {
         Kind::Roberta => json!({
             "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
@@ -184,7 +212,10 @@ fn save_tokenizer(tokenizer: &Tokenizer, kind: Kind, dir: &Path) -> Result<()> {
         settings[key] = value.clone();
     }
     settings["model_max_length"] = json!(POSITIONS);
-    for (name, value) in [("special_tokens_map.json", &special), ("tokenizer_config.json", &settings)] {
+    for (name, value) in [
+        ("special_tokens_map.json", &special),
+        ("tokenizer_config.json", &settings),
+    ] {
         let text = serde_json::to_string_pretty(value).context("tokenizer settings")?;
         write_file(&dir.join(name), &(text + "\n"))?;
     }

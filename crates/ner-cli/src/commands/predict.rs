@@ -81,37 +81,89 @@ impl Tagger {
         let config = ModelConfig::from_dir(dir)?;
         let (model, loaded) = TokenClassifier::load(dir, &config, &device.open()?, 0)?;
         if let Some(reason) = loaded.new_classifier {
-            bail!("{}: {reason}; fine-tune the model first, with `ner-cli train`", dir.display());
+            bail!(
+                "{}: {reason}; fine-tune the model first, with `ner-cli train`",
+                dir.display()
+            );
         }
         let usable = config.usable_positions();
         let max_length = max_length.unwrap_or(usable);
-        ensure!(max_length <= usable, "--max-length {max_length} is more than the model's {usable} positions");
-        Ok(Self { model, tokenizer, max_length })
+        ensure!(
+            max_length <= usable,
+            "--max-length {max_length} is more than the model's {usable} positions"
+        );
+        Ok(Self {
+            model,
+            tokenizer,
+            max_length,
+        })
     }
 
     /// Tags of sentences given as words.
-    pub fn tag(&self, words: &[Vec<String>], batch_size: usize, progress: impl Fn(usize)) -> Result<Vec<Vec<WordTag>>> {
+    pub fn tag(
+        &self,
+        words: &[Vec<String>],
+        batch_size: usize,
+        progress: impl Fn(usize),
+    ) -> Result<Vec<Vec<WordTag>>> {
         let progress = |done, _| progress(done);
-        Ok(tag(&self.model, &self.tokenizer, words, self.max_length, batch_size, progress)?)
+        Ok(tag(
+            &self.model,
+            &self.tokenizer,
+            words,
+            self.max_length,
+            batch_size,
+            progress,
+        )?)
     }
 
-    fn entities(&self, texts: &[String], aggregation: Aggregation, batch_size: usize) -> Result<Vec<Vec<EntitySpan>>> {
-        Ok(find_entities(&self.model, &self.tokenizer, texts, aggregation, self.max_length, batch_size)?)
+    fn entities(
+        &self,
+        texts: &[String],
+        aggregation: Aggregation,
+        batch_size: usize,
+    ) -> Result<Vec<Vec<EntitySpan>>> {
+        Ok(find_entities(
+            &self.model,
+            &self.tokenizer,
+            texts,
+            aggregation,
+            self.max_length,
+            batch_size,
+        )?)
     }
 
     /// The words that the tokenizer's pre-tokenizer sees in texts, with the tag of each one's first sub-word.
     fn words(&self, texts: &[String], batch_size: usize) -> Result<Vec<Vec<(String, String)>>> {
         let labels = &self.model.config().id2label;
-        let scored = score_texts(&self.model, &self.tokenizer, texts, self.max_length, batch_size)?;
+        let scored = score_texts(
+            &self.model,
+            &self.tokenizer,
+            texts,
+            self.max_length,
+            batch_size,
+        )?;
         let words = scored.iter().zip(texts).map(|(scored, text)| {
             let starts = scored.encoded.word_starts();
             let word = |bounds: &[usize]| {
-                let (start, end) = (scored.encoded.byte_offsets[bounds[0]].0, scored.encoded.byte_offsets[bounds[1] - 1].1);
-                let row = &scored.probabilities[bounds[0] * labels.len()..(bounds[0] + 1) * labels.len()];
-                let best = (1..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
+                let (start, end) = (
+                    scored.encoded.byte_offsets[bounds[0]].0,
+                    scored.encoded.byte_offsets[bounds[1] - 1].1,
+                );
+                let row =
+                    &scored.probabilities[bounds[0] * labels.len()..(bounds[0] + 1) * labels.len()];
+                let best =
+                    (1..row.len()).fold(
+                        0,
+                        |best, label| if row[label] > row[best] { label } else { best },
+                    );
                 (text[start..end].to_owned(), labels[best].clone())
             };
-            starts.windows(2).map(word).filter(|(word, _)| !word.trim().is_empty()).collect()
+            starts
+                .windows(2)
+                .map(word)
+                .filter(|(word, _)| !word.trim().is_empty())
+                .collect()
         });
         Ok(words.collect())
     }
@@ -122,9 +174,16 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let tagger = Tagger::load(&arguments.model, arguments.device, arguments.max_length)?;
     let mut writer = Writer::new(arguments)?;
     if arguments.input_format == InputFormat::Conll {
-        let path = arguments.input.as_deref().context("--input-format conll needs --input FILE")?;
+        let path = arguments
+            .input
+            .as_deref()
+            .context("--input-format conll needs --input FILE")?;
         let file = TaggedFile::read_any(path, &arguments.layout)?;
-        let words: Vec<_> = file.sentences.into_iter().map(|sentence| sentence.words).collect();
+        let words: Vec<_> = file
+            .sentences
+            .into_iter()
+            .map(|sentence| sentence.words)
+            .collect();
         let tagged = tagger.tag(&words, arguments.batch_size, |_| {})?;
         for (words, tags) in words.iter().zip(&tagged) {
             writer.write_words(words, tags)?;
@@ -132,15 +191,23 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         return writer.output.finish();
     }
     if arguments.texts.is_empty() {
-        let reader: Box<dyn BufRead> = match arguments.input.as_deref().filter(|path| *path != Path::new("-")) {
-            Some(path) => {
-                Box::new(io::BufReader::new(std::fs::File::open(path).with_context(|| path.display().to_string())?))
-            }
+        let reader: Box<dyn BufRead> = match arguments
+            .input
+            .as_deref()
+            .filter(|path| *path != Path::new("-"))
+        {
+            Some(path) => Box::new(io::BufReader::new(
+                std::fs::File::open(path).with_context(|| path.display().to_string())?,
+            )),
             None => Box::new(io::stdin().lock()),
         };
         // Somebody who types wants an answer to each line.
         let typed = arguments.input.is_none() && io::stdin().is_terminal();
-        let batch_size = if typed { 1 } else { arguments.batch_size.max(1) };
+        let batch_size = if typed {
+            1
+        } else {
+            arguments.batch_size.max(1)
+        };
         let mut texts = Vec::with_capacity(batch_size);
         for (number, line) in reader.lines().enumerate() {
             texts.push(line.with_context(|| format!("line {} of the input", number + 1))?);
@@ -156,12 +223,21 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     writer.output.finish()
 }
 
-fn write_texts(tagger: &Tagger, writer: &mut Writer, arguments: &Arguments, texts: &[String]) -> Result<()> {
+fn write_texts(
+    tagger: &Tagger,
+    writer: &mut Writer,
+    arguments: &Arguments,
+    texts: &[String],
+) -> Result<()> {
     if arguments.format == Format::Conll {
         for words in tagger.words(texts, arguments.batch_size)? {
             for (word, tag) in words {
                 // A column file cannot hold white space inside a word.
-                writeln!(writer.output, "{} {tag}", word.split_ascii_whitespace().collect::<Vec<_>>().join("_"))?;
+                writeln!(
+                    writer.output,
+                    "{} {tag}",
+                    word.split_ascii_whitespace().collect::<Vec<_>>().join("_")
+                )?;
             }
             writeln!(writer.output)?;
         }
@@ -187,24 +263,41 @@ struct Writer {
 impl Writer {
     fn new(arguments: &Arguments) -> Result<Self> {
         let mut output = Output::create(arguments.output.as_deref())?;
-        let entity_field = if arguments.aggregation == Aggregation::None { "entity" } else { "entity_group" };
+        let entity_field = if arguments.aggregation == Aggregation::None {
+            "entity"
+        } else {
+            "entity_group"
+        };
         if arguments.format == Format::Csv {
             writeln!(output, "text,{entity_field},score,word,start,end")?;
         }
         let on_terminal = arguments.output.is_none() && io::stdout().is_terminal();
         let colored = on_terminal && std::env::var_os("NO_COLOR").is_none();
-        Ok(Self { output, format: arguments.format, entity_field, colored, texts: 0 })
+        Ok(Self {
+            output,
+            format: arguments.format,
+            entity_field,
+            colored,
+            texts: 0,
+        })
     }
 
     fn write_entities(&mut self, text: &str, entities: &[EntitySpan]) -> Result<()> {
         self.texts += 1;
         match self.format {
             Format::Jsonl => {
-                let entities: Vec<Value> = entities.iter().map(|entity| self.json(entity)).collect();
-                writeln!(self.output, "{}", json!({"text": text, "entities": entities}))?;
+                let entities: Vec<Value> =
+                    entities.iter().map(|entity| self.json(entity)).collect();
+                writeln!(
+                    self.output,
+                    "{}",
+                    json!({"text": text, "entities": entities})
+                )?;
             }
             Format::Csv => {
-                let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(&mut self.output);
+                let mut rows = csv::WriterBuilder::new()
+                    .has_headers(false)
+                    .from_writer(&mut self.output);
                 for e in entities {
                     rows.serialize((self.texts, &e.entity, e.score, &e.word, e.start, e.end))?;
                 }
@@ -273,7 +366,11 @@ impl Writer {
 /// The text with its entities marked: colored with their type behind them, or `[PER Ana]` where there is no color.
 fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
     const PALETTE: [u8; 6] = [32, 34, 35, 36, 33, 31]; // foreground colors of ANSI X3.64
-    let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    let bytes: Vec<usize> = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .collect();
     let mut marked = String::with_capacity(text.len() + entities.len() * 16);
     let mut done = 0;
     for entity in entities {
@@ -287,7 +384,11 @@ fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
                 "MISC" => PALETTE[3],
                 other => PALETTE[other.bytes().map(usize::from).sum::<usize>() % PALETTE.len()],
             };
-            marked.push_str(&format!("\x1b[1;{color}m{}\x1b[0;2m {}\x1b[0m", &text[start..end], entity.entity));
+            marked.push_str(&format!(
+                "\x1b[1;{color}m{}\x1b[0;2m {}\x1b[0m",
+                &text[start..end],
+                entity.entity
+            ));
         } else {
             marked.push_str(&format!("[{} {}]", entity.entity, &text[start..end]));
         }

@@ -55,9 +55,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 Placement::BreakBefore => writeln!(output)?,
                 Placement::Keep => {}
             }
-            writeln!(output, "{}", kept_columns(&sentence, word, &arguments.columns).with_context(|| {
-                format!("{}:{}", arguments.input.display(), sentence.line(word))
-            })?)?;
+            writeln!(
+                output,
+                "{}",
+                kept_columns(&sentence, word, &arguments.columns).with_context(|| {
+                    format!("{}:{}", arguments.input.display(), sentence.line(word))
+                })?
+            )?;
         }
         writeln!(output)?;
         splitter.end_sentence();
@@ -72,9 +76,15 @@ fn kept_columns(sentence: &conll_io::Sentence, word: usize, columns: &[Column]) 
     }
     let fields: Vec<&str> = sentence.fields(word).collect();
     let chosen = columns.iter().map(|column| {
-        column.index(fields.len()).map(|index| fields[index]).with_context(|| {
-            format!("there is no column {column}: the line has {} columns", fields.len())
-        })
+        column
+            .index(fields.len())
+            .map(|index| fields[index])
+            .with_context(|| {
+                format!(
+                    "there is no column {column}: the line has {} columns",
+                    fields.len()
+                )
+            })
     });
     Ok(chosen.collect::<Result<Vec<_>>>()?.join(" "))
 }

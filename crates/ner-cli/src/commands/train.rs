@@ -134,19 +134,28 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
     let (train_file, dev_file) = (read(&arguments.train)?, read(&arguments.dev)?);
     let test_file = arguments.test.as_ref().map(read).transpose()?;
-    let files: Vec<&TaggedFile> = [&train_file, &dev_file].into_iter().chain(&test_file).collect();
+    let files: Vec<&TaggedFile> = [&train_file, &dev_file]
+        .into_iter()
+        .chain(&test_file)
+        .collect();
 
     let tokenizer = SubwordTokenizer::from_dir(&arguments.model, arguments.word_boundary)?;
     let mut config = ModelConfig::from_dir(&arguments.model)?;
     config.id2label = arguments.labels(&config, &files)?;
-    files.iter().try_for_each(|file| file.check_tags(&config.id2label))?;
+    files
+        .iter()
+        .try_for_each(|file| file.check_tags(&config.id2label))?;
 
     let device = arguments.device.open()?.autodiff();
     let (model, loaded) = TokenClassifier::load(&arguments.model, &config, &device, settings.seed)?;
     make_dir(&arguments.output_dir, arguments.overwrite_output_dir)?;
 
     let mut progress = Progress::new(quiet);
-    progress.say(&format!("device {}, weights of {}", arguments.device.resolve(), loaded.path.display()));
+    progress.say(&format!(
+        "device {}, weights of {}",
+        arguments.device.resolve(),
+        loaded.path.display()
+    ));
     if let Some(reason) = &loaded.new_classifier {
         progress.say(&format!("the classifier has random weights: {reason}"));
     }
@@ -161,8 +170,18 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         last_evaluation: None,
         total_steps: 0,
     };
-    let corpus = Corpus { train: &train_file.sentences, dev: &dev_file.sentences };
-    let trained = train(model, &tokenizer, corpus, &settings, &arguments.output_dir, &mut |event| observer.hear(event));
+    let corpus = Corpus {
+        train: &train_file.sentences,
+        dev: &dev_file.sentences,
+    };
+    let trained = train(
+        model,
+        &tokenizer,
+        corpus,
+        &settings,
+        &arguments.output_dir,
+        &mut |event| observer.hear(event),
+    );
     if let Some(error) = observer.failed {
         return Err(error);
     }
@@ -175,12 +194,25 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     }
     if let Some(test_file) = &test_file {
         progress.start("test", 0);
-        let found =
-            evaluate(&model, &tokenizer, &test_file.sentences, settings.max_length, settings.eval_batch_size, |_, _| {})?;
+        let found = evaluate(
+            &model,
+            &tokenizer,
+            &test_file.sentences,
+            settings.max_length,
+            settings.eval_batch_size,
+            |_, _| {},
+        )?;
         progress.end();
         progress.say(&format!("test: {}", summary(&found)));
-        write_file(&arguments.output_dir.join("test_results.txt"), &results(&found))?;
-        write_predictions(&arguments.output_dir.join("test_predictions.txt"), test_file, &found.predicted)?;
+        write_file(
+            &arguments.output_dir.join("test_results.txt"),
+            &results(&found),
+        )?;
+        write_predictions(
+            &arguments.output_dir.join("test_predictions.txt"),
+            test_file,
+            &found.predicted,
+        )?;
     }
     Ok(())
 }
@@ -188,13 +220,19 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 /// The reference's result file: `key = value`, sorted by key.
 fn results(found: &Evaluation) -> String {
     let micro = &found.report.micro;
-    format!("f1 = {}\nloss = {}\nprecision = {}\nrecall = {}\n", micro.f1, found.loss, micro.precision, micro.recall)
+    format!(
+        "f1 = {}\nloss = {}\nprecision = {}\nrecall = {}\n",
+        micro.f1, found.loss, micro.precision, micro.recall
+    )
 }
 
 fn summary(found: &Evaluation) -> String {
     let micro = &found.report.micro;
     let (precision, recall, f1) = (micro.precision, micro.recall, micro.f1);
-    format!("precision {precision:.4}, recall {recall:.4}, f1 {f1:.4}, loss {:.4}", found.loss)
+    format!(
+        "precision {precision:.4}, recall {recall:.4}, f1 {f1:.4}, loss {:.4}",
+        found.loss
+    )
 }
 
 /// `word label` lines with a blank line after each sentence.
@@ -230,7 +268,12 @@ impl Observer<'_> {
                 self.progress.start("train", plan.total_steps);
             }
             Event::Stepped(step) => {
-                self.progress.set(step.step, || format!("loss {:.4} {:.0} sub-words/s", step.loss, step.tokens_per_second));
+                self.progress.set(step.step, || {
+                    format!(
+                        "loss {:.4} {:.0} sub-words/s",
+                        step.loss, step.tokens_per_second
+                    )
+                });
             }
             Event::Logged(step) => {
                 let total = self.total_steps;
@@ -245,9 +288,16 @@ impl Observer<'_> {
                     return ControlFlow::Break(());
                 }
             }
-            Event::Evaluated { epoch, evaluation, best } => {
+            Event::Evaluated {
+                epoch,
+                evaluation,
+                best,
+            } => {
                 let mark = if best { " (best so far)" } else { "" };
-                self.progress.say(&format!("epoch {epoch}, dev: {}{mark}", summary(evaluation)));
+                self.progress.say(&format!(
+                    "epoch {epoch}, dev: {}{mark}",
+                    summary(evaluation)
+                ));
                 self.last_evaluation = Some(results(evaluation));
             }
             _ => {}
@@ -265,7 +315,10 @@ struct TrainLog {
 impl TrainLog {
     fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| path.display().to_string())?;
-        Ok(Self { writer: csv::Writer::from_writer(BufWriter::new(file)), path: path.to_owned() })
+        Ok(Self {
+            writer: csv::Writer::from_writer(BufWriter::new(file)),
+            path: path.to_owned(),
+        })
     }
 
     fn write(&mut self, step: &Step) -> Result<()> {

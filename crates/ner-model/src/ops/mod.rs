@@ -1,7 +1,8 @@
 //! The few operations that the encoder is made of.
 //!
-//! Each has a plain form composed of Burn's own operations, which runs on every device.
+//! Each has a plain form composed of Burn's own operations, which runs on every device, and a fused one for the CPU devices.
 
+pub(crate) mod fused;
 mod plain;
 
 use burn::nn::{LayerNorm, Linear};
@@ -12,6 +13,8 @@ use burn::tensor::{Device, Tensor};
 pub enum Ops {
     /// Composed of Burn's operations: any device.
     Plain,
+    /// Single passes over the host's memory: the `flex` and `ndarray` devices.
+    Fused,
 }
 
 /// Dropout of one place in one forward pass.
@@ -25,11 +28,17 @@ pub struct Dropout {
 
 impl Dropout {
     /// Drops nothing.
-    pub const OFF: Self = Self { probability: 0.0, seed: 0 };
+    pub const OFF: Self = Self {
+        probability: 0.0,
+        seed: 0,
+    };
 
     /// Dropout at the place numbered `site` in the forward pass of the given seed.
     pub fn new(probability: f64, seed: u64, site: u32) -> Self {
-        Self { probability: probability as f32, seed: split_mix(seed ^ split_mix(u64::from(site))) as u32 }
+        Self {
+            probability: probability as f32,
+            seed: split_mix(seed ^ split_mix(u64::from(site))) as u32,
+        }
     }
 }
 
@@ -43,8 +52,12 @@ fn split_mix(x: u64) -> u64 {
 
 impl Ops {
     /// The fastest form that the device has.
-    pub fn for_device(_device: &Device) -> Self {
-        Self::Plain
+    pub fn for_device(device: &Device) -> Self {
+        if fused::supports(device) {
+            Self::Fused
+        } else {
+            Self::Plain
+        }
     }
 
     /// `x · weight + bias`.
@@ -52,17 +65,26 @@ impl Ops {
     /// # Shapes
     /// - x: `[rows, inputs]`, output: `[rows, outputs]`
     pub(crate) fn linear(self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
-        layer.forward(x)
+        match self {
+            Self::Plain => layer.forward(x),
+            Self::Fused => fused::linear(x, layer),
+        }
     }
 
     /// `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
     pub(crate) fn gelu(self, x: Tensor<2>) -> Tensor<2> {
-        plain::gelu(x)
+        match self {
+            Self::Plain => plain::gelu(x),
+            Self::Fused => fused::gelu(x),
+        }
     }
 
     /// Dropout of independent elements.
     pub(crate) fn dropout(self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
-        plain::dropout(x, dropout)
+        match self {
+            Self::Plain => plain::dropout(x, dropout),
+            Self::Fused => fused::dropout(x, dropout),
+        }
     }
 
     /// `LayerNorm(dropout(x) + residual)`, normalising each row (Ba et al. 2016, <https://arxiv.org/abs/1607.06450>).
@@ -74,24 +96,35 @@ impl Ops {
         x: Tensor<2>,
         residual: Tensor<2>,
         norm: &LayerNorm,
+        epsilon: f64,
         dropout: Dropout,
     ) -> Tensor<2> {
-        norm.forward(plain::dropout(x, dropout) + residual)
+        match self {
+            Self::Plain => norm.forward(plain::dropout(x, dropout) + residual),
+            Self::Fused => fused::residual_layer_norm(x, residual, norm, epsilon, dropout),
+        }
     }
 
-    /// Scaled dot-product attention of each sequence upon itself (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.2),
-    /// with dropout on the probabilities.
+    /// Query, key and value projections, then scaled dot-product attention of each sequence upon itself (Vaswani et al. 2017,
+    /// <https://arxiv.org/abs/1706.03762>, section 3.2), with dropout on the probabilities.
     ///
     /// # Shapes
-    /// - query, key, value, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
-    pub(crate) fn attention(
+    /// - x, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
+    pub(crate) fn self_attention(
         self,
-        query_key_value: [Tensor<2>; 3],
+        x: Tensor<2>,
+        query_key_value: [&Linear; 3],
         boundaries: &[usize],
         heads: usize,
         dropout: Dropout,
     ) -> Tensor<2> {
-        plain::attention(query_key_value, boundaries, heads, dropout)
+        match self {
+            Self::Plain => {
+                let projected = query_key_value.map(|layer| layer.forward(x.clone()));
+                plain::attention(projected, boundaries, heads, dropout)
+            }
+            Self::Fused => fused::self_attention(x, query_key_value, boundaries, heads, dropout),
+        }
     }
 
     /// Mean cross-entropy over the rows that have a label; `None` rows are ignored. Zero where no row has one.
@@ -99,20 +132,35 @@ impl Ops {
     /// # Shapes
     /// - logits: `[rows, labels]`; labels: one a row; output: `[1]`
     pub(crate) fn cross_entropy(self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
-        plain::cross_entropy(logits, labels)
+        match self {
+            Self::Plain => plain::cross_entropy(logits, labels),
+            Self::Fused => fused::cross_entropy(logits, labels),
+        }
     }
 
     /// Euclidean norm of all gradients together, as `torch.nn.utils.clip_grad_norm_` takes it.
     pub fn global_norm(self, gradients: &[Tensor<1>]) -> f64 {
-        plain::global_norm(gradients)
+        match self {
+            Self::Plain => plain::global_norm(gradients),
+            Self::Fused => fused::global_norm(gradients),
+        }
     }
 
     /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) on one parameter, as `torch.optim.AdamW` takes it.
     ///
     /// # Shapes
     /// - parameter, gradient and both moments: `[elements]`
-    pub fn adamw(self, parameter: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamWStep) -> (Tensor<1>, Moments) {
-        plain::adamw(parameter, gradient, moments, step)
+    pub fn adamw(
+        self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        step: &AdamWStep,
+    ) -> (Tensor<1>, Moments) {
+        match self {
+            Self::Plain => plain::adamw(parameter, gradient, moments, step),
+            Self::Fused => fused::adamw(parameter, gradient, moments, step),
+        }
     }
 }
 

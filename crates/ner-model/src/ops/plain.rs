@@ -7,7 +7,10 @@ use super::{AdamWStep, Dropout, Moments};
 
 /// Burn's own GELU has a tanh-approximated derivative off `flex`; composed of `erf`, it is exact on every device.
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
-    let cdf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0) * 0.5;
+    let cdf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2)
+        .erf()
+        .add_scalar(1.0)
+        * 0.5;
     x * cdf
 }
 
@@ -32,7 +35,11 @@ pub fn attention(
     let device = query_key_value[0].device();
     let head_dim = hidden / heads;
     let sequences = boundaries.len() - 1;
-    let longest = boundaries.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    let longest = boundaries
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or(0);
 
     let mut padded_to_packed = vec![0_i64; sequences * longest]; // padding reads row 0, and is masked
     let mut packed_to_padded = vec![0_i64; rows];
@@ -53,8 +60,14 @@ pub fn attention(
     let padded_to_packed = indices(padded_to_packed);
 
     let [query, key, value] = query_key_value.map(|x| {
-        let padded = if no_padding { x } else { x.select(0, padded_to_packed.clone()) };
-        padded.reshape([sequences, longest, heads, head_dim]).swap_dims(1, 2) // [sequences, heads, longest, head_dim]
+        let padded = if no_padding {
+            x
+        } else {
+            x.select(0, padded_to_packed.clone())
+        };
+        padded
+            .reshape([sequences, longest, heads, head_dim])
+            .swap_dims(1, 2) // [sequences, heads, longest, head_dim]
     });
     let scale = 1.0 / (head_dim as f64).sqrt();
     let mut scores = (query * scale).matmul(key.transpose()); // [sequences, heads, longest, longest]
@@ -63,33 +76,60 @@ pub fn attention(
         scores = scores.mask_fill(Tensor::<4, Bool>::from_data(mask, &device), f32::MIN);
     }
     let context = dropout(softmax(scores, 3), attention_dropout).matmul(value);
-    let context = context.swap_dims(1, 2).reshape([sequences * longest, hidden]);
-    if no_padding { context } else { context.select(0, indices(packed_to_padded)) }
+    let context = context
+        .swap_dims(1, 2)
+        .reshape([sequences * longest, hidden]);
+    if no_padding {
+        context
+    } else {
+        context.select(0, indices(packed_to_padded))
+    }
 }
 
 pub fn cross_entropy(logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
     let device = logits.device();
-    let labelled: Vec<i64> = (0..).zip(labels).filter_map(|(row, label)| label.map(|_| row)).collect();
+    let labelled: Vec<i64> = (0..)
+        .zip(labels)
+        .filter_map(|(row, label)| label.map(|_| row))
+        .collect();
     let count = labelled.len();
     if count == 0 {
         return logits.sum() * 0.0;
     }
-    let wanted: Vec<i64> = labels.iter().flatten().map(|&label| i64::from(label)).collect();
+    let wanted: Vec<i64> = labels
+        .iter()
+        .flatten()
+        .map(|&label| i64::from(label))
+        .collect();
     let rows = Tensor::<1, Int>::from_data(TensorData::new(labelled, [count]), &device);
     let wanted = Tensor::<2, Int>::from_data(TensorData::new(wanted, [count, 1]), &device);
-    -log_softmax(logits.select(0, rows), 1).gather(1, wanted).mean()
+    -log_softmax(logits.select(0, rows), 1)
+        .gather(1, wanted)
+        .mean()
 }
 
 pub fn global_norm(gradients: &[Tensor<1>]) -> f64 {
-    let squares = gradients.iter().map(|gradient| (gradient.clone() * gradient.clone()).sum());
-    squares.reduce(|sum, square| sum + square).map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>()).sqrt())
+    let squares = gradients
+        .iter()
+        .map(|gradient| (gradient.clone() * gradient.clone()).sum());
+    squares
+        .reduce(|sum, square| sum + square)
+        .map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>()).sqrt())
 }
 
-pub fn adamw(parameter: Tensor<1>, gradient: Tensor<1>, moments: Moments, step: &AdamWStep) -> (Tensor<1>, Moments) {
+pub fn adamw(
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+    step: &AdamWStep,
+) -> (Tensor<1>, Moments) {
     let gradient = gradient * step.gradient_scale;
     let first = moments.first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
     let second = moments.second * step.beta2 + gradient.clone() * gradient * (1.0 - step.beta2);
     let denominator = second.clone().sqrt() * step.root_correction() + step.epsilon;
     let decayed = parameter * (1.0 - step.learning_rate * step.weight_decay);
-    (decayed - first.clone() / denominator * step.corrected_rate(), Moments { first, second })
+    (
+        decayed - first.clone() / denominator * step.corrected_rate(),
+        Moments { first, second },
+    )
 }

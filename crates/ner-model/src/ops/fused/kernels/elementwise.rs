@@ -1,0 +1,207 @@
+//! Kernels that treat every element alike.
+
+use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
+
+use super::isa::vectorized;
+use crate::ops::Dropout;
+
+const FRAC_1_SQRT_2_PI: f32 = 0.398_942_3;
+
+/// `e^x`, within 2 units in the last place, flushing to the smallest normal number: Cephes' `expf`
+/// (<https://www.netlib.org/cephes/>).
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to an integer, which the low bits then hold
+    const LN_2_HIGH: f32 = 0.693_359_4; // short enough for an exact product with the integer
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.clamp(-87.0, 88.0); // keeps NaN
+    let rounded = x * LOG2_E + ROUND;
+    let integer = rounded - ROUND;
+    let r = x - integer * LN_2_HIGH - integer * LN_2_LOW;
+    let mut p = 1.987_569_1e-4;
+    for c in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_6e-1,
+        0.5,
+    ] {
+        p = p * r + c;
+    }
+    let power_of_two = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
+    (p * r * r + r + 1.0) * power_of_two
+}
+
+/// The error function, within 3e-7: Eigen's rational minimax approximation (`generic_fast_erf_float` of
+/// <https://gitlab.com/libeigen/eigen>, version 3.4).
+#[inline(always)]
+fn erf(x: f32) -> f32 {
+    let x = x.clamp(-4.0, 4.0); // erf(4) = 1 in single precision; keeps NaN
+    let z = x * x;
+    let mut p = -2.726_142_4e-10;
+    for c in [
+        2.770_681_5e-8,
+        -2.101_024e-6,
+        -5.692_506_2e-5,
+        -7.349_906_4e-4,
+        -2.954_6e-3,
+        -1.609_603_3e-2,
+    ] {
+        p = p * z + c;
+    }
+    let mut q = -1.456_607_15e-5;
+    for c in [
+        -2.133_740_5e-4,
+        -1.682_827e-3,
+        -7.373_329_3e-3,
+        -1.426_473_9e-2,
+    ] {
+        q = q * z + c;
+    }
+    x * p / q
+}
+
+/// Φ(x), the normal distribution function.
+#[inline(always)]
+fn normal_cdf(x: f32) -> f32 {
+    0.5 + 0.5 * erf(x * FRAC_1_SQRT_2)
+}
+
+/// Dropout of one forward pass at one place, by a hash of the element's row and column: nothing is stored, and neither the order of
+/// computation nor the number of threads matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask {
+    seed: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+impl Mask {
+    /// `None` where nothing is dropped.
+    pub fn new(dropout: Dropout) -> Option<Self> {
+        let Dropout { probability, seed } = dropout;
+        let scale = if probability < 1.0 {
+            1.0 / (1.0 - probability)
+        } else {
+            0.0
+        };
+        let threshold = (f64::from(probability) * 2.0_f64.powi(32)) as u32; // saturates
+        (probability > 0.0).then_some(Self {
+            seed,
+            threshold,
+            scale,
+        })
+    }
+
+    /// The mask of one row of at most 2^32 elements; rows have independent masks.
+    pub fn row(self, row: usize) -> RowMask {
+        let mut h = row as u64 ^ (u64::from(self.seed) << 32 | u64::from(self.seed));
+        for multiplier in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+            h = (h ^ (h >> 33)).wrapping_mul(multiplier); // MurmurHash3's 64-bit finalizer
+        }
+        RowMask {
+            key: (h ^ (h >> 33)) as u32,
+            threshold: self.threshold,
+            scale: self.scale,
+        }
+    }
+}
+
+/// The [`Mask`] of one row.
+#[derive(Clone, Copy, Debug)]
+pub struct RowMask {
+    key: u32,
+    threshold: u32,
+    scale: f32,
+}
+
+impl RowMask {
+    /// What the element of this column is multiplied with: 0 or `1 / (1 - probability)`.
+    #[inline(always)]
+    pub(super) fn factor(self, column: u32) -> f32 {
+        let mut h = column.wrapping_mul(0x9e37_79b9) ^ self.key;
+        h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b); // MurmurHash3's 32-bit finalizer
+        h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
+        if h ^ (h >> 16) >= self.threshold {
+            self.scale
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Numbers of one [`adamw`] step, the same for all elements.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamWFactors {
+    /// Multiplies the gradient (gradient clipping).
+    pub gradient: f32,
+    /// Decay rates of the two moments.
+    pub betas: [f32; 2],
+    /// 1 less each decay rate, rounded after the subtraction.
+    pub rest: [f32; 2],
+    /// Multiplies the parameter: `1 - learning_rate * weight_decay`.
+    pub decay: f32,
+    /// Learning rate over the first moment's bias correction.
+    pub step: f32,
+    /// One over the square root of the second moment's bias correction.
+    pub correction: f32,
+    /// Added to the denominator.
+    pub epsilon: f32,
+}
+
+vectorized! {
+    /// `x · Φ(x)`.
+    fn gelu(x: &mut [f32]) {
+        for x in x {
+            *x *= normal_cdf(*x);
+        }
+    }
+
+    /// Multiplies `gradient` with the derivative of [`gelu`] at `x`: `Φ(x) + x · φ(x)`.
+    fn gelu_backward(x: &[f32], gradient: &mut [f32]) {
+        for (g, &x) in gradient.iter_mut().zip(x) {
+            *g *= normal_cdf(x) + x * FRAC_1_SQRT_2_PI * exp(-0.5 * x * x);
+        }
+    }
+
+    /// Drops elements of one row.
+    fn drop_row(mask: RowMask, row: &mut [f32]) {
+        for (column, x) in (0..).zip(row) {
+            *x *= mask.factor(column);
+        }
+    }
+
+    /// Adds each row of `x` to `sum`.
+    fn add_rows(x: &[f32], sum: &mut [f32]) {
+        for row in x.chunks_exact(sum.len()) {
+            for (sum, &x) in sum.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+    }
+
+    /// Sum of the squares.
+    fn square_sum(x: &[f32]) -> f64 {
+        let mut lanes = [0.0_f64; 8];
+        let chunks = x.chunks_exact(8);
+        let rest: f64 = chunks.remainder().iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane += f64::from(x) * f64::from(x);
+            }
+        }
+        lanes.iter().sum::<f64>() + rest
+    }
+
+    /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) in the order of `torch.optim.AdamW`:
+    /// `m` and `v` are the moments.
+    fn adamw(factors: AdamWFactors, parameter: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let f = factors;
+        for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
+            let g = g * f.gradient;
+            *m = f.betas[0] * *m + f.rest[0] * g;
+            *v = f.betas[1] * *v + f.rest[1] * g * g;
+            *p = *p * f.decay - f.step * *m / (v.sqrt() * f.correction + f.epsilon);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Matrix products and transposition.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::rows_per_task;
+
+/// A view of a matrix; a transposed view copies nothing.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    start: *const f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+    data: PhantomData<&'a [f32]>,
+}
+
+/// A mutable view of some rows and columns of a row-major matrix, disjoint from all other views of it.
+pub struct MatrixMut<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    data: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is a `&[f32]` with strides.
+unsafe impl Send for Matrix<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Matrix<'_> {}
+// SAFETY: it is a `&mut [f32]` with strides, and no two of them overlap.
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> Matrix<'a> {
+    /// Row-major data of so many columns.
+    pub fn new(data: &'a [f32], columns: usize) -> Self {
+        assert_eq!(data.len() % columns, 0, "whole rows");
+        Self {
+            start: data.as_ptr(),
+            rows: data.len() / columns,
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+            data: PhantomData,
+        }
+    }
+
+    /// Some rows and columns of it.
+    pub fn block(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        assert!(
+            columns.start <= columns.end && columns.end <= self.columns,
+            "columns {columns:?} of {}",
+            self.columns
+        );
+        let offset = rows.start * self.row_stride + columns.start * self.column_stride;
+        Self {
+            start: self.start.wrapping_add(offset),
+            rows: rows.len(),
+            columns: columns.len(),
+            ..self
+        }
+    }
+
+    /// Rows become columns.
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// Row-major data of so many columns.
+    pub fn new(data: &'a mut [f32], columns: usize) -> Self {
+        assert_eq!(data.len() % columns, 0, "whole rows");
+        Self {
+            start: data.as_mut_ptr(),
+            rows: data.len() / columns,
+            columns,
+            row_stride: columns,
+            data: PhantomData,
+        }
+    }
+
+    /// Blocks in row-major order: one row of blocks for each pair of neighbouring boundaries, each of `across` blocks of equal width.
+    pub fn blocks(self, boundaries: &[usize], across: usize) -> Vec<Self> {
+        assert!(
+            boundaries.is_sorted() && boundaries.last().is_none_or(|&end| end <= self.rows),
+            "boundaries within rows"
+        );
+        assert_eq!(self.columns % across, 0, "blocks of equal width");
+        let width = self.columns / across;
+        let block = |first: usize, rows: usize, column: usize| Self {
+            start: self
+                .start
+                .wrapping_add(first * self.row_stride + column * width),
+            rows,
+            columns: width,
+            ..self
+        };
+        boundaries
+            .windows(2)
+            .flat_map(|pair| (0..across).map(move |column| (pair[0], pair[1] - pair[0], column)))
+            .map(|(first, rows, column)| block(first, rows, column))
+            .collect()
+    }
+}
+
+/// How a product is computed and stored.
+#[derive(Clone, Copy)]
+pub struct Product {
+    /// Multiplies the product.
+    pub scale: f32,
+    /// Adds to what is there, rather than overwriting it.
+    pub accumulate: bool,
+    /// Uses all threads.
+    pub parallel: bool,
+}
+
+impl Product {
+    /// A large product, by all threads.
+    pub const PARALLEL: Self = Self {
+        scale: 1.0,
+        accumulate: false,
+        parallel: true,
+    };
+    /// A small product within a parallel task.
+    pub const SERIAL: Self = Self {
+        scale: 1.0,
+        accumulate: false,
+        parallel: false,
+    };
+
+    /// `out = scale · a · b`, or `out += …`. The result does not depend on the number of threads.
+    pub fn compute(self, out: &mut MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>) {
+        assert_eq!(
+            (out.rows, out.columns, a.columns),
+            (a.rows, b.columns, b.rows),
+            "shapes of a product"
+        );
+        let parallelism = if self.parallel {
+            gemm::Parallelism::Rayon(0)
+        } else {
+            gemm::Parallelism::None
+        };
+        // SAFETY: views reach only their own data, `out` is exclusive, and the shapes agree.
+        unsafe {
+            gemm::gemm(
+                out.rows,
+                out.columns,
+                a.columns,
+                out.start,
+                1,
+                out.row_stride as isize,
+                self.accumulate,
+                a.start,
+                a.column_stride as isize,
+                a.row_stride as isize,
+                b.start,
+                b.column_stride as isize,
+                b.row_stride as isize,
+                1.0,
+                self.scale,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+/// Writes the transpose of row-major `source` of so many columns to `target`.
+pub fn transpose(source: &[f32], columns: usize, target: &mut [f32]) {
+    const TILE: usize = 16;
+    assert_eq!(source.len(), target.len(), "elements of a transpose");
+    let rows = source.len() / columns;
+    let per_task = rows_per_task(rows).next_multiple_of(TILE);
+    target
+        .par_chunks_mut(per_task * rows)
+        .enumerate()
+        .for_each(|(task, target)| {
+            let first = task * per_task;
+            for row in (0..rows).step_by(TILE) {
+                for (column, target) in (first..).step_by(TILE).zip(target.chunks_mut(TILE * rows))
+                {
+                    for row in row..rows.min(row + TILE) {
+                        let source = &source[row * columns + column..];
+                        for (target, &value) in target[row..].iter_mut().step_by(rows).zip(source) {
+                            *target = value;
+                        }
+                    }
+                }
+            }
+        });
+}

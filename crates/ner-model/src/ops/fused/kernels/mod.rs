@@ -1,0 +1,21 @@
+//! Arithmetic on slices of `f32`: everything here is safe to call, and all unsafe code of the fused operations is inside.
+
+mod elementwise;
+mod isa;
+mod matrix;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use elementwise::*;
+pub use isa::Isa;
+pub use matrix::{Matrix, MatrixMut, Product, transpose};
+pub use rows::*;
+
+/// Elements that a parallel task should have at least, so that starting it does not cost more than its work.
+pub const TASK: usize = 16 * 1024;
+
+/// How many rows of this width make one parallel task. It does not depend on the number of threads, nor do, therefore, the sums of tasks.
+pub fn rows_per_task(width: usize) -> usize {
+    TASK.div_ceil(width.max(1))
+}

@@ -1,0 +1,108 @@
+//! Linear layer.
+
+use burn::backend::tensor::FloatTensor;
+use rayon::prelude::*;
+
+use super::autodiff::Saved;
+use super::host::HostBackend;
+use super::kernels::{Isa, Matrix, MatrixMut, Product, add_rows, rows_per_task, transpose};
+
+#[derive(Clone, Debug)]
+pub struct Linear<B: HostBackend> {
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+}
+
+/// `x · weight + bias` of `[x, weight, bias]`.
+pub fn forward<B: HostBackend>(
+    [x, weight, bias]: [FloatTensor<B>; 3],
+) -> (Linear<B>, FloatTensor<B>) {
+    let [rows, inputs] = B::dims(&x);
+    let [_, outputs] = B::dims(&weight);
+    let mut y = vec![0.0; rows * outputs];
+    project(
+        Matrix::new(&B::elements(&x), inputs),
+        Matrix::new(&B::elements(&weight), outputs),
+        &B::elements(&bias),
+        &mut y,
+    );
+    let y = B::tensor(y, [rows, outputs], &x);
+    (Linear { x, weight }, y)
+}
+
+impl<B: HostBackend> Saved<B, 3> for Linear<B> {
+    fn backward(self, gradient: FloatTensor<B>, wanted: [bool; 3]) -> [Option<FloatTensor<B>>; 3] {
+        let [rows, inputs] = B::dims(&self.x);
+        let [_, outputs] = B::dims(&self.weight);
+        let dy = &*B::elements(&gradient);
+        let d_x = || {
+            let mut transposed = vec![0.0; inputs * outputs];
+            transpose(&B::elements(&self.weight), outputs, &mut transposed);
+            let mut d_x = vec![0.0; rows * inputs];
+            let weight = Matrix::new(&transposed, inputs);
+            Product::PARALLEL.compute(
+                &mut MatrixMut::new(&mut d_x, inputs),
+                Matrix::new(dy, outputs),
+                weight,
+            );
+            B::tensor(d_x, [rows, inputs], &gradient)
+        };
+        let d_weight = || {
+            let mut d_weight = vec![0.0; inputs * outputs];
+            let x = B::elements(&self.x);
+            let x = Matrix::new(&x, inputs).transposed();
+            Product::PARALLEL.compute(
+                &mut MatrixMut::new(&mut d_weight, outputs),
+                x,
+                Matrix::new(dy, outputs),
+            );
+            B::tensor(d_weight, [inputs, outputs], &gradient)
+        };
+        let d_bias = || B::tensor(column_sums(dy, outputs), [outputs], &gradient);
+        [
+            wanted[0].then(d_x),
+            wanted[1].then(d_weight),
+            wanted[2].then(d_bias),
+        ]
+    }
+}
+
+/// `y = x · weight + bias`.
+pub fn project(x: Matrix<'_>, weight: Matrix<'_>, bias: &[f32], y: &mut [f32]) {
+    let outputs = bias.len();
+    y.par_chunks_mut(rows_per_task(outputs) * outputs)
+        .for_each(|y| {
+            y.chunks_exact_mut(outputs)
+                .for_each(|row| row.copy_from_slice(bias))
+        });
+    Product {
+        accumulate: true,
+        ..Product::PARALLEL
+    }
+    .compute(&mut MatrixMut::new(y, outputs), x, weight);
+}
+
+/// Sums of the columns of a row-major matrix.
+pub fn column_sums(x: &[f32], columns: usize) -> Vec<f32> {
+    let isa = Isa::detect();
+    let task = |x: &[f32]| {
+        let mut sum = vec![0.0; columns];
+        add_rows(isa, x, &mut sum);
+        sum
+    };
+    in_order(
+        x.par_chunks(rows_per_task(columns) * columns)
+            .map(task)
+            .collect(),
+        columns,
+    )
+}
+
+/// Sum of the vectors that parallel tasks made, in the order of the tasks.
+pub fn in_order(parts: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let isa = Isa::detect();
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_else(|| vec![0.0; len]);
+    parts.for_each(|part| add_rows(isa, &part, &mut sum));
+    sum
+}
