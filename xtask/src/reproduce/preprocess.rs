@@ -1,0 +1,68 @@
+//! Second stage: the initial model where the recipe makes one, then sentences that fit it, and their labels.
+
+use std::path::PathBuf;
+
+use crate::reproduce::{
+    command_line::CommandLine,
+    folder::{Folder, Split},
+    recipe::{Model, Recipe},
+};
+
+pub fn commands(recipe: &Recipe, folder: &Folder) -> Vec<CommandLine> {
+    let mut commands = Vec::new();
+    if let Model::New {
+        kind,
+        layers,
+        hidden,
+        heads,
+        intermediate,
+        vocab_size,
+        seed,
+    } = &recipe.model
+    {
+        commands.push(
+            CommandLine::new("new-model")
+                .option("--kind", kind)
+                .number("--layers", *layers)
+                .number("--hidden", *hidden)
+                .number("--heads", *heads)
+                .number("--intermediate", *intermediate)
+                .option("--train", folder.raw(Split::Train))
+                .number("--vocab-size", *vocab_size)
+                .option("--output", &folder.model)
+                .number("--seed", *seed),
+        );
+    }
+    for split in Split::ALL {
+        commands.push(
+            CommandLine::new("preprocess")
+                .arg(folder.raw(split))
+                .option("--tokenizer", &folder.model)
+                .number("--max-length", recipe.preprocess.max_length)
+                .option("--columns", &recipe.data.columns)
+                .option("--word-boundary", &recipe.preprocess.word_boundary)
+                .option("--output", folder.data(split)),
+        );
+    }
+    let labels = Split::ALL
+        .into_iter()
+        .fold(CommandLine::new("labels"), |line, split| {
+            line.arg(folder.data(split))
+        });
+    commands.push(labels.option("--output", folder.labels()));
+    commands
+}
+
+/// Files and folders that the commands write, below the run's folder.
+pub fn outputs(recipe: &Recipe) -> Vec<PathBuf> {
+    let folder = Folder::symbolic(&recipe.model);
+    let mut outputs: Vec<PathBuf> = Split::ALL
+        .into_iter()
+        .map(|split| folder.data(split))
+        .collect();
+    outputs.push(folder.labels());
+    if matches!(recipe.model, Model::New { .. }) {
+        outputs.push(folder.model);
+    }
+    outputs
+}

@@ -1,0 +1,175 @@
+//! `--set key=value`: a recipe with other numbers.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+
+use crate::{reproduce::recipe::Recipe, usage::UsageError};
+
+/// Keys that describe a recipe; `--set` leaves them alone.
+const DESCRIPTIONS: [&str; 2] = ["summary", "published"];
+
+impl Recipe {
+    /// This recipe with `key=value` settings applied, as `train.epochs=1`.
+    ///
+    /// # Errors
+    /// A setting without `=`, a key that the recipe does not have, a value of the wrong type.
+    pub fn with_settings(&self, settings: &[String]) -> Result<Self> {
+        let mut values = serde_json::to_value(self)?;
+        for setting in settings {
+            let Some((key, value)) = setting.split_once('=') else {
+                return Err(UsageError::error(format!(
+                    "--set {setting}: expected key=value, such as train.epochs=1"
+                )));
+            };
+            let pointer = format!("/{}", key.replace('.', "/"));
+            let known = keys(&values);
+            let Some(place) = values
+                .pointer_mut(&pointer)
+                .filter(|_| known.iter().any(|known| known == key))
+            else {
+                return Err(UsageError::error(format!(
+                    "--set {setting}: unknown key; known keys: {}",
+                    known.join(", ")
+                )));
+            };
+            *place = parse_value(value, place)
+                .map_err(|error| UsageError::error(format!("--set {setting}: {error}")))?;
+        }
+        serde_json::from_value(values).map_err(|error| {
+            UsageError::error(format!("--set {}: {error}", settings.join(" --set ")))
+        })
+    }
+
+    /// The keys that `--set` takes.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        Ok(keys(&serde_json::to_value(self)?))
+    }
+}
+
+/// Dotted names of all values but the descriptions.
+fn keys(recipe: &Value) -> Vec<String> {
+    fn collect(table: &Map<String, Value>, prefix: &str, into: &mut Vec<String>) {
+        for (name, value) in table {
+            match value {
+                Value::Object(table) => collect(table, &format!("{prefix}{name}."), into),
+                _ => into.push(format!("{prefix}{name}")),
+            }
+        }
+    }
+    let mut names = Vec::new();
+    if let Value::Object(table) = recipe {
+        collect(table, "", &mut names);
+    }
+    names.retain(|name| !DESCRIPTIONS.contains(&name.as_str()));
+    names
+}
+
+/// Reads a value as the type of the one it replaces; an absent one takes whatever TOML makes of the text.
+fn parse_value(text: &str, replaces: &Value) -> Result<Value> {
+    if replaces.is_string() {
+        return Ok(Value::String(text.to_owned()));
+    }
+    let table: toml::Table = toml::from_str(&format!("value = {text}"))
+        .ok()
+        .with_context(|| format!("cannot read {text} as a value"))?;
+    let value = serde_json::to_value(&table["value"])?;
+    let fits = match replaces {
+        Value::Number(_) => value.is_number(),
+        Value::Bool(_) => value.is_boolean(),
+        Value::Array(_) => value.is_array(),
+        _ => true,
+    };
+    if !fits {
+        bail!("expected a value such as {replaces}");
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crate::{
+        reproduce::recipe::{EMBEDDED, Model, Recipe},
+        usage::UsageError,
+    };
+
+    fn recipe(name: &str) -> Recipe {
+        Recipe::load(name).unwrap().1
+    }
+
+    fn set(settings: &[&str]) -> anyhow::Result<Recipe> {
+        recipe("quickstart")
+            .with_settings(&settings.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn settings_replace_values_of_any_type() {
+        let changed = set(&[
+            "train.epochs=1",
+            "train.learning_rate=1e-3",
+            "train.max_steps=20",
+            "train.shuffle=false",
+            "data.columns=1,3",
+            "model.layers=3",
+        ]);
+        let changed = changed.unwrap();
+        assert_eq!(
+            (changed.train.epochs, changed.train.learning_rate),
+            (1, 1e-3)
+        );
+        assert_eq!(
+            (changed.train.max_steps, changed.train.shuffle),
+            (Some(20), false)
+        );
+        assert_eq!(changed.data.columns, "1,3");
+        assert!(matches!(changed.model, Model::New { layers: 3, hidden, .. } if hidden > 0));
+    }
+
+    #[test]
+    fn settings_that_change_nothing_leave_the_recipe_as_it_is() {
+        for (name, _) in EMBEDDED {
+            assert_eq!(recipe(name).with_settings(&[]).unwrap(), recipe(name));
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_known_ones() {
+        for setting in [
+            "train.epoch=1",
+            "train=1",
+            "summary=x",
+            "published=[]",
+            "train.epochs.x=1",
+            "/train/epochs=1",
+        ] {
+            let error = set(&[setting]).unwrap_err();
+            assert!(error.is::<UsageError>());
+            let text = error.to_string();
+            assert!(
+                text.contains("unknown key")
+                    && text.contains("train.epochs")
+                    && text.contains("train.max_steps"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_are_wrong_usage() {
+        for setting in [
+            "train.epochs",
+            "train.epochs=many",
+            "train.epochs=0.5",
+            "train.epochs=true",
+            "train.batch_size=1.5",
+            "train.batch_size=-1",
+            "train.shuffle=1",
+            "data.source=web",
+        ] {
+            let error = set(&[setting]).unwrap_err();
+            assert!(error.is::<UsageError>(), "{setting}: {error}");
+            assert!(error.to_string().contains(setting), "{error}");
+        }
+    }
+}

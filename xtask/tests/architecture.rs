@@ -1,0 +1,332 @@
+//! The invariants of `docs/architecture.md`, held against the dependency tables and the sources.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use clap::CommandFactory;
+use serde::Deserialize;
+
+/// What a crate of the workspace may know.
+struct Room {
+    name: &'static str,
+    /// Crates of the workspace that it may use.
+    uses: &'static [&'static str],
+    /// Crates from elsewhere that it must not use; a trailing `*` stands for any ending.
+    avoids: &'static [&'static str],
+}
+
+/// What only the programs that own a terminal may use.
+const TERMINAL: [&str; 3] = ["anyhow", "clap", "indicatif"];
+
+const ROOMS: [Room; 7] = [
+    Room {
+        name: "conll-io",
+        uses: &[],
+        avoids: &["burn*", "tokenizers", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "subword-align",
+        uses: &[],
+        avoids: &["burn*", "csv", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "ner-metrics",
+        uses: &[],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "ner-model",
+        uses: &[],
+        avoids: &["tokenizers", "csv", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "ner-train",
+        uses: &["ner-metrics", "ner-model", "subword-align"],
+        avoids: &["tokenizers", "csv", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "ner-cli",
+        uses: &[
+            "conll-io",
+            "ner-metrics",
+            "ner-model",
+            "ner-train",
+            "subword-align",
+        ],
+        avoids: &[],
+    },
+    Room {
+        name: "xtask",
+        uses: &["ner-cli"],
+        avoids: &["burn*", "tokenizers"],
+    },
+];
+
+/// Tasks of `cargo xtask`.
+const XTASK: [&str; 2] = ["reproduce", "help"];
+
+/// The parts used here of what `cargo metadata` writes.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    /// Of every kind: normal, build and dev.
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+}
+
+fn root() -> PathBuf {
+    // At run time, so that the test can be pointed at another checkout.
+    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest_dir.parent().unwrap().to_owned()
+}
+
+fn metadata() -> Metadata {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root());
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Commands of `ner-cli`.
+fn ner_cli_commands() -> Vec<String> {
+    let program = ner_cli::Cli::command();
+    let names = program
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned());
+    names.chain(["help".to_owned()]).collect()
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |start| name.starts_with(start))
+}
+
+#[test]
+fn every_crate_has_its_invariants() {
+    let metadata = metadata();
+    let mut packages: Vec<&str> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    let mut rooms: Vec<&str> = ROOMS.iter().map(|room| room.name).collect();
+    packages.sort_unstable();
+    rooms.sort_unstable();
+    assert_eq!(packages, rooms);
+}
+
+#[test]
+fn crates_use_only_what_they_may_know() {
+    let metadata = metadata();
+    for package in &metadata.packages {
+        let room = ROOMS.iter().find(|room| room.name == package.name).unwrap();
+        for Dependency { name } in &package.dependencies {
+            let ours = ROOMS.iter().any(|room| room.name == name);
+            let allowed = !ours || room.uses.contains(&name.as_str());
+            let avoided = room.avoids.iter().any(|pattern| matches(pattern, name));
+            assert!(allowed && !avoided, "{} must not use {name}", room.name);
+        }
+    }
+}
+
+#[test]
+fn only_the_programs_own_the_terminal() {
+    for room in ROOMS
+        .iter()
+        .filter(|room| !["ner-cli", "xtask"].contains(&room.name))
+    {
+        assert!(
+            TERMINAL.iter().all(|name| room.avoids.contains(name)),
+            "{}",
+            room.name
+        );
+    }
+}
+
+#[test]
+fn every_crate_inherits_the_lints_of_the_workspace() {
+    for package in &metadata().packages {
+        let text = fs::read_to_string(&package.manifest_path).unwrap();
+        let manifest: toml::Table = toml::from_str(&text).unwrap();
+        let inherits = manifest
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"))
+            .and_then(toml::Value::as_bool);
+        assert_eq!(inherits, Some(true), "{}", package.manifest_path.display());
+    }
+}
+
+#[test]
+fn libraries_do_not_print() {
+    for room in ROOMS
+        .iter()
+        .filter(|room| !["ner-cli", "xtask"].contains(&room.name))
+    {
+        let sources = files(&root().join("crates").join(room.name).join("src"), "rs");
+        assert!(!sources.is_empty());
+        for source in sources {
+            let text = fs::read_to_string(&source).unwrap();
+            for (number, line) in text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            {
+                let prints = ["print!(", "println!(", "dbg!("]
+                    .iter()
+                    .any(|call| line.contains(call));
+                assert!(!prints, "{}:{}: {line}", source.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_code_map_names_every_crate() {
+    let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for room in &ROOMS {
+        assert!(
+            map.contains(&format!("`{}`", room.name)),
+            "docs/architecture.md does not name `{}`",
+            room.name
+        );
+    }
+}
+
+#[test]
+fn documents_name_commands_that_exist() {
+    let recipes = files(&root().join("xtask/recipes"), "toml");
+    let is_recipe = |word: &str| {
+        recipes
+            .iter()
+            .any(|path| path.file_stem().is_some_and(|stem| stem == word))
+    };
+    let ner_cli = ner_cli_commands();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for (line, code) in code(&text) {
+            let words: Vec<&str> = code
+                .split_whitespace()
+                .filter(|word| *word != "--")
+                .collect();
+            for (i, word) in words.iter().enumerate() {
+                let next = words.get(i + 1).copied().filter(|next| is_command(next));
+                let known = match (*word, next) {
+                    ("xtask", Some(next)) => XTASK.contains(&next),
+                    ("reproduce", Some(next)) => is_recipe(next),
+                    (word, Some(next)) if word == "ner-cli" || word.ends_with("/ner-cli") => {
+                        ner_cli.iter().any(|name| name == next)
+                    }
+                    _ => true,
+                };
+                assert!(
+                    known,
+                    "{}:{line}: nothing of this name: {code}",
+                    document.display()
+                );
+            }
+        }
+    }
+}
+
+/// A word that could be a command, rather than an option, an operator, a path or a place-holder.
+fn is_command(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// README.md, those of the crates, and everything in docs/.
+fn documents() -> Vec<PathBuf> {
+    let root = root();
+    let crates = ROOMS
+        .iter()
+        .map(|room| root.join("crates").join(room.name).join("README.md"));
+    let mut documents: Vec<PathBuf> = crates
+        .chain([root.join("README.md"), root.join("xtask/README.md")])
+        .filter(|path| path.is_file())
+        .collect();
+    documents.extend(files(&root.join("docs"), "md"));
+    documents
+}
+
+/// Code of a Markdown text with its line numbers: lines of fenced blocks, and spans between back-ticks.
+fn code(text: &str) -> Vec<(usize, String)> {
+    let mut fenced = false;
+    let mut code = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if fenced {
+            code.push((number, line.to_owned()));
+        } else {
+            code.extend(
+                line.split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(|span| (number, span.to_owned())),
+            );
+        }
+    }
+    code
+}
+
+/// Files with this extension in a folder and below it.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn code_is_found_in_blocks_and_spans() {
+    let text = "Run `ner-cli train` or `x`.\n```sh\nner-cli predict\n```\nner-cli is a program.\n";
+    let found: Vec<(usize, String)> = [(1, "ner-cli train"), (1, "x"), (3, "ner-cli predict")]
+        .map(|(line, code)| (line, code.to_owned()))
+        .into();
+    assert_eq!(code(text), found);
+    assert!(
+        is_command("new-model")
+            && !is_command("--quiet")
+            && !is_command("RECIPE")
+            && !is_command("&&")
+    );
+}
