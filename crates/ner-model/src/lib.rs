@@ -16,3 +16,8 @@ pub use device::DeviceChoice;
 pub use error::Error;
 pub use model::{Mode, TokenClassifier};
 pub use weights::LoadReport;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

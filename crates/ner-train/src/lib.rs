@@ -21,3 +21,8 @@ pub use schedule::LinearSchedule;
 pub use settings::TrainSettings;
 pub use text::{ScoredText, find_entities, score_texts};
 pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,10 +17,14 @@ pub fn commands(recipe: &Recipe, folder: &Folder) -> Vec<CommandLine> {
         heads,
         intermediate,
         vocab_size,
+        dropout,
+        initializer_range,
+        sinusoidal_positions,
         seed,
     } = &recipe.model
     {
-        commands.push(
+        let positions = sinusoidal_positions.iter();
+        let line =
             CommandLine::new("new-model")
                 .option("--kind", kind)
                 .number("--layers", *layers)
@@ -29,9 +33,13 @@ pub fn commands(recipe: &Recipe, folder: &Folder) -> Vec<CommandLine> {
                 .number("--intermediate", *intermediate)
                 .option("--train", folder.raw(Split::Train))
                 .number("--vocab-size", *vocab_size)
+                .number("--dropout", *dropout)
+                .number("--initializer-range", *initializer_range)
                 .option("--output", &folder.model)
-                .number("--seed", *seed),
-        );
+                .number("--seed", *seed);
+        commands.push(positions.fold(line, |line, amplitude| {
+            line.number("--sinusoidal-positions", *amplitude)
+        }));
     }
     for split in Split::ALL {
         commands.push(

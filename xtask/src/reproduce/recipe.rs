@@ -76,6 +76,11 @@ pub enum Model {
         heads: usize,
         intermediate: usize,
         vocab_size: usize,
+        dropout: f64,
+        initializer_range: f64,
+        /// Amplitude of sinusoidal position embeddings, random ones where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sinusoidal_positions: Option<f64>,
         seed: u64,
     },
     /// A pretrained model of the hub, in a folder that the user names.
