@@ -173,17 +173,27 @@ impl TokenClassifier {
     pub fn with_sinusoidal_positions(mut self, amplitude: f64) -> Self {
         const WAVELENGTHS: f64 = 10_000.0; // the longest over the shortest, as in the paper
         let first = self.config.first_position();
-        self.embeddings.position_embeddings.weight = self.embeddings.position_embeddings.weight.map(|table| {
-            let [rows, width] = table.dims();
-            let value = |index: usize| {
-                let (row, column) = (index / width, index % width);
-                let angle = row.saturating_sub(first) as f64 / WAVELENGTHS.powf((column - column % 2) as f64 / width as f64);
-                let wave = if column % 2 == 0 { angle.sin() } else { angle.cos() };
-                if row < first { 0.0 } else { (amplitude * wave) as f32 }
-            };
-            let values: Vec<f32> = (0..rows * width).map(value).collect();
-            Tensor::from_data(TensorData::new(values, [rows, width]), &table.device())
-        });
+        self.embeddings.position_embeddings.weight =
+            self.embeddings.position_embeddings.weight.map(|table| {
+                let [rows, width] = table.dims();
+                let value = |index: usize| {
+                    let (row, column) = (index / width, index % width);
+                    let angle = row.saturating_sub(first) as f64
+                        / WAVELENGTHS.powf((column - column % 2) as f64 / width as f64);
+                    let wave = if column % 2 == 0 {
+                        angle.sin()
+                    } else {
+                        angle.cos()
+                    };
+                    if row < first {
+                        0.0
+                    } else {
+                        (amplitude * wave) as f32
+                    }
+                };
+                let values: Vec<f32> = (0..rows * width).map(value).collect();
+                Tensor::from_data(TensorData::new(values, [rows, width]), &table.device())
+            });
         self
     }
 

@@ -24,19 +24,18 @@ pub fn commands(recipe: &Recipe, folder: &Folder) -> Vec<CommandLine> {
     } = &recipe.model
     {
         let positions = sinusoidal_positions.iter();
-        let line =
-            CommandLine::new("new-model")
-                .option("--kind", kind)
-                .number("--layers", *layers)
-                .number("--hidden", *hidden)
-                .number("--heads", *heads)
-                .number("--intermediate", *intermediate)
-                .option("--train", folder.raw(Split::Train))
-                .number("--vocab-size", *vocab_size)
-                .number("--dropout", *dropout)
-                .number("--initializer-range", *initializer_range)
-                .option("--output", &folder.model)
-                .number("--seed", *seed);
+        let line = CommandLine::new("new-model")
+            .option("--kind", kind)
+            .number("--layers", *layers)
+            .number("--hidden", *hidden)
+            .number("--heads", *heads)
+            .number("--intermediate", *intermediate)
+            .option("--train", folder.raw(Split::Train))
+            .number("--vocab-size", *vocab_size)
+            .number("--dropout", *dropout)
+            .number("--initializer-range", *initializer_range)
+            .option("--output", &folder.model)
+            .number("--seed", *seed);
         commands.push(positions.fold(line, |line, amplitude| {
             line.number("--sinusoidal-positions", *amplitude)
         }));

@@ -86,7 +86,11 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         arguments.hidden,
         arguments.heads
     );
-    ensure!((0.0..1.0).contains(&arguments.dropout), "--dropout {} is no probability below 1", arguments.dropout);
+    ensure!(
+        (0.0..1.0).contains(&arguments.dropout),
+        "--dropout {} is no probability below 1",
+        arguments.dropout
+    );
     let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
     make_dir(&arguments.output, arguments.overwrite_output_dir)?;
     let lines: Vec<String> = file

@@ -51,8 +51,8 @@ where
     C: CheckpointStrategy,
     S: Saved<B, N>,
 {
-    let guards = inputs.each_ref().map(|input| input.node());
-    let (saved, output) = forward(inputs.map(|input| input.into_primitive()));
+    let guards = inputs.each_ref().map(FloatTensor::<Autodiff<B, C>>::node);
+    let (saved, output) = forward(inputs.map(FloatTensor::<Autodiff<B, C>>::into_primitive));
     match Node(PhantomData::<S>)
         .prepare::<C>(guards)
         .compute_bound()

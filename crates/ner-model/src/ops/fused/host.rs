@@ -12,9 +12,6 @@ pub trait HostBackend: Backend {
     /// The elements in row-major order; copied only where they do not lie so.
     fn elements(tensor: &FloatTensor<Self>) -> Cow<'_, [f32]>;
 
-    /// Whether [`elements_mut`](Self::elements_mut) needs no copy.
-    fn is_exclusive(tensor: &FloatTensor<Self>) -> bool;
-
     /// The elements in row-major order, after a copy where they do not lie so or are shared with another tensor.
     fn elements_mut(tensor: &mut FloatTensor<Self>) -> &mut [f32];
 
@@ -46,10 +43,6 @@ impl HostBackend for Flex {
             Some(elements) => Cow::Borrowed(elements),
             None => Cow::Owned(tensor.to_contiguous().storage().to_vec()),
         }
-    }
-
-    fn is_exclusive(tensor: &FlexTensor) -> bool {
-        tensor.is_unique() && fills_its_buffer(tensor)
     }
 
     fn elements_mut(tensor: &mut FlexTensor) -> &mut [f32] {

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::autodiff::Saved;
 use super::host::HostBackend;
-use super::kernels::{Isa, Matrix, MatrixMut, Product, add_rows, rows_per_task, transpose};
+use super::kernels::{Isa, Matrix, add_rows, affine, product, rows_per_task, transpose};
 
 #[derive(Clone, Debug)]
 pub struct Linear<B: HostBackend> {
@@ -19,12 +19,10 @@ pub fn forward<B: HostBackend>(
 ) -> (Linear<B>, FloatTensor<B>) {
     let [rows, inputs] = B::dims(&x);
     let [_, outputs] = B::dims(&weight);
-    let mut y = vec![0.0; rows * outputs];
-    project(
+    let y = affine(
         Matrix::new(&B::elements(&x), inputs),
         Matrix::new(&B::elements(&weight), outputs),
         &B::elements(&bias),
-        &mut y,
     );
     let y = B::tensor(y, [rows, outputs], &x);
     (Linear { x, weight }, y)
@@ -36,24 +34,14 @@ impl<B: HostBackend> Saved<B, 3> for Linear<B> {
         let [_, outputs] = B::dims(&self.weight);
         let dy = &*B::elements(&gradient);
         let d_x = || {
-            let mut transposed = vec![0.0; inputs * outputs];
-            transpose(&B::elements(&self.weight), outputs, &mut transposed);
-            let mut d_x = vec![0.0; rows * inputs];
-            let weight = Matrix::new(&transposed, inputs);
-            Product::PARALLEL.compute(
-                &mut MatrixMut::new(&mut d_x, inputs),
-                Matrix::new(dy, outputs),
-                weight,
-            );
+            let transposed = transpose(&B::elements(&self.weight), outputs);
+            let d_x = product(Matrix::new(dy, outputs), Matrix::new(&transposed, inputs));
             B::tensor(d_x, [rows, inputs], &gradient)
         };
         let d_weight = || {
-            let mut d_weight = vec![0.0; inputs * outputs];
             let x = B::elements(&self.x);
-            let x = Matrix::new(&x, inputs).transposed();
-            Product::PARALLEL.compute(
-                &mut MatrixMut::new(&mut d_weight, outputs),
-                x,
+            let d_weight = product(
+                Matrix::new(&x, inputs).transposed(),
                 Matrix::new(dy, outputs),
             );
             B::tensor(d_weight, [inputs, outputs], &gradient)
@@ -65,21 +53,6 @@ impl<B: HostBackend> Saved<B, 3> for Linear<B> {
             wanted[2].then(d_bias),
         ]
     }
-}
-
-/// `y = x · weight + bias`.
-pub fn project(x: Matrix<'_>, weight: Matrix<'_>, bias: &[f32], y: &mut [f32]) {
-    let outputs = bias.len();
-    y.par_chunks_mut(rows_per_task(outputs) * outputs)
-        .for_each(|y| {
-            y.chunks_exact_mut(outputs)
-                .for_each(|row| row.copy_from_slice(bias))
-        });
-    Product {
-        accumulate: true,
-        ..Product::PARALLEL
-    }
-    .compute(&mut MatrixMut::new(y, outputs), x, weight);
 }
 
 /// Sums of the columns of a row-major matrix.

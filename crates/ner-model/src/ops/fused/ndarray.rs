@@ -18,10 +18,6 @@ impl HostBackend for NdArray {
         }
     }
 
-    fn is_exclusive(tensor: &NdArrayTensor) -> bool {
-        matches!(tensor, NdArrayTensor::F32(storage) if storage.is_unique() && storage.view().is_standard_layout())
-    }
-
     fn elements_mut(tensor: &mut NdArrayTensor) -> &mut [f32] {
         let NdArrayTensor::F32(storage) = tensor else {
             panic!("expected an f32 tensor, got {:?}", tensor.dtype())

@@ -19,9 +19,9 @@ pub struct ResidualNorm<B: HostBackend> {
     dropout: Dropout,
 }
 
-/// `LayerNorm(dropout(x) + residual)` of `[x, residual, gamma, beta]`. Overwrites `x` where nothing else reads it.
+/// `LayerNorm(dropout(x) + residual)` of `[x, residual, gamma, beta]`, in the memory of `x` and `residual` where nothing else reads it.
 pub fn forward<B: HostBackend>(
-    [mut x, residual, gamma, beta]: [FloatTensor<B>; 4],
+    [mut x, mut residual, gamma, beta]: [FloatTensor<B>; 4],
     epsilon: f32,
     dropout: Dropout,
 ) -> (ResidualNorm<B>, FloatTensor<B>) {
@@ -29,34 +29,26 @@ pub fn forward<B: HostBackend>(
     let mask = Mask::new(dropout);
     let [rows, width] = B::dims(&x);
     let per_task = rows_per_task(width);
-    let mut y = vec![0.0; rows * width];
     let mut inverse_deviations = vec![0.0; rows];
     {
-        let (residual, gamma, beta) = (
-            B::elements(&residual),
-            B::elements(&gamma),
-            B::elements(&beta),
-        );
+        let (gamma, beta) = (B::elements(&gamma), B::elements(&beta));
         B::elements_mut(&mut x)
             .par_chunks_mut(per_task * width)
-            .zip(residual.par_chunks(per_task * width))
-            .zip(y.par_chunks_mut(per_task * width))
+            .zip(B::elements_mut(&mut residual).par_chunks_mut(per_task * width))
             .zip(inverse_deviations.par_chunks_mut(per_task))
             .enumerate()
-            .for_each(|(task, (((x, residual), y), inverse_deviations))| {
+            .for_each(|(task, ((x, residual), inverse_deviations))| {
                 let rows = x
                     .chunks_exact_mut(width)
-                    .zip(residual.chunks_exact(width))
-                    .zip(y.chunks_exact_mut(width));
-                for ((row, ((x, residual), y)), inverse) in
+                    .zip(residual.chunks_exact_mut(width));
+                for ((row, (x, residual)), inverse) in
                     (task * per_task..).zip(rows).zip(inverse_deviations)
                 {
                     let mask = mask.map(|mask| mask.row(row));
-                    *inverse = residual_norm_row(isa, mask, x, residual, &gamma, &beta, epsilon, y);
+                    *inverse = residual_norm_row(isa, mask, x, residual, &gamma, &beta, epsilon);
                 }
             });
     }
-    let y = B::tensor(y, [rows, width], &x);
     (
         ResidualNorm {
             normalized: x,
@@ -64,7 +56,7 @@ pub fn forward<B: HostBackend>(
             gamma,
             dropout,
         },
-        y,
+        residual,
     )
 }
 

@@ -35,11 +35,14 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
+/// The output from the inputs, by the fused form or the plain one.
+type Operation = dyn Fn(&[Tensor<2>], bool) -> Tensor<2> + Sync;
+
 /// An operation on `inputs`, the first of which are activations `[rows, _]`, the others parameters.
 struct Case {
     name: String,
     shapes: Vec<[usize; 2]>,
-    operation: Box<dyn Fn(&[Tensor<2>], bool) -> Tensor<2> + Sync>,
+    operation: Box<Operation>,
 }
 
 fn row(x: &Tensor<2>) -> Param<Tensor<1>> {

@@ -118,8 +118,8 @@ pub struct RowMask {
 impl RowMask {
     /// What the element of this column is multiplied with: 0 or `1 / (1 - probability)`.
     #[inline(always)]
-    pub(super) fn factor(self, column: u32) -> f32 {
-        let mut h = column.wrapping_mul(0x9e37_79b9) ^ self.key;
+    pub(super) fn factor(self, column: usize) -> f32 {
+        let mut h = (column as u32).wrapping_mul(0x9e37_79b9) ^ self.key;
         h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b); // MurmurHash3's 32-bit finalizer
         h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
         if h ^ (h >> 16) >= self.threshold {
@@ -166,7 +166,7 @@ vectorized! {
 
     /// Drops elements of one row.
     fn drop_row(mask: RowMask, row: &mut [f32]) {
-        for (column, x) in (0..).zip(row) {
+        for (column, x) in row.iter_mut().enumerate() {
             *x *= mask.factor(column);
         }
     }

@@ -182,27 +182,68 @@ impl Product {
     }
 }
 
-/// Writes the transpose of row-major `source` of so many columns to `target`.
-pub fn transpose(source: &[f32], columns: usize, target: &mut [f32]) {
-    const TILE: usize = 16;
-    assert_eq!(source.len(), target.len(), "elements of a transpose");
+/// `a · b` in new memory, by all threads.
+pub fn product(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
+    let len = a.rows * b.columns;
+    let mut out = Vec::with_capacity(len);
+    let (rows, columns) = (a.rows, b.columns);
+    let mut view = MatrixMut {
+        start: out.as_mut_ptr(),
+        rows,
+        columns,
+        row_stride: columns,
+        data: PhantomData,
+    };
+    Product::PARALLEL.compute(&mut view, a, b);
+    // SAFETY: the product has written every element, and read none.
+    unsafe { out.set_len(len) };
+    out
+}
+
+/// `x · weight + bias` in new memory, by all threads.
+pub fn affine(x: Matrix<'_>, weight: Matrix<'_>, bias: &[f32]) -> Vec<f32> {
+    let columns = bias.len();
+    let len = x.rows * columns;
+    let mut out = Vec::with_capacity(len);
+    out.spare_capacity_mut()[..len]
+        .par_chunks_mut(rows_per_task(columns) * columns)
+        .for_each(|rows| {
+            for row in rows.chunks_exact_mut(columns) {
+                row.write_copy_of_slice(bias);
+            }
+        });
+    // SAFETY: every row has been written, and there are no elements but theirs.
+    unsafe { out.set_len(len) };
+    Product {
+        accumulate: true,
+        ..Product::PARALLEL
+    }
+    .compute(&mut MatrixMut::new(&mut out, columns), x, weight);
+    out
+}
+
+/// The transpose of row-major data of so many columns.
+pub fn transpose(source: &[f32], columns: usize) -> Vec<f32> {
+    const ROWS: usize = 16; // a cache line of the target
+    const COLUMNS: usize = 64; // four cache lines of the source
     let rows = source.len() / columns;
-    let per_task = rows_per_task(rows).next_multiple_of(TILE);
-    target
-        .par_chunks_mut(per_task * rows)
+    assert_eq!(rows * columns, source.len(), "whole rows");
+    let mut out = Vec::with_capacity(source.len());
+    out.spare_capacity_mut()[..source.len()]
+        .par_chunks_mut(COLUMNS * rows)
         .enumerate()
         .for_each(|(task, target)| {
-            let first = task * per_task;
-            for row in (0..rows).step_by(TILE) {
-                for (column, target) in (first..).step_by(TILE).zip(target.chunks_mut(TILE * rows))
-                {
-                    for row in row..rows.min(row + TILE) {
-                        let source = &source[row * columns + column..];
-                        for (target, &value) in target[row..].iter_mut().step_by(rows).zip(source) {
-                            *target = value;
-                        }
+            let source = &source[task * COLUMNS..];
+            for first in (0..rows).step_by(ROWS) {
+                let last = rows.min(first + ROWS);
+                for (column, target) in target.chunks_exact_mut(rows).enumerate() {
+                    for (row, target) in (first..last).zip(&mut target[first..last]) {
+                        target.write(source[row * columns + column]);
                     }
                 }
             }
         });
+    // SAFETY: each of the `columns` rows of `rows` elements has been written.
+    unsafe { out.set_len(source.len()) };
+    out
 }

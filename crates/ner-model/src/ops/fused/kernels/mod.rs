@@ -9,7 +9,7 @@ mod tests;
 
 pub use elementwise::*;
 pub use isa::Isa;
-pub use matrix::{Matrix, MatrixMut, Product, transpose};
+pub use matrix::{Matrix, MatrixMut, Product, affine, product, transpose};
 pub use rows::*;
 
 /// Elements that a parallel task should have at least, so that starting it does not cost more than its work.

@@ -42,23 +42,22 @@ fn maximum(x: &[f32]) -> f32 {
 }
 
 vectorized! {
-    /// Layer normalisation of `dropout(x) + residual`. `x` becomes the normalised row, `y` gets `x * gamma + beta`.
+    /// Layer normalisation of `dropout(x) + residual`. `x` becomes the normalised row, the residual becomes `x * gamma + beta`.
     /// Returns one over the standard deviation.
     fn residual_norm_row(
         mask: Option<RowMask>,
         x: &mut [f32],
-        residual: &[f32],
+        residual: &mut [f32],
         gamma: &[f32],
         beta: &[f32],
         epsilon: f32,
-        y: &mut [f32],
     ) -> f32 {
         if let Some(mask) = mask {
-            for ((column, x), &residual) in (0..).zip(&mut *x).zip(residual) {
+            for (column, (x, &mut residual)) in x.iter_mut().zip(&mut *residual).enumerate() {
                 *x = *x * mask.factor(column) + residual;
             }
         } else {
-            for (x, &residual) in x.iter_mut().zip(residual) {
+            for (x, &mut residual) in x.iter_mut().zip(&mut *residual) {
                 *x += residual;
             }
         }
@@ -66,7 +65,7 @@ vectorized! {
         let mean = sum(x, x, |x, _| x) / width;
         let variance = sum(x, x, |x, _| (x - mean) * (x - mean)) / width;
         let inverse_deviation = 1.0 / (variance + epsilon).sqrt();
-        for (((x, y), &gamma), &beta) in x.iter_mut().zip(y).zip(gamma).zip(beta) {
+        for (((x, y), &gamma), &beta) in x.iter_mut().zip(residual).zip(gamma).zip(beta) {
             *x = (*x - mean) * inverse_deviation;
             *y = *x * gamma + beta;
         }

@@ -80,7 +80,8 @@ fn everything(isa: Isa, width: usize) -> Vec<f32> {
     keep(&y);
 
     let mut normalized = x.clone();
-    let inverse = residual_norm_row(isa, mask, &mut normalized, &g, &gamma, &beta, 1e-5, &mut y);
+    y.copy_from_slice(&g);
+    let inverse = residual_norm_row(isa, mask, &mut normalized, &mut y, &gamma, &beta, 1e-5);
     keep(&[inverse]);
     keep(&y);
     let (mut d_gamma, mut d_beta, mut d_x) = (vec![0.0; width], vec![0.0; width], g.clone());
@@ -134,30 +135,42 @@ fn instruction_sets_agree_to_the_bit() {
 fn transposition_and_products_match_their_definitions() {
     for (rows, inner, columns) in [(1, 1, 1), (3, 17, 5), (33, 16, 70), (100, 300, 129)] {
         let (a, b) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
-        let mut b_transposed = vec![0.0; b.len()];
-        transpose(&b, columns, &mut b_transposed);
+        let b_transposed = transpose(&b, columns);
         assert!((0..b.len()).all(|i| b_transposed[i % columns * inner + i / columns] == b[i]));
 
-        let mut product = vec![1.0; rows * columns];
+        let views = (
+            Matrix::new(&a, inner),
+            Matrix::new(&b_transposed, inner).transposed(),
+        );
+        let bias = numbers(columns, 3);
+        let mut accumulated = affine(views.0, views.1, &bias);
         let add = Product {
             scale: 0.5,
             accumulate: true,
             parallel: true,
         };
-        let b_view = Matrix::new(&b_transposed, inner).transposed();
         add.compute(
-            &mut MatrixMut::new(&mut product, columns),
-            Matrix::new(&a, inner),
-            b_view,
+            &mut MatrixMut::new(&mut accumulated, columns),
+            views.0,
+            views.1,
         );
-        for (i, &got) in product.iter().enumerate() {
+        for (i, (&got, accumulated)) in product(views.0, views.1)
+            .iter()
+            .zip(accumulated)
+            .enumerate()
+        {
             let terms = (0..inner).map(|k| {
                 f64::from(a[i / columns * inner + k]) * f64::from(b[k * columns + i % columns])
             });
-            let wanted = 1.0 + 0.5 * terms.sum::<f64>();
+            let wanted = terms.sum::<f64>();
             assert!(
                 (f64::from(got) - wanted).abs() < 1e-3,
                 "{rows}x{inner}x{columns}: {got}, not {wanted}"
+            );
+            let wanted = f64::from(bias[i % columns]) + 1.5 * wanted;
+            assert!(
+                (f64::from(accumulated) - wanted).abs() < 1e-3,
+                "{rows}x{inner}x{columns}: {accumulated}, not {wanted}"
             );
         }
     }
@@ -215,7 +228,7 @@ fn masks_drop_the_right_share_independently() {
         panic!("dropout is on")
     };
     let row = |row| {
-        (0..columns as u32)
+        (0..columns)
             .map(|column| mask.row(row).factor(column))
             .collect::<Vec<_>>()
     };
