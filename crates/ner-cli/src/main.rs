@@ -1,4 +1,5 @@
 //! The `ner-cli` program.
+#![allow(clippy::print_stderr, reason = "the place where errors are said")]
 
 use std::process::ExitCode;
 

@@ -127,6 +127,7 @@ fn open_cuda(index: usize) -> Result<Device, Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

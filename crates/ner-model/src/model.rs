@@ -193,6 +193,7 @@ impl TokenClassifier {
                 };
                 let values: Vec<f32> = (0..rows * width).map(value).collect();
                 Tensor::from_data(TensorData::new(values, [rows, width]), &table.device())
+                    .require_grad()
             });
         self
     }
@@ -349,12 +350,12 @@ impl TokenClassifier {
 fn without_row(mut table: Embedding, row: usize) -> Embedding {
     table.weight = table.weight.map(|weight| {
         let [rows, width] = weight.dims();
-        let zeros = Tensor::zeros([1, width], &weight.device());
-        if row < rows {
-            weight.slice_assign([row..row + 1, 0..width], zeros)
-        } else {
-            weight
+        if row >= rows {
+            return weight;
         }
+        let zeros = Tensor::zeros([1, width], &weight.device());
+        let weight = weight.slice_assign([row..row + 1, 0..width], zeros);
+        weight.detach().require_grad() // a parameter again, not the result of an operation
     });
     table
 }

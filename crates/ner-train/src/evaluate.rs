@@ -101,14 +101,17 @@ pub fn tag<S: AsRef<str>>(
         .collect())
 }
 
-/// Number and probability of the best label of every word, and the mean of the losses of the batches that carry labels.
+/// For each word of each sentence the number of its best label, and that label's probability.
+type BestLabels = Vec<Vec<(usize, f32)>>;
+
+/// The best label of every word, and the mean of the losses of the batches that carry labels.
 fn predict(
     model: &TokenClassifier,
     features: &[Feature],
     lengths: &[usize],
     batch_size: usize,
     mut progress: impl FnMut(usize, usize),
-) -> Result<(Vec<Vec<(usize, f32)>>, f64)> {
+) -> Result<(BestLabels, f64)> {
     let mut best: Vec<Vec<(usize, f32)>> =
         lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
     let mut losses = Vec::new();

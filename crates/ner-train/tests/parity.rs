@@ -102,6 +102,57 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     }
 }
 
+/// A model drawn on the training device itself learns in every parameter, its position and word tables too.
+#[test]
+fn a_model_drawn_on_the_training_device_learns() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
+    let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
+    let config = ModelConfig::from_dir(&goldens().join("roberta")).unwrap();
+    let device = DeviceChoice::Flex.open().unwrap().autodiff();
+    let model = TokenClassifier::init(&config, &device, 1).with_sinusoidal_positions(0.1);
+    model.save(&dir.path().join("before")).unwrap_err(); // the directory does not exist yet
+    std::fs::create_dir(dir.path().join("before")).unwrap();
+    model.save(&dir.path().join("before")).unwrap();
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let data = [Sentence {
+        words: words("a34xb187x a60x a9x"),
+        tags: words("B-PER O B-LOC"),
+    }];
+    let settings = TrainSettings {
+        max_length: 40,
+        ..TrainSettings::default()
+    };
+    let corpus = Corpus {
+        train: &data,
+        dev: &[],
+    };
+    train(
+        model,
+        &tokenizer,
+        corpus,
+        &settings,
+        dir.path(),
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .unwrap();
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    let (before, after) = (read("before/model.safetensors"), read("model.safetensors"));
+    let tensors = |bytes: &[u8]| -> Vec<(String, Vec<u8>)> {
+        let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let mut all: Vec<_> = file
+            .tensors()
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.data().to_vec()))
+            .collect();
+        all.sort();
+        all
+    };
+    for ((name, before), (_, after)) in tensors(&before).into_iter().zip(tensors(&after)) {
+        assert!(before != after, "{name} did not change");
+    }
+}
+
 #[test]
 fn bert_on_flex() {
     follows_pytorch("bert", DeviceChoice::Flex);

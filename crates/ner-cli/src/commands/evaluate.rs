@@ -178,7 +178,7 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
                 .map(|sentence| sentence.words.clone())
                 .collect();
             let tagged = tagger.tag(&words, arguments.eval_batch_size, |done| {
-                progress.set(done, String::new)
+                progress.set(done, String::new);
             })?;
             progress.end();
             let predicted: Vec<Vec<String>> = tagged

@@ -180,7 +180,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         corpus,
         &settings,
         &arguments.output_dir,
-        &mut |event| observer.hear(event),
+        &mut |event| observer.hear(&event),
     );
     if let Some(error) = observer.failed {
         return Err(error);
@@ -257,7 +257,7 @@ struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    fn hear(&mut self, event: Event<'_>) -> ControlFlow<()> {
+    fn hear(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Planned(plan) => {
                 self.total_steps = plan.total_steps;
@@ -293,7 +293,7 @@ impl Observer<'_> {
                 evaluation,
                 best,
             } => {
-                let mark = if best { " (best so far)" } else { "" };
+                let mark = if *best { " (best so far)" } else { "" };
                 self.progress.say(&format!(
                     "epoch {epoch}, dev: {}{mark}",
                     summary(evaluation)
