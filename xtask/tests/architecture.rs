@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
     process::Command,
@@ -157,6 +158,44 @@ fn crates_use_only_what_they_may_know() {
             let avoided = room.avoids.iter().any(|pattern| matches(pattern, name));
             assert!(allowed && !avoided, "{} must not use {name}", room.name);
         }
+    }
+}
+
+/// Every package that a selection of packages compiles, with its features.
+fn compiled(selection: &[&str]) -> BTreeSet<String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "tree",
+            "--offline",
+            "--prefix",
+            "none",
+            "--format",
+            "{p} {f}",
+        ])
+        .args(selection)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{talk}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    tree.lines()
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
+}
+
+/// Cargo unifies features over the packages it is asked for: where two commands disagree, Burn is compiled twice.
+#[test]
+fn the_commands_share_one_compilation() {
+    let tests = compiled(&["--workspace", "--edges", "normal,build,dev"]);
+    for package in ["xtask", "ner-cli"] {
+        let program = compiled(&["--package", package, "--edges", "normal,build"]);
+        let alone: Vec<&String> = program.difference(&tests).collect();
+        assert!(
+            alone.is_empty(),
+            "{package} compiles what the tests do not: {alone:?}"
+        );
     }
 }
 

@@ -192,8 +192,10 @@ impl TokenClassifier {
                     }
                 };
                 let values: Vec<f32> = (0..rows * width).map(value).collect();
-                Tensor::from_data(TensorData::new(values, [rows, width]), &table.device())
-                    .require_grad()
+                as_parameter(Tensor::from_data(
+                    TensorData::new(values, [rows, width]),
+                    &table.device(),
+                ))
             });
         self
     }
@@ -355,9 +357,18 @@ fn without_row(mut table: Embedding, row: usize) -> Embedding {
         }
         let zeros = Tensor::zeros([1, width], &weight.device());
         let weight = weight.slice_assign([row..row + 1, 0..width], zeros);
-        weight.detach().require_grad() // a parameter again, not the result of an operation
+        as_parameter(weight)
     });
     table
+}
+
+/// A value that the optimizer may change, where the device computes gradients: not the result of an operation.
+fn as_parameter(value: Tensor<2>) -> Tensor<2> {
+    if value.device().is_autodiff() {
+        value.detach().require_grad()
+    } else {
+        value
+    }
 }
 
 /// A place in the model where dropout acts.

@@ -39,6 +39,8 @@ pub struct Feature {
 pub struct Featurizer<'a> {
     tokenizer: &'a SubwordTokenizer,
     budget: usize,
+    /// Label of a word's further sub-words, where they carry one.
+    continuation: Option<Vec<u32>>,
 }
 
 impl<'a> Featurizer<'a> {
@@ -48,7 +50,11 @@ impl<'a> Featurizer<'a> {
     /// `max_length` leaves no room beside the special tokens.
     pub fn new(tokenizer: &'a SubwordTokenizer, max_length: usize) -> Result<Self> {
         match max_length.checked_sub(tokenizer.special_tokens()) {
-            Some(budget) if budget > 0 => Ok(Self { tokenizer, budget }),
+            Some(budget) if budget > 0 => Ok(Self {
+                tokenizer,
+                budget,
+                continuation: None,
+            }),
             _ => Err(Error::Setting {
                 name: "max_length",
                 reason: format!(
@@ -69,6 +75,13 @@ impl<'a> Featurizer<'a> {
         self.budget / OVERLAP_SHARE
     }
 
+    /// Labels every sub-word of a word and not only the first one. `continuation[label]` is the label of the others.
+    #[must_use]
+    pub fn labelling_all(mut self, continuation: Vec<u32>) -> Self {
+        self.continuation = Some(continuation);
+        self
+    }
+
     /// Features of one sentence: one where it fits, windows where it does not. Every word is decided by exactly one of them.
     ///
     /// # Errors
@@ -81,7 +94,13 @@ impl<'a> Featurizer<'a> {
     ) -> Result<Vec<Feature>> {
         let encoded = self.tokenizer.encode_words(words)?;
         let subword_labels = match labels {
-            Some(labels) => align_labels(&encoded, labels, LabelAlignment::First, |label| label)?,
+            Some(labels) => match &self.continuation {
+                None => align_labels(&encoded, labels, LabelAlignment::First, |label| label)?,
+                Some(next) => {
+                    let next_of = |label: u32| next.get(label as usize).copied().unwrap_or(label);
+                    align_labels(&encoded, labels, LabelAlignment::All, next_of)?
+                }
+            },
             None => vec![None; encoded.ids.len()],
         };
         let windows = windows(&encoded.word_starts, self.budget, self.overlap())?;
@@ -155,6 +174,19 @@ pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u3
         ids.collect()
     };
     sentences.iter().enumerate().map(ids_of).collect()
+}
+
+/// The label inside an entity for each label that begins one: `I-PER` for `B-PER`, where the model has it; else the label itself.
+pub fn continuations(labels: &[String]) -> Vec<u32> {
+    let inside = |label: &String| {
+        let inside = label.strip_prefix("B-").map(|kind| format!("I-{kind}"))?;
+        labels.iter().position(|other| *other == inside)
+    };
+    labels
+        .iter()
+        .enumerate()
+        .map(|(id, label)| inside(label).unwrap_or(id) as u32)
+        .collect()
 }
 
 /// Packs features into a batch, with the labels of its sub-words.

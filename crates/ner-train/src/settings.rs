@@ -36,6 +36,9 @@ pub struct TrainSettings {
     pub logging_steps: usize,
     /// Steps between saved models, 0 for none but the last and the best. Default: 0.
     pub save_steps: usize,
+    /// Whether every sub-word of a word carries its label in training (`I-X` after `B-X`); tags are read off the first one all the same.
+    /// Default: false.
+    pub label_all_tokens: bool,
     /// Sequences a forward pass in evaluation. Default: 8.
     pub eval_batch_size: usize,
 }
@@ -57,6 +60,7 @@ impl Default for TrainSettings {
             shuffle: true,
             logging_steps: 100,
             save_steps: 0,
+            label_all_tokens: false,
             eval_batch_size: 8,
         }
     }

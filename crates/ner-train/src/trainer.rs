@@ -12,7 +12,7 @@ use subword_align::SubwordTokenizer;
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, evaluate};
-use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
+use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
 use crate::optimizer::AdamW;
 use crate::order::epoch_order;
 use crate::schedule::LinearSchedule;
@@ -178,7 +178,10 @@ fn prepare(
         });
     }
     let labels = label_ids(sentences, &model.config().id2label)?;
-    let featurizer = Featurizer::new(tokenizer, settings.max_length)?;
+    let mut featurizer = Featurizer::new(tokenizer, settings.max_length)?;
+    if settings.label_all_tokens {
+        featurizer = featurizer.labelling_all(continuations(&model.config().id2label));
+    }
     let mut features = Vec::new();
     for (index, (sentence, labels)) in sentences.iter().zip(&labels).enumerate() {
         features.extend(featurizer.features(index, &sentence.words, Some(labels))?);
@@ -195,8 +198,12 @@ fn prepare(
         words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
         labelled_words: features
             .iter()
-            .flat_map(|feature| &feature.labels)
-            .flatten()
+            .flat_map(|feature| {
+                feature
+                    .first_subwords
+                    .iter()
+                    .filter_map(|&place| feature.labels[place])
+            })
             .count(),
         sequences: features.len(),
         sub_words: features.iter().map(|feature| feature.ids.len()).sum(),

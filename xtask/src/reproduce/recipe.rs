@@ -111,6 +111,7 @@ pub struct Train {
     pub save_steps: usize,
     pub gradient_accumulation_steps: usize,
     pub shuffle: bool,
+    pub label_all_tokens: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

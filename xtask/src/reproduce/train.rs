@@ -38,6 +38,9 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
     if let Some(steps) = train.max_steps {
         command = command.number("--max-steps", steps);
     }
+    if train.label_all_tokens {
+        command = command.arg("--label-all-tokens");
+    }
     if !train.shuffle {
         command = command.arg("--no-shuffle");
     }

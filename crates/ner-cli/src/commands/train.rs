@@ -79,6 +79,9 @@ pub struct Arguments {
     /// Take sentences in file order.
     #[arg(long)]
     no_shuffle: bool,
+    /// Have every sub-word of a word carry its label, not only the first one.
+    #[arg(long)]
+    label_all_tokens: bool,
     /// Steps between rows of train_log.csv.
     #[arg(long, default_value_t = TrainSettings::default().logging_steps)]
     logging_steps: usize,
@@ -115,6 +118,7 @@ impl Arguments {
             shuffle: !self.no_shuffle,
             logging_steps: self.logging_steps,
             save_steps: self.save_steps,
+            label_all_tokens: self.label_all_tokens,
             eval_batch_size: self.eval_batch_size,
         }
     }
