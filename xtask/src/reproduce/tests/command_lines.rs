@@ -92,7 +92,7 @@ fn a_shortened_run_reaches_the_trainer() {
         .unwrap();
     let line = train::commands(&recipe, &Folder::symbolic(&recipe.model), "flex")[0].to_string();
     assert!(
-        line.ends_with("--device flex --max-steps 20 --no-shuffle"),
+        line.ends_with("--device flex --max-steps 20 --label-all-tokens --no-shuffle"),
         "{line}"
     );
 }
