@@ -447,7 +447,7 @@ fn a_recipe_file_of_the_users_own_runs() {
     let file = bench.workspace.path().join("mine.toml");
     fs::write(
         &file,
-        include_str!("../../../recipes/quickstart.toml").replace("epochs = 30 ", "epochs = 5 "),
+        include_str!("../../../recipes/quickstart.toml").replace("epochs = 22 ", "epochs = 5 "),
     )
     .unwrap();
     bench.run(&[file.to_str().unwrap()]).0.unwrap();
