@@ -73,8 +73,7 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
 }
 
-/// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults: training
-/// of a small model takes a sixth less time. Does nothing elsewhere.
+/// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults. Does nothing elsewhere.
 pub fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

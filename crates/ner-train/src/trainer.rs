@@ -189,7 +189,7 @@ fn prepare(
     if features.is_empty() {
         return Err(Error::NoData);
     }
-    let unknown = Some(tokenizer.unk_id()).flatten();
+    let unknown = tokenizer.unk_id();
     let steps_per_epoch = features
         .len()
         .div_ceil(settings.batch_size * settings.gradient_accumulation_steps);

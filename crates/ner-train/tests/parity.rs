@@ -22,6 +22,14 @@ fn strings(value: &Value) -> Vec<String> {
         .collect()
 }
 
+/// A temporary folder with the WordPiece tokenizer that gives the goldens' words their ids.
+fn folder_with_tokenizer() -> (tempfile::TempDir, SubwordTokenizer) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
+    let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
+    (dir, tokenizer)
+}
+
 fn assert_close(step: usize, what: &str, found: f64, expected: &Value) {
     let expected = expected.as_f64().unwrap();
     let relative = (found - expected).abs() / expected.abs().max(1e-12);
@@ -58,9 +66,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
         ..TrainSettings::default()
     };
 
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
-    let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
+    let (dir, tokenizer) = folder_with_tokenizer();
     let config = ModelConfig::from_dir(&goldens().join(family)).unwrap();
     let device = device.open().unwrap().autodiff();
     let (model, _) = TokenClassifier::load(&goldens().join(family), &config, &device, 0).unwrap();
@@ -105,13 +111,10 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
 /// A model drawn on the training device itself learns in every parameter, its position and word tables too.
 #[test]
 fn a_model_drawn_on_the_training_device_learns() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
-    let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
+    let (dir, tokenizer) = folder_with_tokenizer();
     let config = ModelConfig::from_dir(&goldens().join("roberta")).unwrap();
     let device = DeviceChoice::Flex.open().unwrap().autodiff();
     let model = TokenClassifier::init(&config, &device, 1).with_sinusoidal_positions(0.1);
-    model.save(&dir.path().join("before")).unwrap_err(); // the directory does not exist yet
     std::fs::create_dir(dir.path().join("before")).unwrap();
     model.save(&dir.path().join("before")).unwrap();
     let words = |text: &str| text.split(' ').map(str::to_owned).collect();

@@ -197,14 +197,14 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         write_file(&arguments.output_dir.join("eval_results.txt"), &results)?;
     }
     if let Some(test_file) = &test_file {
-        progress.start("test", 0);
+        progress.start("test", test_file.sentences.len());
         let found = evaluate(
             &model,
             &tokenizer,
             &test_file.sentences,
             settings.max_length,
             settings.eval_batch_size,
-            |_, _| {},
+            |done, _| progress.set(done, String::new),
         )?;
         progress.end();
         progress.say(&format!("test: {}", summary(&found)));
