@@ -1,6 +1,7 @@
 //! `config.json` as the model hub writes it.
 //!
-//! Field names are those of `transformers`' `BertConfig` and `RobertaConfig`; fields that this crate does not use are kept and written back.
+//! Field names are those of `transformers`' configurations (BERT's; DistilBERT's own names are read and written too); fields that this crate
+//! does not use are kept and written back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,27 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Error;
-
-/// Architecture family: decides the names of the tensors and how positions are numbered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelType {
-    /// Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>.
-    Bert,
-    /// Liu et al. 2019, <https://arxiv.org/abs/1907.11692>.
-    Roberta,
-}
-
-impl ModelType {
-    /// Name of the encoder in the hub's tensor names, and of the class in `architectures`.
-    pub(crate) fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Bert => ("bert", "BertForTokenClassification"),
-            Self::Roberta => ("roberta", "RobertaForTokenClassification"),
-        }
-    }
-}
+use crate::{Error, ModelType};
 
 /// Configuration of an encoder with a token-classification head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +20,9 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// Width of the encoder.
     pub hidden_size: usize,
+    /// Width of the embeddings where it is not `hidden_size` (ELECTRA), from which a projection leads to the encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
     /// Number of encoder layers.
     pub num_hidden_layers: usize,
     /// Attention heads a layer; divides `hidden_size`.
@@ -60,7 +44,7 @@ pub struct ModelConfig {
     /// Rows of the position table (RoBERTa's first `pad_token_id + 1` rows are never used by a token). Default: 512.
     #[serde(default = "default_positions")]
     pub max_position_embeddings: usize,
-    /// Rows of the token-type table. Default: 2.
+    /// Rows of the token-type table. Default: 2. DistilBERT has no such table.
     #[serde(default = "default_token_types")]
     pub type_vocab_size: usize,
     /// Epsilon of LayerNorm. Default: 1e-12.
@@ -69,7 +53,7 @@ pub struct ModelConfig {
     /// Standard deviation of random weights. Default: 0.02.
     #[serde(default = "default_initializer_range")]
     pub initializer_range: f64,
-    /// Id of the padding sub-word; RoBERTa numbers positions from `pad_token_id + 1`. Default: BERT 0, RoBERTa 1.
+    /// Id of the padding sub-word; the RoBERTa families number positions from `pad_token_id + 1`. Default: 1 there, 0 elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad_token_id: Option<u32>,
     /// Label of each class, by class number. Default: `LABEL_0`, `LABEL_1`, as `transformers` names unnamed classes.
@@ -134,14 +118,16 @@ impl ModelConfig {
     ///
     /// `usable_positions` is the longest sequence of sub-words, special tokens included.
     pub fn new(model_type: ModelType, sizes: &EncoderSizes, labels: Vec<String>) -> Self {
-        let (pad_token_id, type_vocab_size, layer_norm_eps) = match model_type {
-            ModelType::Bert => (0, 2, 1e-12),
-            ModelType::Roberta => (1, 1, 1e-5),
+        let (type_vocab_size, layer_norm_eps) = if model_type.counts_from_padding() {
+            (1, 1e-5)
+        } else {
+            (2, default_layer_norm_eps())
         };
         let mut config = Self {
             model_type,
             vocab_size: sizes.vocab_size,
             hidden_size: sizes.hidden_size,
+            embedding_size: None,
             num_hidden_layers: sizes.num_hidden_layers,
             num_attention_heads: sizes.num_attention_heads,
             intermediate_size: sizes.intermediate_size,
@@ -153,7 +139,7 @@ impl ModelConfig {
             type_vocab_size,
             layer_norm_eps,
             initializer_range: default_initializer_range(),
-            pad_token_id: Some(pad_token_id),
+            pad_token_id: Some(model_type.default_padding()),
             id2label: labels,
             extra: Map::new(),
         };
@@ -172,9 +158,35 @@ impl ModelConfig {
             path: path.clone(),
             reason,
         };
-        let config: Self = serde_json::from_str(&text).map_err(|e| config_error(e.to_string()))?;
+        let config = Self::parse(&text).map_err(|e| config_error(e.to_string()))?;
         config.check().map_err(config_error)?;
         Ok(config)
+    }
+
+    /// The configuration in a text, under the family's own field names.
+    fn parse(text: &str) -> serde_json::Result<Self> {
+        let mut fields: Map<String, Value> = serde_json::from_str(text)?;
+        if let Some(model_type) = fields.get("model_type") {
+            let model_type = ModelType::deserialize(model_type)?;
+            for (own, common) in model_type.field_names() {
+                if let Some(value) = fields.remove(*own) {
+                    fields.insert((*common).to_owned(), value);
+                }
+            }
+        }
+        serde_json::from_value(Value::Object(fields))
+    }
+
+    /// Its fields under the family's own names.
+    fn fields(&self) -> serde_json::Result<Map<String, Value>> {
+        let mut fields: Map<String, Value> =
+            serde_json::from_value(serde_json::to_value(self)?)?;
+        for (own, common) in self.model_type.field_names() {
+            if let Some(value) = fields.remove(*common) {
+                fields.insert((*own).to_owned(), value);
+            }
+        }
+        Ok(fields)
     }
 
     /// Writes `config.json` with `label2id` and `architectures` filled, as `transformers` expects it.
@@ -194,13 +206,22 @@ impl ModelConfig {
             .insert("label2id".to_owned(), Value::Object(label2id));
         config.extra.insert(
             "architectures".to_owned(),
-            serde_json::json!([self.model_type.names().1]),
+            serde_json::json!([self.model_type.architecture()]),
         );
+        // Weights are written in f32, whatever the checkpoint had; the key is `dtype` since transformers 5.
+        for key in ["dtype", "torch_dtype"] {
+            if let Some(value) = config.extra.get_mut(key) {
+                *value = "float32".into();
+            }
+        }
         let path = dir.join("config.json");
-        let text = serde_json::to_string_pretty(&config).map_err(|e| Error::Config {
-            path: path.clone(),
-            reason: e.to_string(),
-        })?;
+        let text = config
+            .fields()
+            .and_then(|fields| serde_json::to_string_pretty(&fields))
+            .map_err(|e| Error::Config {
+                path: path.clone(),
+                reason: e.to_string(),
+            })?;
         std::fs::write(&path, text + "\n").map_err(Error::io(&path))
     }
 
@@ -252,11 +273,20 @@ impl ModelConfig {
         }
     }
 
-    /// Position number of a sequence's first sub-word: RoBERTa counts from `pad_token_id + 1`, BERT from 0.
+    /// Position number of a sequence's first sub-word: the RoBERTa families count from `pad_token_id + 1`, the others from 0.
     pub fn first_position(&self) -> usize {
+        if self.model_type.counts_from_padding() {
+            self.pad_token_id() as usize + 1
+        } else {
+            0
+        }
+    }
+
+    /// Width of the embeddings: the encoder's, but where ELECTRA says otherwise.
+    pub fn embedding_size(&self) -> usize {
         match self.model_type {
-            ModelType::Bert => 0,
-            ModelType::Roberta => self.pad_token_id() as usize + 1,
+            ModelType::Electra => self.embedding_size.unwrap_or(self.hidden_size),
+            _ => self.hidden_size,
         }
     }
 
@@ -267,10 +297,8 @@ impl ModelConfig {
 
     /// Id of the padding sub-word.
     pub fn pad_token_id(&self) -> u32 {
-        self.pad_token_id.unwrap_or(match self.model_type {
-            ModelType::Bert => 0,
-            ModelType::Roberta => 1,
-        })
+        self.pad_token_id
+            .unwrap_or_else(|| self.model_type.default_padding())
     }
 
     /// Dropout before the classifier.

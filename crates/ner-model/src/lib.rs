@@ -1,21 +1,23 @@
-//! RoBERTa and BERT token classification on Burn: configuration, encoder, weights, device, decoding.
+//! Token classification with BERT, RoBERTa and their kin on Burn: configuration, encoder, weights, device, decoding.
 
 mod batch;
 mod config;
 mod decode;
 mod device;
 mod error;
+mod family;
 mod model;
 pub mod ops;
 mod weights;
 
 pub use batch::Batch;
-pub use config::{EncoderSizes, ModelConfig, ModelType};
+pub use config::{EncoderSizes, ModelConfig};
 pub use decode::Logits;
 pub use device::DeviceChoice;
 pub use error::Error;
+pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};
-pub use weights::LoadReport;
+pub use weights::{LoadReport, WEIGHT_FILES};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

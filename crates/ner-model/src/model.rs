@@ -1,8 +1,8 @@
-//! RoBERTa and BERT with a token-classification head.
+//! BERT and its kin with a token-classification head.
 //!
-//! The encoder is BERT's (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>, section 3); RoBERTa (Liu et al. 2019,
-//! <https://arxiv.org/abs/1907.11692>) changes only how positions are numbered. It mirrors `modeling_bert.py` and `modeling_roberta.py` of
-//! `transformers`; fields carry the hub's tensor names, but for `self`, which is `self_attention` here.
+//! The encoder is BERT's (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>, section 3); [`ModelType`](crate::ModelType) says in what the
+//! other families differ. It mirrors `modeling_bert.py` and its like of `transformers`; fields carry BERT's tensor names, but for `self`, which
+//! is `self_attention` here.
 //!
 //! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
@@ -28,12 +28,12 @@ pub enum Mode {
     },
 }
 
-/// Word, position and token-type embeddings, summed and normalised.
+/// Word, position and (but for DistilBERT) token-type embeddings, summed and normalised.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     word_embeddings: Embedding,
     position_embeddings: Embedding,
-    token_type_embeddings: Embedding,
+    token_type_embeddings: Option<Embedding>,
     LayerNorm: LayerNorm,
 }
 
@@ -83,6 +83,8 @@ pub struct Encoder {
 #[derive(Module, Debug)]
 pub struct TokenClassifier {
     embeddings: Embeddings,
+    /// From the embeddings' width to the encoder's, where they differ (ELECTRA).
+    embeddings_project: Option<Linear>,
     encoder: Encoder,
     classifier: Linear,
     #[module(skip)]
@@ -110,6 +112,8 @@ impl TokenClassifier {
     /// A model whose weights are drawn when they are first read.
     pub(crate) fn uninitialized(config: &ModelConfig, device: &Device) -> Self {
         let hidden = config.hidden_size;
+        let embedding = config.embedding_size();
+        let family = config.model_type;
         let normal = || Initializer::Normal {
             mean: 0.0,
             std: config.initializer_range,
@@ -122,18 +126,18 @@ impl TokenClassifier {
             linear
         };
         let table = |rows: usize| {
-            EmbeddingConfig::new(rows, hidden)
+            EmbeddingConfig::new(rows, embedding)
                 .with_initializer(normal())
                 .init(device)
         };
-        let layer_norm = || {
-            LayerNormConfig::new(hidden)
+        let layer_norm = |width: usize| {
+            LayerNormConfig::new(width)
                 .with_epsilon(config.layer_norm_eps)
                 .init(device)
         };
         let output = |inputs: usize| Output {
             dense: linear(inputs, hidden),
-            LayerNorm: layer_norm(),
+            LayerNorm: layer_norm(hidden),
         };
 
         let layers = (0..config.num_hidden_layers).map(|_| Layer {
@@ -154,9 +158,12 @@ impl TokenClassifier {
             embeddings: Embeddings {
                 word_embeddings: table(config.vocab_size),
                 position_embeddings: table(config.max_position_embeddings),
-                token_type_embeddings: table(config.type_vocab_size),
-                LayerNorm: layer_norm(),
+                token_type_embeddings: family
+                    .has_token_types()
+                    .then(|| table(config.type_vocab_size)),
+                LayerNorm: layer_norm(embedding),
             },
+            embeddings_project: (embedding != hidden).then(|| linear(embedding, hidden)),
             encoder: Encoder {
                 layer: layers.collect(),
             },
@@ -247,7 +254,9 @@ impl TokenClassifier {
         let rows = batch.ids().len();
         let table = |table: &Embedding, ids: Vec<i64>| {
             let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, rows]), &device);
-            table.forward(ids).reshape([rows, self.config.hidden_size])
+            table
+                .forward(ids)
+                .reshape([rows, self.config.embedding_size()])
         };
         let tables = &self.embeddings;
         let words = table(
@@ -258,18 +267,25 @@ impl TokenClassifier {
             &tables.position_embeddings,
             batch.positions(self.config.first_position()),
         );
-        let first_type = tables.token_type_embeddings.weight.val().narrow(0, 0, 1); // [1, hidden]
+        let positions = match &tables.token_type_embeddings {
+            Some(types) => positions + types.weight.val().narrow(0, 0, 1), // [1, embedding] to each row
+            None => positions,
+        };
         let sum = self.ops.residual_layer_norm(
             words,
-            positions + first_type,
+            positions,
             &tables.LayerNorm,
             self.config.layer_norm_eps,
             Dropout::OFF,
         );
-        self.ops.dropout(
+        let dropped = self.ops.dropout(
             sum,
             self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings),
-        )
+        );
+        match &self.embeddings_project {
+            Some(projection) => self.ops.linear(dropped, projection),
+            None => dropped,
+        }
     }
 
     fn layer(
@@ -299,13 +315,13 @@ impl TokenClassifier {
         );
         let output = &layer.attention.output;
         let projected = ops.linear(context, &output.dense);
-        let x = ops.residual_layer_norm(
-            projected,
-            x,
-            &output.LayerNorm,
-            epsilon,
-            hidden_dropout(Site::AttentionOutput(number)),
-        );
+        let output_dropout = if self.config.model_type.drops_attention_output() {
+            hidden_dropout(Site::AttentionOutput(number))
+        } else {
+            Dropout::OFF
+        };
+        let x =
+            ops.residual_layer_norm(projected, x, &output.LayerNorm, epsilon, output_dropout);
 
         let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [sub_words, intermediate]
         let projected = ops.linear(widened, &layer.output.dense);

@@ -1,10 +1,12 @@
 //! Weights in and out under the model hub's tensor names.
 //!
 //! The hub stores a projection as `[outputs, inputs]` and calls LayerNorm's parameters `weight` and `bias` (`gamma` and `beta` in checkpoints
-//! converted from TensorFlow); Burn stores `[inputs, outputs]`, `gamma` and `beta`.
+//! converted from TensorFlow); Burn stores `[inputs, outputs]`, `gamma` and `beta`. Values of 16 bits become f32.
+//!
+//! Pickled files are read by a parser that knows how tensors are described and runs nothing; whatever else a pickle asks for is an error.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -17,15 +19,28 @@ use burn_pack::Tensor as StoredTensor;
 
 use crate::{Error, ModelConfig, ModelType, TokenClassifier};
 
-/// File that [`TokenClassifier::save`] writes, and the first that [`TokenClassifier::load`] looks for.
+/// File that [`TokenClassifier::save`] writes.
 const SAFETENSORS: &str = "model.safetensors";
-/// Pickled weights of older checkpoints.
-const PYTORCH: &str = "pytorch_model.bin";
+
+/// Files that [`TokenClassifier::load`] looks for, in this order: safetensors, pickled weights, and the index of either in several files.
+pub const WEIGHT_FILES: [&str; 4] = [
+    SAFETENSORS,
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// An index of weights in several files.
+#[derive(serde::Deserialize)]
+struct Index {
+    /// File of each tensor, beside the index.
+    weight_map: BTreeMap<String, String>,
+}
 
 /// What a checkpoint gave, beside the tensors that were loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadReport {
-    /// The file that the weights came from.
+    /// The file that the weights came from, or the index of several.
     pub path: PathBuf,
     /// Why the classifier has random weights; `None` where the checkpoint's was loaded.
     pub new_classifier: Option<String>,
@@ -36,7 +51,8 @@ pub struct LoadReport {
 impl TokenClassifier {
     /// Loads the weights of a model directory.
     ///
-    /// A classifier that the checkpoint lacks, or holds for another number of labels, is drawn from `seed` and reported.
+    /// A classifier that the checkpoint lacks, or holds for other labels than `config` has, is drawn from `seed` and reported. Labels that the
+    /// checkpoint does not name (`LABEL_0`, …) are taken for those of `config` where their number is the same.
     ///
     /// # Errors
     /// No weight file, an unreadable one, a missing encoder tensor, or one of the wrong shape.
@@ -52,7 +68,7 @@ impl TokenClassifier {
 
         let mut matched = Vec::new();
         let mut missing = Vec::new();
-        let mut new_classifier = None;
+        let mut new_classifier = other_labels(dir, config);
         for parameter in parameters(&model) {
             let name = hub_name(config.model_type, &parameter.path);
             let expected = parameter.hub_shape();
@@ -178,19 +194,59 @@ impl<B: std::ops::Deref<Target = [u8]>> safetensors::View for View<B> {
 }
 
 fn weight_file(dir: &Path) -> Result<PathBuf, Error> {
-    let looked_for = [SAFETENSORS, PYTORCH];
-    looked_for
+    WEIGHT_FILES
         .iter()
         .map(|name| dir.join(name))
         .find(|path| path.is_file())
         .ok_or_else(|| Error::NoWeights {
             dir: dir.to_owned(),
-            looked_for: looked_for.map(str::to_owned).to_vec(),
+            looked_for: WEIGHT_FILES.map(str::to_owned).to_vec(),
         })
 }
 
-/// Names, shapes and not yet read data of every tensor in a file.
+/// In what the labels of the checkpoint differ from those of `config`, so that its classifier cannot serve.
+fn other_labels(dir: &Path, config: &ModelConfig) -> Option<String> {
+    // A directory without a readable configuration has no labels of its own.
+    let checkpoint = ModelConfig::from_dir(dir).ok()?;
+    let differs = checkpoint.id2label != config.id2label
+        && checkpoint.id2label.len() == config.id2label.len()
+        && !checkpoint.has_placeholder_labels();
+    differs.then(|| {
+        let (old, new) = (checkpoint.id2label.join(", "), config.id2label.join(", "));
+        format!("the checkpoint's classifier is for {old}, not for {new}")
+    })
+}
+
+/// Names, shapes and not yet read data of every tensor in a file, or in the files of an index.
 fn read_tensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return read_file(path);
+    }
+    let not_an_index = |reason: String| Error::WeightFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let index: Index = serde_json::from_str(&text).map_err(|e| not_an_index(e.to_string()))?;
+    let files: BTreeSet<&String> = index.weight_map.values().collect();
+    let mut tensors = BTreeMap::new();
+    for name in files {
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            return Err(not_an_index(format!("`{name}` is no file beside it")));
+        }
+        let file = path.with_file_name(name);
+        if !file.is_file() {
+            return Err(not_an_index(format!(
+                "it names {name}, which is not there"
+            )));
+        }
+        tensors.extend(read_file(&file)?);
+    }
+    Ok(tensors)
+}
+
+/// The tensors of one file.
+fn read_file(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
     fn all<S: ModuleStore>(
         mut store: S,
         path: &Path,
@@ -215,7 +271,7 @@ fn take(
     model_type: ModelType,
     name: &str,
 ) -> Option<StoredTensor> {
-    let prefix = format!("{}.", model_type.names().0);
+    let prefix = format!("{}.", model_type.tensor_prefix());
     let old = name
         .replace("LayerNorm.weight", "LayerNorm.gamma")
         .replace("LayerNorm.bias", "LayerNorm.beta");
@@ -241,7 +297,11 @@ fn hub_name(model_type: ModelType, path: &str) -> String {
     if path.starts_with("classifier.") {
         path
     } else {
-        format!("{}.{path}", model_type.names().0)
+        format!(
+            "{}.{}",
+            model_type.tensor_prefix(),
+            model_type.tensor_name(&path)
+        )
     }
 }
 
