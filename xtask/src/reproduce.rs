@@ -222,6 +222,10 @@ fn run_stages(
         &folder.root,
         &evaluate::SCORED.map(|split| symbolic.data(split)),
     )?;
+    inputs.extend(files::checksums(
+        &folder.root,
+        &evaluate::SCORED.map(|split| symbolic.raw(split)),
+    )?);
     inputs.extend(model_checksums(
         &folder.output(),
         &pretrained::model_files(&folder.output())?,

@@ -126,20 +126,70 @@ impl TaggedFile {
             .collect()
     }
 
-    /// Fails at the first tag that is not among the labels.
+    /// Fails at the first tag that is not among the labels, and shows both.
     pub fn check_tags(&self, labels: &[String]) -> Result<()> {
         for (sentence, lines) in self.sentences.iter().zip(&self.lines) {
             for (tag, line) in sentence.tags.iter().zip(lines) {
                 if !labels.contains(tag) {
-                    let labels = labels.join(", ");
                     bail!(
-                        "{}:{line}: tag `{tag}` is not among the labels: {labels}",
-                        self.path.display()
+                        "{}:{line}: tag `{tag}` is not among the labels {}; this file's tags are {}. \
+                         `train --labels FILE` gives a model new labels",
+                        self.path.display(),
+                        labels.join(", "),
+                        sorted_tags([self]).join(", ")
                     );
                 }
             }
         }
         Ok(())
+    }
+
+    /// The tags that another file gives to the words of this one, whose sentences it may have cut in several and left words out of, as
+    /// preprocessing does. Words left out are tagged `O`.
+    ///
+    /// # Errors
+    /// A word of the other file that is not here, or one of its sentences that reaches over the end of one of these.
+    pub fn rejoined(&self, cut: &Self) -> Result<Vec<Vec<String>>> {
+        let mut pieces = cut.sentences.iter().zip(&cut.lines).peekable();
+        let mut used = 0; // words of the piece under way
+        let mut tags = Vec::with_capacity(self.sentences.len());
+        for (sentence, lines) in self.sentences.iter().zip(&self.lines) {
+            let mut tagged = Vec::with_capacity(sentence.words.len());
+            for word in &sentence.words {
+                match pieces.peek() {
+                    Some((piece, _)) if piece.words[used] == *word => {
+                        tagged.push(piece.tags[used].clone());
+                        used += 1;
+                        if used == piece.words.len() {
+                            pieces.next();
+                            used = 0;
+                        }
+                    }
+                    _ => tagged.push("O".to_owned()),
+                }
+            }
+            if let (Some((piece, at)), true) = (pieces.peek(), used > 0) {
+                bail!(
+                    "{}:{} has the word `{}`, which does not follow in the sentence at {}:{}",
+                    cut.path.display(),
+                    at[used],
+                    piece.words[used],
+                    self.path.display(),
+                    lines[0]
+                );
+            }
+            tags.push(tagged);
+        }
+        if let Some((piece, at)) = pieces.next() {
+            bail!(
+                "{}:{} has the word `{}`, which is not where it should be in {}",
+                cut.path.display(),
+                at[0],
+                piece.words[0],
+                self.path.display()
+            );
+        }
+        Ok(tags)
     }
 
     /// Fails at the first place where the other file does not hold the same words.

@@ -374,6 +374,66 @@ fn preprocess_splits_and_keeps_columns() {
 }
 
 #[test]
+fn sentences_that_were_cut_are_scored_as_they_were() {
+    let folder = Folder::new();
+    // The second word has no sub-word, and the cut falls into the entity.
+    let gold = folder.write(
+        "gold.conll",
+        "Banco B-ORG\n\u{200b} I-ORG\nde I-ORG\nLima I-ORG\n\nEva B-PER\n",
+    );
+    let cut = folder.write(
+        "cut.conll",
+        "Banco B-ORG\nde I-ORG\n\nLima I-ORG\n\nEva O\n",
+    );
+    let report = stdout(&[
+        "evaluate", "--gold", &gold, "--pred", &cut, "--rejoin", "--format", "json",
+    ]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let micro = &report["entity"]["micro"];
+    assert_eq!(
+        (&micro["support"], &micro["recall"]),
+        (&2.into(), &0.0.into())
+    );
+
+    let whole = folder.write(
+        "whole.conll",
+        "Banco B-ORG\nde I-ORG\nLima I-ORG\n\nEva B-PER\n",
+    );
+    let report = stdout(&[
+        "evaluate", "--gold", &whole, "--pred", &cut, "--rejoin", "--format", "json",
+    ]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["entity"]["micro"]["recall"], 0.5);
+
+    for (pred, expected) in [
+        (
+            "Banco B-ORG\nde I-ORG\nLima I-ORG\nEva O\n",
+            "pred.conll:4 has the word `Eva`, which does not follow in the sentence at ",
+        ),
+        (
+            "Banco B-ORG\n\nRíos O\n",
+            "pred.conll:3 has the word `Ríos`, which is not where it should be in ",
+        ),
+    ] {
+        let pred = folder.write("pred.conll", pred);
+        let message = failure(
+            1,
+            &["evaluate", "--gold", &whole, "--pred", &pred, "--rejoin"],
+        );
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn preprocess_without_splitting_only_chooses_columns() {
+    let folder = Folder::new();
+    let long = folder.write("long.conll", &"Ana NP B-PER\n".repeat(300));
+    let output = stdout(&["preprocess", &long, "--no-split", "--columns", "1,3"]);
+    assert_eq!(output, "Ana B-PER\n".repeat(300) + "\n");
+    failure(2, &["preprocess", &long]);
+}
+
+#[test]
 fn labels_are_sorted_and_unique() {
     let folder = Folder::new();
     let data = folder.path("train.conll");
@@ -437,7 +497,7 @@ fn bad_input_is_one_clear_error() {
         (train(&ragged, &out), "ragged.conll:2"),
         (
             train(&foreign, &out),
-            "foreign.conll:3: tag `B-CITY` is not among the labels",
+            "foreign.conll:3: tag `B-CITY` is not among the labels B-LOC, B-ORG, B-PER, I-ORG, I-PER, O; this file's tags are B-CITY, B-PER.",
         ),
         (
             train(&untagged, &out),

@@ -179,8 +179,7 @@ impl ModelConfig {
 
     /// Its fields under the family's own names.
     fn fields(&self) -> serde_json::Result<Map<String, Value>> {
-        let mut fields: Map<String, Value> =
-            serde_json::from_value(serde_json::to_value(self)?)?;
+        let mut fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(self)?)?;
         for (own, common) in self.model_type.field_names() {
             if let Some(value) = fields.remove(*common) {
                 fields.insert((*own).to_owned(), value);

@@ -114,11 +114,26 @@ mod tests {
     #[test]
     fn distilbert_names_follow_from_berts() {
         for (bert, own) in [
-            ("encoder.layer.3.attention.self.key.bias", "transformer.layer.3.attention.k_lin.bias"),
-            ("encoder.layer.0.attention.output.dense.weight", "transformer.layer.0.attention.out_lin.weight"),
-            ("encoder.layer.0.attention.output.LayerNorm.bias", "transformer.layer.0.sa_layer_norm.bias"),
-            ("encoder.layer.0.output.LayerNorm.bias", "transformer.layer.0.output_layer_norm.bias"),
-            ("encoder.layer.0.output.dense.bias", "transformer.layer.0.ffn.lin2.bias"),
+            (
+                "encoder.layer.3.attention.self.key.bias",
+                "transformer.layer.3.attention.k_lin.bias",
+            ),
+            (
+                "encoder.layer.0.attention.output.dense.weight",
+                "transformer.layer.0.attention.out_lin.weight",
+            ),
+            (
+                "encoder.layer.0.attention.output.LayerNorm.bias",
+                "transformer.layer.0.sa_layer_norm.bias",
+            ),
+            (
+                "encoder.layer.0.output.LayerNorm.bias",
+                "transformer.layer.0.output_layer_norm.bias",
+            ),
+            (
+                "encoder.layer.0.output.dense.bias",
+                "transformer.layer.0.ffn.lin2.bias",
+            ),
             ("embeddings.LayerNorm.weight", "embeddings.LayerNorm.weight"),
         ] {
             assert_eq!(ModelType::Distilbert.tensor_name(bert), own);

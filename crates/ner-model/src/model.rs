@@ -320,8 +320,7 @@ impl TokenClassifier {
         } else {
             Dropout::OFF
         };
-        let x =
-            ops.residual_layer_norm(projected, x, &output.LayerNorm, epsilon, output_dropout);
+        let x = ops.residual_layer_norm(projected, x, &output.LayerNorm, epsilon, output_dropout);
 
         let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [sub_words, intermediate]
         let projected = ops.linear(widened, &layer.output.dense);

@@ -236,9 +236,7 @@ fn read_tensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
         }
         let file = path.with_file_name(name);
         if !file.is_file() {
-            return Err(not_an_index(format!(
-                "it names {name}, which is not there"
-            )));
+            return Err(not_an_index(format!("it names {name}, which is not there")));
         }
         tensors.extend(read_file(&file)?);
     }

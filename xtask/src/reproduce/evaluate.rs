@@ -23,6 +23,10 @@ pub const STRICT_JSON: &str = "strict.json";
 pub const DEFAULT_TEXT: &str = "default.txt";
 /// The entity report by the strict rule.
 pub const STRICT_TEXT: &str = "strict.txt";
+/// Scores on the sentences as the corpus has them, by the default rule, as JSON.
+pub const REJOINED_JSON: &str = "rejoined.json";
+/// The entity report on the sentences as the corpus has them.
+pub const REJOINED_TEXT: &str = "rejoined.txt";
 /// The token report.
 pub const TOKEN_TEXT: &str = "token.txt";
 
@@ -55,6 +59,17 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
         commands.push(again("token", TOKEN_TEXT));
         commands.push(strict(again("entity", STRICT_TEXT)));
         commands.push(strict(again("entity", STRICT_JSON)).option("--format", "json"));
+        let rejoined = |output: &str| {
+            CommandLine::new("evaluate")
+                .option("--gold", folder.raw(split))
+                .option("--pred", folder.predictions(split))
+                .arg("--rejoin")
+                .option("--report", "entity")
+                .option("--output", folder.evaluation(split, output))
+                .arg("--quiet")
+        };
+        commands.push(rejoined(REJOINED_TEXT));
+        commands.push(rejoined(REJOINED_JSON).option("--format", "json"));
     }
     commands.push(
         CommandLine::new("predict")
@@ -79,6 +94,8 @@ pub fn outputs(recipe: &Recipe) -> Vec<PathBuf> {
                 STRICT_JSON,
                 DEFAULT_TEXT,
                 STRICT_TEXT,
+                REJOINED_JSON,
+                REJOINED_TEXT,
                 TOKEN_TEXT,
             ]
             .map(|what| folder.evaluation(split, what)),

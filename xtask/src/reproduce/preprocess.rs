@@ -41,15 +41,17 @@ pub fn commands(recipe: &Recipe, folder: &Folder) -> Vec<CommandLine> {
         }));
     }
     for split in Split::ALL {
-        commands.push(
-            CommandLine::new("preprocess")
-                .arg(folder.raw(split))
-                .option("--tokenizer", &folder.model)
+        let line = CommandLine::new("preprocess").arg(folder.raw(split));
+        let line = if recipe.preprocess.split {
+            line.option("--tokenizer", &folder.model)
                 .number("--max-length", recipe.preprocess.max_length)
                 .option("--columns", &recipe.data.columns)
                 .option("--word-boundary", &recipe.preprocess.word_boundary)
-                .option("--output", folder.data(split)),
-        );
+        } else {
+            line.arg("--no-split")
+                .option("--columns", &recipe.data.columns)
+        };
+        commands.push(line.option("--output", folder.data(split)));
     }
     let labels = Split::ALL
         .into_iter()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::usage::UsageError;
 
 /// The recipes that come with the program, by name.
-pub const EMBEDDED: [(&str, &str); 4] = [
+pub const EMBEDDED: [(&str, &str); 6] = [
     ("quickstart", include_str!("../../recipes/quickstart.toml")),
     (
         "conll2002-small",
@@ -21,6 +21,14 @@ pub const EMBEDDED: [(&str, &str); 4] = [
     (
         "mbert-conll2002",
         include_str!("../../recipes/mbert-conll2002.toml"),
+    ),
+    (
+        "spanberta-conll2002-corrected",
+        include_str!("../../recipes/spanberta-conll2002-corrected.toml"),
+    ),
+    (
+        "mbert-conll2002-corrected",
+        include_str!("../../recipes/mbert-conll2002-corrected.toml"),
     ),
 ];
 
@@ -59,7 +67,9 @@ pub enum Corpus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// Longest sentence in sub-words, special tokens included; longer ones are split.
+    /// Whether sentences longer than `max_length` are split; else they stay whole, and training and tagging read them in windows.
+    pub split: bool,
+    /// Longest sentence in sub-words, special tokens included.
     pub max_length: usize,
     /// `none` or `prefix-space`; holds for training too.
     pub word_boundary: String,
@@ -194,9 +204,33 @@ impl Recipe {
         ))
     }
 
+    /// Reads a recipe. Where it names another one as its `base`, its keys are laid over that one's.
     pub fn parse(text: &str) -> Result<Self> {
+        let mut table: toml::Table = toml::from_str(text)?;
+        if let Some(base) = table.remove("base") {
+            let known = EMBEDDED
+                .iter()
+                .find(|(name, _)| base.as_str() == Some(*name));
+            let (_, text) = known.with_context(|| format!("base = {base} is no recipe"))?;
+            table = laid_over(toml::from_str(text)?, table);
+            return Ok(toml::Value::Table(table).try_into()?);
+        }
         Ok(toml::from_str(text)?)
     }
+}
+
+/// The keys of `over` in place of those of `base`, table by table.
+fn laid_over(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        let value = match (base.remove(&key), value) {
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => {
+                toml::Value::Table(laid_over(base, over))
+            }
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
 }
 
 #[cfg(test)]
@@ -257,6 +291,25 @@ mod tests {
         }
         let extra = text.replacen("[model]", "[model]\ndropuot = 0.1", 1);
         assert!(format!("{:#}", Recipe::parse(&extra).unwrap_err()).contains("dropuot"));
+    }
+
+    #[test]
+    fn a_corrected_recipe_differs_from_its_base_in_what_it_corrects_alone() {
+        for name in ["spanberta-conll2002", "mbert-conll2002"] {
+            let (base, mut corrected) = (recipe(name), recipe(&format!("{name}-corrected")));
+            assert!(base.preprocess.split && !corrected.preprocess.split);
+            assert_eq!(base.preprocess.word_boundary, "none");
+            assert_eq!(corrected.preprocess.word_boundary, "prefix-space");
+            corrected.preprocess = base.preprocess.clone();
+            corrected.summary.clone_from(&base.summary);
+            assert_eq!(corrected, base);
+        }
+    }
+
+    #[test]
+    fn an_unknown_base_is_refused() {
+        let error = Recipe::parse("base = \"spanberta\"").unwrap_err();
+        assert!(error.to_string().contains("spanberta"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::{
     files,
     reproduce::{
-        evaluate::{self, DEFAULT_JSON, DEFAULT_TEXT, STRICT_JSON, STRICT_TEXT, TOKEN_TEXT},
+        evaluate::{
+            self, DEFAULT_JSON, DEFAULT_TEXT, REJOINED_JSON, REJOINED_TEXT, STRICT_JSON,
+            STRICT_TEXT, TOKEN_TEXT,
+        },
         folder::{Folder, Split},
         manifest::{Manifest, Stage},
         recipe::{Figures, Published, TypeFigures},
@@ -42,6 +45,8 @@ struct SplitReport {
     #[serde(flatten)]
     scores: Figures,
     strict: Figures,
+    /// By the default rule, on the sentences as the corpus has them rather than as preprocessing split them.
+    rejoined: Figures,
     per_type: Vec<TypeFigures>,
     token: TokenScores,
 }
@@ -133,6 +138,10 @@ impl Report {
             let parts = [
                 ("entities, seqeval's default mode", DEFAULT_TEXT),
                 ("entities, seqeval's strict mode", STRICT_TEXT),
+                (
+                    "entities of the sentences before they were split, seqeval's default mode",
+                    REJOINED_TEXT,
+                ),
                 ("tokens, scikit-learn's report", TOKEN_TEXT),
             ];
             for (title, what) in parts {
@@ -217,7 +226,7 @@ impl Report {
 
     fn scores(&self) -> String {
         let mut table = Table::new([
-            "", "dev P", "dev R", "dev F1", "test P", "test R", "test F1",
+            "", "dev P", "dev R", "dev F1", "entities", "test P", "test R", "test F1", "entities",
         ]);
         table.row(
             "this run",
@@ -226,6 +235,10 @@ impl Report {
         table.row(
             "this run, strict mode",
             cells([Some(self.dev.strict), Some(self.test.strict)]),
+        );
+        table.row(
+            "this run, sentences rejoined",
+            cells([Some(self.dev.rejoined), Some(self.test.rejoined)]),
         );
         for published in &self.published {
             table.row(&published.system, cells([published.dev, published.test]));
@@ -276,9 +289,11 @@ impl SplitReport {
     fn collect(folder: &Folder, split: Split) -> Result<Self> {
         let default: Evaluation = json(&folder.evaluation(split, DEFAULT_JSON))?;
         let strict: Evaluation = json(&folder.evaluation(split, STRICT_JSON))?;
+        let rejoined: Evaluation = json(&folder.evaluation(split, REJOINED_JSON))?;
         Ok(Self {
             scores: default.entity.micro.figures(),
             strict: strict.entity.micro.figures(),
+            rejoined: rejoined.entity.micro.figures(),
             per_type: default
                 .entity
                 .per_type
@@ -311,11 +326,14 @@ fn cells<const N: usize>(figures: [Option<Figures>; N]) -> Vec<String> {
             precision,
             recall,
             f1,
-            ..
-        }) => [precision, recall, Some(f1)],
-        None => [None; 3],
+            support,
+        }) => {
+            let support = support.map_or_else(|| "-".to_owned(), |support| support.to_string());
+            [cell(precision), cell(recall), cell(Some(f1)), support]
+        }
+        None => ["-"; 4].map(str::to_owned),
     });
-    values.map(cell).collect()
+    values.collect()
 }
 
 fn cell(value: Option<f64>) -> String {

@@ -26,6 +26,10 @@ pub struct Arguments {
     /// Column file with the predicted tags of the same words.
     #[arg(long, requires = "gold")]
     pred: Option<PathBuf>,
+    /// The sentences of --pred are parts of those of --gold, as preprocessing cuts them: join them before scoring. Words that
+    /// preprocessing left out count as `O`.
+    #[arg(long, requires = "pred")]
+    rejoin: bool,
     /// Model directory that predicts the tags.
     #[arg(long, requires = "data")]
     model: Option<PathBuf>,
@@ -157,6 +161,10 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
     ) {
         (Some(gold), Some(pred), ..) => {
             let (gold, pred) = (read(gold)?, read(pred)?);
+            if arguments.rejoin {
+                let predicted = gold.rejoined(&pred)?;
+                return Ok((gold, predicted));
+            }
             gold.check_same_words(&pred)?;
             Ok((
                 gold,

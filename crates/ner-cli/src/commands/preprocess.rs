@@ -1,7 +1,7 @@
 //! `preprocess`: long sentences become several.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -20,8 +20,11 @@ pub struct Arguments {
     /// Column file.
     input: PathBuf,
     /// Directory with the model's tokenizer.
-    #[arg(long)]
-    tokenizer: PathBuf,
+    #[arg(long, required_unless_present = "no_split")]
+    tokenizer: Option<PathBuf>,
+    /// Leave sentences and words as they are, and choose columns only.
+    #[arg(long, conflicts_with_all = ["tokenizer", "max_length", "word_boundary"])]
+    no_split: bool,
     /// Longest sequence of sub-words, special tokens included.
     #[arg(long, default_value_t = 120)]
     max_length: usize,
@@ -39,8 +42,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let tokenizer = SubwordTokenizer::from_dir(&arguments.tokenizer, arguments.word_boundary)?;
-    let mut splitter = SentenceSplitter::new(arguments.max_length, tokenizer.special_tokens())?;
+    let mut cutter = arguments
+        .tokenizer
+        .as_deref()
+        .map(|dir| Cutter::new(dir, arguments))
+        .transpose()?;
     let mut reader = arguments.layout.reader().from_path(&arguments.input)?;
     let mut output = Output::create(arguments.output.as_deref())?;
     let mut sentence = conll_io::Sentence::new();
@@ -49,8 +55,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             writeln!(output, "{line}\n")?;
         }
         let words: Vec<&str> = sentence.tokens().collect();
-        for (word, sub_words) in tokenizer.subwords_per_word(&words)?.into_iter().enumerate() {
-            match splitter.place(sub_words) {
+        let placements = match &mut cutter {
+            Some(cutter) => cutter.place(&words)?,
+            None => vec![Placement::Keep; words.len()],
+        };
+        for (word, placement) in placements.into_iter().enumerate() {
+            match placement {
                 Placement::Drop => continue,
                 Placement::BreakBefore => writeln!(output)?,
                 Placement::Keep => {}
@@ -64,9 +74,36 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             )?;
         }
         writeln!(output)?;
-        splitter.end_sentence();
     }
     output.finish()
+}
+
+/// Decides where a sentence is cut.
+struct Cutter {
+    tokenizer: SubwordTokenizer,
+    splitter: SentenceSplitter,
+}
+
+impl Cutter {
+    fn new(dir: &Path, arguments: &Arguments) -> Result<Self> {
+        let tokenizer = SubwordTokenizer::from_dir(dir, arguments.word_boundary)?;
+        let splitter = SentenceSplitter::new(arguments.max_length, tokenizer.special_tokens())?;
+        Ok(Self {
+            tokenizer,
+            splitter,
+        })
+    }
+
+    /// What becomes of each word of a sentence.
+    fn place(&mut self, words: &[&str]) -> Result<Vec<Placement>> {
+        let sub_words = self.tokenizer.subwords_per_word(words)?;
+        let placements = sub_words
+            .into_iter()
+            .map(|count| self.splitter.place(count))
+            .collect();
+        self.splitter.end_sentence();
+        Ok(placements)
+    }
 }
 
 /// The line of a word, or its chosen columns with one space between.

@@ -39,7 +39,7 @@ fn command_lines_of_the_tutorials_recipe() {
     );
     let evaluation = lines(evaluate::commands(&recipe, &folder, "auto"));
     assert_eq!(
-        evaluation[5..7],
+        evaluation[7..9],
         [
             "ner-cli evaluate --model runs/s/output --data runs/s/data/test.txt --predictions runs/s/evaluation/test.predictions.txt \
              --report all --format json --output runs/s/evaluation/test.default.json --device auto",
@@ -48,9 +48,14 @@ fn command_lines_of_the_tutorials_recipe() {
         ]
     );
     assert!(
-        evaluation[9].contains("--mode strict --scheme iob2 --format json"),
+        evaluation[11].contains("--mode strict --scheme iob2 --format json"),
         "{}",
-        evaluation[9]
+        evaluation[11]
+    );
+    assert_eq!(
+        evaluation[12],
+        "ner-cli evaluate --gold runs/s/data/raw/test.conll --pred runs/s/evaluation/test.predictions.txt --rejoin --report entity \
+         --output runs/s/evaluation/test.rejoined.txt --quiet",
     );
 }
 
