@@ -7,6 +7,7 @@
     reason = "this crate is the program's voice"
 )]
 
+mod card;
 mod commands;
 mod data;
 mod output;

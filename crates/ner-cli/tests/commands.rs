@@ -122,6 +122,7 @@ fn from_a_column_file_to_a_tagger() {
     let out = PathBuf::from(folder.path("out"));
     let files = names(&out);
     for name in [
+        "README.md",
         "best",
         "checkpoint-50",
         "config.json",
@@ -137,6 +138,20 @@ fn from_a_column_file_to_a_tagger() {
             "{name} is missing in {files:?}"
         );
     }
+    let card = folder.read("out/README.md");
+    for part in [
+        "pipeline_tag: token-classification",
+        "| test | seqeval, default | 1.0000 | 1.0000 | 1.0000 | 3 |",
+        "| test | seqeval, strict IOB2 | 1.0000 |",
+        "| PER | 1.0000 | 1.0000 | 1.0000 | 1 |",
+        "| train | train.conll | 3 | 14 |",
+        "| learning_rate | 0.01 |",
+        "ner-cli predict --model out ",
+        "aggregation_strategy",
+    ] {
+        assert!(card.contains(part), "{part} is missing in {card}");
+    }
+    assert!(!card.contains(folder.0.path().to_str().unwrap()), "{card}");
     let log = folder.read("out/train_log.csv");
     let rows: Vec<&str> = log.lines().collect();
     assert_eq!(

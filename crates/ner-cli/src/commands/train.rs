@@ -11,14 +11,15 @@ use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
+use crate::card::Card;
 use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
 use crate::output::{make_dir, write_file};
 use crate::progress::Progress;
 
 /// Fine-tune a model on a column file, evaluate it after each epoch, and save the best and the last.
 ///
-/// The output directory gets the last model as the hub lays it out, `best/` the one with the highest development F1, train_log.csv,
-/// eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
+/// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the highest development F1,
+/// train_log.csv, eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -193,9 +194,13 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     progress.end();
     let model = trained?;
 
-    if let Some(results) = last_evaluation {
-        write_file(&arguments.output_dir.join("eval_results.txt"), &results)?;
+    if let Some(found) = &last_evaluation {
+        write_file(
+            &arguments.output_dir.join("eval_results.txt"),
+            &results(found),
+        )?;
     }
+    let mut test = None;
     if let Some(test_file) = &test_file {
         progress.start("test", test_file.sentences.len());
         let found = evaluate(
@@ -217,8 +222,20 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             test_file,
             &found.predicted,
         )?;
+        test = Some((test_file, found));
     }
-    Ok(())
+    let card = Card {
+        base_model: &arguments.model.to_string_lossy(),
+        labels: &config.id2label,
+        settings: &settings,
+        train: &train_file,
+        dev: last_evaluation.as_ref().map(|found| (&dev_file, found)),
+        test: test.as_ref().map(|(file, found)| (*file, found)),
+    };
+    write_file(
+        &arguments.output_dir.join("README.md"),
+        &card.text(&arguments.output_dir)?,
+    )
 }
 
 /// The reference's result file: `key = value`, sorted by key.
@@ -256,7 +273,7 @@ struct Observer<'a> {
     log: TrainLog,
     progress: &'a mut Progress,
     failed: Option<anyhow::Error>,
-    last_evaluation: Option<String>,
+    last_evaluation: Option<Evaluation>,
     total_steps: usize,
 }
 
@@ -302,7 +319,7 @@ impl Observer<'_> {
                     "epoch {epoch}, dev: {}{mark}",
                     summary(evaluation)
                 ));
-                self.last_evaluation = Some(results(evaluation));
+                self.last_evaluation = Some((*evaluation).clone());
             }
             _ => {}
         }
