@@ -3,7 +3,7 @@
 //! The hub stores a projection as `[outputs, inputs]` and calls LayerNorm's parameters `weight` and `bias` (`gamma` and `beta` in checkpoints
 //! converted from TensorFlow); Burn stores `[inputs, outputs]`, `gamma` and `beta`. Values of 16 bits become f32.
 //!
-//! Pickled files are read by a parser that knows how tensors are described and runs nothing; whatever else a pickle asks for is an error.
+//! Pickled files are read by a parser that knows how tensors are described and runs nothing: what else a pickle asks for is passed over.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

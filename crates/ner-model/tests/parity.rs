@@ -6,7 +6,14 @@ use std::path::{Path, PathBuf};
 use ner_model::{Batch, DeviceChoice, Error, Mode, ModelConfig, TokenClassifier};
 use serde_json::Value;
 
-const FAMILIES: [&str; 2] = ["bert", "roberta"];
+const FAMILIES: [&str; 6] = [
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "distilbert",
+    "electra",
+];
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -14,9 +21,16 @@ fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// The devices of this build; a GPU where there is one.
 fn devices() -> Vec<DeviceChoice> {
     let ndarray = cfg!(feature = "ndarray").then_some(DeviceChoice::NdArray);
-    [DeviceChoice::Flex].into_iter().chain(ndarray).collect()
+    let cuda = DeviceChoice::Cuda(0);
+    let cuda = cuda.open().is_ok().then_some(cuda);
+    [DeviceChoice::Flex]
+        .into_iter()
+        .chain(ndarray)
+        .chain(cuda)
+        .collect()
 }
 
 fn load(dir: &Path, device: DeviceChoice) -> TokenClassifier {
@@ -133,6 +147,20 @@ fn saving_and_loading_keeps_every_bit() {
             tensors
         };
         assert_eq!(read(dir.path()), read(&golden(family)), "{family}");
+
+        let config = |path: &Path| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(path.join("config.json")).unwrap())
+                .unwrap()
+        };
+        let (written, original) = (config(dir.path()), config(&golden(family)));
+        for (key, value) in original.as_object().unwrap() {
+            // Defaults that the reference spells out as nothing.
+            assert!(
+                written.get(key) == Some(value) || value.is_null(),
+                "{family}: {key} was {value}, is {:?}",
+                written.get(key)
+            );
+        }
     }
 }
 
