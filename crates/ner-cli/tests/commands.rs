@@ -309,6 +309,39 @@ fn the_same_seed_gives_the_same_bits() {
 }
 
 #[test]
+fn dropout_can_be_set_for_a_run() {
+    let folder = Folder::new();
+    let of = |output: &str| {
+        let trained = folder.train(output, &["--max-steps", "2", "--dropout", "0"]);
+        assert!(trained.status.success());
+        let config: Value =
+            serde_json::from_str(&folder.read(&format!("{output}/config.json"))).unwrap();
+        assert_eq!(
+            (
+                &config["hidden_dropout_prob"],
+                &config["classifier_dropout"]
+            ),
+            (&0.0.into(), &0.0.into())
+        );
+        folder.read(&format!("{output}/eval_results.txt"))
+    };
+    assert_eq!(of("a"), of("b"));
+    let plain = folder.train("c", &["--max-steps", "2"]);
+    assert!(plain.status.success());
+    assert_ne!(
+        of("d"),
+        folder.read("c/eval_results.txt"),
+        "dropout acts where it is not switched off"
+    );
+    let refused = folder.train("e", &["--dropout", "1"]);
+    assert!(
+        String::from_utf8(refused.stderr)
+            .unwrap()
+            .contains("dropout is 1")
+    );
+}
+
+#[test]
 fn stdin_is_read_and_long_text_is_not_cut() {
     let folder = Folder::new();
     assert!(folder.train("out", &["--epochs", "40"]).status.success());

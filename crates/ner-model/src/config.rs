@@ -300,6 +300,20 @@ impl ModelConfig {
             .unwrap_or_else(|| self.model_type.default_padding())
     }
 
+    /// Sets all three dropout probabilities.
+    ///
+    /// # Errors
+    /// A probability outside of [0, 1).
+    pub fn set_dropout(&mut self, probability: f64) -> Result<(), Error> {
+        if !(0.0..1.0).contains(&probability) {
+            return Err(Error::Dropout(probability));
+        }
+        self.hidden_dropout_prob = probability;
+        self.attention_probs_dropout_prob = probability;
+        self.classifier_dropout = Some(probability);
+        Ok(())
+    }
+
     /// Dropout before the classifier.
     pub fn classifier_dropout(&self) -> f64 {
         self.classifier_dropout.unwrap_or(self.hidden_dropout_prob)

@@ -76,6 +76,9 @@ pub enum Error {
         /// Why, and how to get it.
         reason: String,
     },
+    /// A dropout that is no probability.
+    #[error("dropout is {0}, expected a probability in [0, 1)")]
+    Dropout(f64),
     /// A batch does not fit the model.
     #[error("batch: {0}")]
     Batch(String),

@@ -74,6 +74,9 @@ pub struct Arguments {
     /// Global gradient norm above which gradients are scaled down; 0 for no clipping.
     #[arg(long, default_value_t = TrainSettings::default().max_grad_norm)]
     max_grad_norm: f64,
+    /// Dropout on hidden states, on attention probabilities and before the classifier, in place of the model's.
+    #[arg(long)]
+    dropout: Option<f64>,
     /// Decides order, dropout and a new classifier.
     #[arg(long, default_value_t = TrainSettings::default().seed)]
     seed: u64,
@@ -150,6 +153,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     files
         .iter()
         .try_for_each(|file| file.check_tags(&config.id2label))?;
+    if let Some(probability) = arguments.dropout {
+        config.set_dropout(probability)?;
+    }
 
     let device = arguments.device.open()?.autodiff();
     let (model, loaded) = TokenClassifier::load(&arguments.model, &config, &device, settings.seed)?;
