@@ -24,6 +24,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use ner_cli::hub::Hub;
 
 use crate::{
     files::{self, Checksums},
@@ -33,7 +34,7 @@ use crate::{
         folder::Folder,
         manifest::{Manifest, Stage, StageKey},
         pipeline::{NerCli, Pipeline, Plan},
-        recipe::{EMBEDDED, Recipe},
+        recipe::{EMBEDDED, Model, Recipe},
         report::Report,
     },
 };
@@ -51,9 +52,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Folder of the pretrained model, for recipes that fine-tune one
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    /// The pretrained model, for recipes that fine-tune one: a folder, or NAME[@REVISION] of the hub [default: the recipe's]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
 
     /// Where to compute: auto, flex, ndarray, cuda or cuda:N
     #[arg(long, default_value = "auto")]
@@ -84,6 +85,7 @@ pub struct Args {
 struct Surroundings<'a> {
     workspace: PathBuf,
     ner_cli: NerCli<'a>,
+    hub: Hub,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -93,6 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
     let surroundings = Surroundings {
         workspace: workspace()?,
         ner_cli: &|line: &CommandLine| ner_cli::run(line.args()),
+        hub: Hub::from_env(),
     };
     print(&reproduce(args, &surroundings)?)
 }
@@ -101,7 +104,13 @@ pub fn run(args: &Args) -> Result<()> {
 fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
     let (name, recipe) = Recipe::load(&args.recipe)?;
     let recipe = recipe.with_settings(&args.settings)?;
-    let pretrained = pretrained::locate(&name, &recipe.model, args.model.as_deref())?;
+    let pretrained = pretrained::locate(
+        &name,
+        &recipe.model,
+        args.model.as_deref(),
+        &surroundings.hub,
+        args.offline,
+    )?;
     let out = args
         .out
         .clone()
@@ -168,7 +177,7 @@ fn run_stages(
         .iter()
         .map(|(split, sum)| (format!("corpus/{split}"), sum.clone()))
         .collect();
-    let pretrained = args.model.is_some();
+    let pretrained = matches!(recipe.model, Model::Hub { .. });
     if pretrained {
         inputs.extend(model_checksums(
             &folder.model,

@@ -56,7 +56,7 @@ fn failure_ends_with_1() {
     ]);
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("no/such/folder lacks config.json"),
+        stderr.contains("no/such/folder: no such directory"),
         "{stderr}"
     );
 }

@@ -10,6 +10,7 @@
 mod card;
 mod commands;
 mod data;
+pub mod hub;
 mod output;
 mod progress;
 
@@ -57,7 +58,7 @@ where
 pub fn execute(cli: Cli) -> anyhow::Result<()> {
     let quiet = cli.quiet;
     match cli.command {
-        Command::Preprocess(arguments) => commands::preprocess::run(&arguments),
+        Command::Preprocess(arguments) => commands::preprocess::run(&arguments, quiet),
         Command::Labels(arguments) => commands::labels::run(&arguments),
         Command::NewModel(arguments) => commands::new_model::run(&arguments, quiet),
         Command::Train(arguments) => commands::train::run(&arguments, quiet),

@@ -24,10 +24,26 @@ impl Progress {
 
     /// Starts a bar of `total` steps in place of a former one; does nothing where there is no terminal.
     pub fn start(&mut self, what: &str, total: usize) {
+        self.start_bar(
+            what,
+            total,
+            "{prefix} [{bar:30}] {pos}/{len} {msg} {elapsed} < {eta}",
+        );
+    }
+
+    /// Starts the bar of a transfer of `total` bytes.
+    pub fn start_bytes(&mut self, what: &str, total: usize) {
+        self.start_bar(
+            what,
+            total,
+            "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {elapsed} < {eta}",
+        );
+    }
+
+    fn start_bar(&mut self, what: &str, total: usize, template: &str) {
         self.end();
         if self.on_terminal() {
             let bar = ProgressBar::new(total as u64);
-            let template = "{prefix} [{bar:30}] {pos}/{len} {msg} {elapsed} < {eta}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }

@@ -1,8 +1,9 @@
-//! The initial model of a recipe that fine-tunes a model of the hub: a folder that the user names.
+//! The initial model of a recipe that fine-tunes one of the hub: from a folder, the cache, or the hub.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, ensure};
+use ner_cli::hub::{Hub, Wanted, missing};
 
 use crate::{
     files,
@@ -10,80 +11,54 @@ use crate::{
     usage::UsageError,
 };
 
-/// What a model's folder must hold: each line is met by any one of its sets of files.
-const NEEDED: [(&str, &[&[&str]]); 3] = [
-    ("config.json", &[&["config.json"]]),
-    (
-        "the weights: model.safetensors or pytorch_model.bin",
-        &[&["model.safetensors"], &["pytorch_model.bin"]],
-    ),
-    (
-        "the tokenizer: tokenizer.json, or vocab.json and merges.txt (RoBERTa), or vocab.txt (BERT)",
-        &[
-            &["tokenizer.json"],
-            &["vocab.json", "merges.txt"],
-            &["vocab.txt"],
-        ],
-    ),
-];
-
 /// The folder of the pretrained model that the recipe asks for; `None` for a recipe that makes its own.
 ///
 /// # Errors
-/// `--model` missing where it is needed or given where it is not; a folder without the files of a model.
-pub fn locate(recipe: &str, model: &Model, given: Option<&Path>) -> Result<Option<PathBuf>> {
-    match (model, given) {
-        (Model::New { .. }, None) => Ok(None),
-        (Model::New { .. }, Some(_)) => Err(UsageError::error(format!(
-            "recipe {recipe} makes its own model; --model is for recipes that fine-tune one"
-        ))),
-        (Model::Hub { .. }, None) => Err(UsageError::error(format!(
-            "recipe {recipe} fine-tunes {}: give its folder with --model DIR.\n{}",
-            names(model),
-            instructions(model)
-        ))),
-        (Model::Hub { .. }, Some(folder)) => {
-            let missing: Vec<&str> = NEEDED
-                .iter()
-                .filter(|(_, sets)| {
-                    !sets
-                        .iter()
-                        .any(|set| set.iter().all(|name| folder.join(name).is_file()))
-                })
-                .map(|(line, _)| *line)
-                .collect();
-            if missing.is_empty() {
-                return Ok(Some(folder.to_owned()));
-            }
-            bail!(
-                "{} lacks {}.\n{}",
-                folder.display(),
-                missing.join("; "),
-                instructions(model)
-            )
+/// `--model` given where there is no place for it; a model that is neither in a folder, nor in the cache, nor to be had from the hub.
+pub fn locate(
+    recipe: &str,
+    model: &Model,
+    given: Option<&str>,
+    hub: &Hub,
+    offline: bool,
+) -> Result<Option<PathBuf>> {
+    let (name, aliases) = match (model, given) {
+        (Model::New { .. }, None) => return Ok(None),
+        (Model::New { .. }, Some(_)) => {
+            return Err(UsageError::error(format!(
+                "recipe {recipe} makes its own model; --model is for recipes that fine-tune one"
+            )));
         }
-    }
+        (Model::Hub { name, aliases }, _) => (name, aliases),
+    };
+    let hub = Hub {
+        offline: offline || hub.offline,
+        ..hub.clone()
+    };
+    // An alias is the same model under the name that the recipe's source gives it.
+    let wanted = match given {
+        Some(given) if aliases.iter().any(|alias| alias == given) => name,
+        Some(given) => given,
+        None => name,
+    };
+    let folder = hub
+        .directory(wanted, Wanted::Model, false)
+        .with_context(|| instructions(recipe, name))?;
+    let missing = missing(&folder, Wanted::Model);
+    ensure!(
+        missing.is_empty(),
+        "{} lacks {}",
+        folder.display(),
+        missing.join("; ")
+    );
+    Ok(Some(folder))
 }
 
-fn names(model: &Model) -> String {
-    match model {
-        Model::Hub { name, aliases } if aliases.is_empty() => name.clone(),
-        Model::Hub { name, aliases } => format!("{name} (also {})", aliases.join(", ")),
-        Model::New { .. } => String::new(),
-    }
-}
-
-fn instructions(model: &Model) -> String {
-    let mut text = "The folder must hold".to_owned();
-    for (line, _) in NEEDED {
-        text.push_str(&format!("\n  {line}"));
-    }
-    if let Model::Hub { name, .. } = model {
-        text.push_str(&format!(
-            "\nas the files on https://huggingface.co/{name}/tree/main."
-        ));
-    }
-    text
+fn instructions(recipe: &str, name: &str) -> String {
+    format!(
+        "recipe {recipe} fine-tunes {name}; without the network, pass the folder of its files with --model DIR (those on \
+         https://huggingface.co/{name}/tree/main: config.json, weights, tokenizer)"
+    )
 }
 
 /// Names of the files in a model's folder that make its tokenizer.
@@ -108,24 +83,38 @@ pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{fs, path::PathBuf};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+        time::Duration,
+    };
+
+    use ner_cli::hub::Hub;
 
     use super::{locate, model_files, tokenizer_files};
     use crate::{reproduce::recipe::Recipe, usage::UsageError};
 
+    /// A hub that must not be asked.
+    fn hub(cache: &Path) -> Hub {
+        Hub {
+            cache: cache.to_owned(),
+            endpoint: "http://127.0.0.1:1".to_owned(),
+            token: None,
+            offline: true,
+            back_off: Duration::ZERO,
+        }
+    }
+
     #[test]
-    fn a_recipe_that_needs_a_model_says_which_and_what_it_is_made_of() {
+    fn a_model_that_cannot_be_had_says_which_it_is_and_what_to_do() {
         let (name, recipe) = Recipe::load("spanberta-conll2002").unwrap();
-        let error = locate(&name, &recipe.model, None).unwrap_err();
-        assert!(error.is::<UsageError>());
-        let text = error.to_string();
+        let cache = tempfile::tempdir().unwrap();
+        let error = locate(&name, &recipe.model, None, &hub(cache.path()), false).unwrap_err();
+        let text = format!("{error:#}");
         for part in [
             "skimai/spanberta-base-cased",
-            "chriskhanhtran/spanberta",
             "--model DIR",
-            "config.json",
-            "pytorch_model.bin",
-            "merges.txt",
+            "cache",
             "huggingface.co",
         ] {
             assert!(text.contains(part), "{part} in: {text}");
@@ -133,34 +122,47 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_taken_only_with_all_parts_of_a_model() {
+    fn a_folder_or_a_cached_model_serves() {
         let (name, recipe) = Recipe::load("spanberta-conll2002").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        for file in ["config.json", "pytorch_model.bin", "vocab.json"] {
-            fs::write(folder.path().join(file), "").unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let repository = cache.path().join("models--skimai--spanberta-base-cased");
+        let snapshot = repository.join("snapshots").join(commit);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir(repository.join("refs")).unwrap();
+        fs::write(repository.join("refs/main"), commit).unwrap();
+        for file in [
+            "config.json",
+            "pytorch_model.bin",
+            "vocab.json",
+            "merges.txt",
+        ] {
+            fs::write(snapshot.join(file), "").unwrap();
         }
-        let error = locate(&name, &recipe.model, Some(folder.path())).unwrap_err();
-        assert!(!error.is::<UsageError>());
-        assert!(error.to_string().contains("lacks the tokenizer"), "{error}");
-        fs::write(folder.path().join("merges.txt"), "").unwrap();
+        let located = |given| locate(&name, &recipe.model, given, &hub(cache.path()), true);
+        assert_eq!(located(None).unwrap().unwrap(), snapshot);
         assert_eq!(
-            locate(&name, &recipe.model, Some(folder.path()))
-                .unwrap()
-                .unwrap(),
-            folder.path()
+            located(Some("chriskhanhtran/spanberta")).unwrap().unwrap(),
+            snapshot
         );
+        let folder = snapshot.to_str().unwrap();
+        assert_eq!(located(Some(folder)).unwrap().unwrap(), snapshot);
+        assert!(located(Some("other/model")).is_err());
+
+        fs::remove_file(snapshot.join("merges.txt")).unwrap();
+        let error = located(Some(folder)).unwrap_err();
+        assert!(error.to_string().contains("lacks a tokenizer"), "{error}");
     }
 
     #[test]
     fn a_recipe_that_makes_its_model_takes_none() {
         let (name, recipe) = Recipe::load("quickstart").unwrap();
-        assert_eq!(locate(&name, &recipe.model, None).unwrap(), None);
-        assert!(
-            locate(&name, &recipe.model, Some(".".as_ref()))
-                .unwrap_err()
-                .is::<UsageError>()
-        );
+        let cache = tempfile::tempdir().unwrap();
+        let located = |given| locate(&name, &recipe.model, given, &hub(cache.path()), false);
+        assert_eq!(located(None).unwrap(), None);
+        assert!(located(Some(".")).unwrap_err().is::<UsageError>());
     }
+
     #[test]
     fn parts_of_a_model_are_told_from_what_lies_beside_them() {
         let folder = tempfile::tempdir().unwrap();

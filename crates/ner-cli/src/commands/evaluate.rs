@@ -12,6 +12,7 @@ use ner_train::TrainSettings;
 use crate::commands::predict::Tagger;
 use crate::commands::train::write_predictions;
 use crate::data::{Layout, TaggedFile};
+use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -30,9 +31,9 @@ pub struct Arguments {
     /// preprocessing left out count as `O`.
     #[arg(long, requires = "pred")]
     rejoin: bool,
-    /// Model directory that predicts the tags.
+    /// Model that predicts the tags: a directory, or NAME[@REVISION] of the hub.
     #[arg(long, requires = "data")]
-    model: Option<PathBuf>,
+    model: Option<String>,
     /// Column file with the true tags, for --model.
     #[arg(long, requires = "model")]
     data: Option<PathBuf>,
@@ -68,6 +69,8 @@ pub struct Arguments {
     device: DeviceChoice,
     #[command(flatten)]
     layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -176,8 +179,9 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
         }
         (_, _, Some(model), Some(data)) => {
             let gold = read(data)?;
-            gold.check_tags(&ModelConfig::from_dir(model)?.id2label)?;
-            let tagger = Tagger::load(model, arguments.device, arguments.max_length)?;
+            let dir = arguments.hub.model(model, quiet)?;
+            gold.check_tags(&ModelConfig::from_dir(&dir)?.id2label)?;
+            let tagger = Tagger::load(&dir, arguments.device, arguments.max_length)?;
             let mut progress = Progress::new(quiet);
             progress.start("evaluate", gold.sentences.len());
             let words: Vec<_> = gold

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
 
 use crate::data::{Layout, TaggedFile};
+use crate::hub::HubArguments;
 use crate::output::Output;
 
 /// Find the entities in texts: the arguments, else the lines of --input, else those of stdin.
@@ -22,9 +23,9 @@ use crate::output::Output;
 pub struct Arguments {
     /// Texts.
     texts: Vec<String>,
-    /// Model directory.
+    /// Model: a directory, or NAME[@REVISION] of the hub.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// File to read, one text a line; `-` is stdin.
     #[arg(long, conflicts_with = "texts")]
     input: Option<PathBuf>,
@@ -51,6 +52,8 @@ pub struct Arguments {
     device: DeviceChoice,
     #[command(flatten)]
     layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -170,8 +173,8 @@ impl Tagger {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let _ = quiet;
-    let tagger = Tagger::load(&arguments.model, arguments.device, arguments.max_length)?;
+    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let tagger = Tagger::load(&dir, arguments.device, arguments.max_length)?;
     let mut writer = Writer::new(arguments)?;
     if arguments.input_format == InputFormat::Conll {
         let path = arguments

@@ -9,6 +9,7 @@ use conll_io::Column;
 use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
 
 use crate::data::Layout;
+use crate::hub::HubArguments;
 use crate::output::Output;
 
 /// Split sentences of a column file that are longer than a model reads, as `preprocess.py` does.
@@ -19,9 +20,9 @@ use crate::output::Output;
 pub struct Arguments {
     /// Column file.
     input: PathBuf,
-    /// Directory with the model's tokenizer.
+    /// The model's tokenizer: a directory, or NAME[@REVISION] of the hub.
     #[arg(long, required_unless_present = "no_split")]
-    tokenizer: Option<PathBuf>,
+    tokenizer: Option<String>,
     /// Leave sentences and words as they are, and choose columns only.
     #[arg(long, conflicts_with_all = ["tokenizer", "max_length", "word_boundary"])]
     no_split: bool,
@@ -39,13 +40,15 @@ pub struct Arguments {
     output: Option<PathBuf>,
     #[command(flatten)]
     layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
 }
 
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let mut cutter = arguments
         .tokenizer
         .as_deref()
-        .map(|dir| Cutter::new(dir, arguments))
+        .map(|model| Cutter::new(&arguments.hub.tokenizer(model, quiet)?, arguments))
         .transpose()?;
     let mut reader = arguments.layout.reader().from_path(&arguments.input)?;
     let mut output = Output::create(arguments.output.as_deref())?;

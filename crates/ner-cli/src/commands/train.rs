@@ -13,6 +13,7 @@ use subword_align::{SubwordTokenizer, WordBoundary};
 
 use crate::card::Card;
 use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
+use crate::hub::HubArguments;
 use crate::output::{make_dir, write_file};
 use crate::progress::Progress;
 
@@ -23,9 +24,9 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Model directory: config.json, weights and tokenizer.
+    /// Model: a directory with config.json, weights and tokenizer, or NAME[@REVISION] of the hub.
     #[arg(long)]
-    model: PathBuf,
+    model: String,
     /// Training data.
     #[arg(long)]
     train: PathBuf,
@@ -103,6 +104,8 @@ pub struct Arguments {
     device: DeviceChoice,
     #[command(flatten)]
     layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
 }
 
 impl Arguments {
@@ -147,8 +150,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .chain(&test_file)
         .collect();
 
-    let tokenizer = SubwordTokenizer::from_dir(&arguments.model, arguments.word_boundary)?;
-    let mut config = ModelConfig::from_dir(&arguments.model)?;
+    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let tokenizer = SubwordTokenizer::from_dir(&dir, arguments.word_boundary)?;
+    let mut config = ModelConfig::from_dir(&dir)?;
     config.id2label = arguments.labels(&config, &files)?;
     files
         .iter()
@@ -158,7 +162,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     }
 
     let device = arguments.device.open()?.autodiff();
-    let (model, loaded) = TokenClassifier::load(&arguments.model, &config, &device, settings.seed)?;
+    let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
     make_dir(&arguments.output_dir, arguments.overwrite_output_dir)?;
 
     let mut progress = Progress::new(quiet);
@@ -231,7 +235,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         test = Some((test_file, found));
     }
     let card = Card {
-        base_model: &arguments.model.to_string_lossy(),
+        base_model: &arguments.model,
         labels: &config.id2label,
         settings: &settings,
         train: &train_file,

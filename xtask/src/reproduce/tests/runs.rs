@@ -58,6 +58,13 @@ impl Bench {
         let surroundings = Surroundings {
             workspace: self.workspace.path().to_owned(),
             ner_cli: &|line| self.ner_cli(line),
+            hub: ner_cli::hub::Hub {
+                cache: self.workspace.path().join("cache"),
+                endpoint: "http://127.0.0.1:1".to_owned(),
+                token: None,
+                offline: true,
+                back_off: std::time::Duration::ZERO,
+            },
         };
         let result = reproduce(&args, &surroundings);
         (result, self.commands.borrow().clone())
@@ -469,7 +476,6 @@ fn wrong_usage_is_told_apart_from_failure() {
         &["--set", "train.epoch=1"],
         &["--data-dir", "."],
         &["--model", "."],
-        &["spanberta-conll2002"],
     ] {
         let error = bench.run(args).0.unwrap_err();
         assert!(error.is::<UsageError>(), "{args:?}: {error:#}");

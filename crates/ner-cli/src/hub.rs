@@ -1,0 +1,379 @@
+//! Models by name: a local directory, the shared cache of the model hub, or the hub itself.
+//!
+//! The cache has the layout and the environment variables of Python's `huggingface_hub`, so that one cache serves both.
+
+mod transfer;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use ner_model::WEIGHT_FILES;
+
+use crate::hub::transfer::Transfer;
+use crate::progress::Progress;
+
+/// Files of a model beside its weights; those that a repository has are taken.
+const SETTINGS: [&str; 8] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+];
+
+/// Where models that are no local directory come from.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Model hub")]
+pub struct HubArguments {
+    /// Never touch the network: take models from local directories and the cache.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl HubArguments {
+    /// The directory of a model given as `DIR` or as `NAME[@REVISION]`.
+    ///
+    /// # Errors
+    /// As [`Hub::directory`].
+    pub fn model(&self, model: &str, quiet: bool) -> Result<PathBuf> {
+        self.hub().directory(model, Wanted::Model, quiet)
+    }
+
+    /// The directory of a tokenizer, likewise.
+    ///
+    /// # Errors
+    /// As [`Hub::directory`].
+    pub fn tokenizer(&self, model: &str, quiet: bool) -> Result<PathBuf> {
+        self.hub().directory(model, Wanted::Tokenizer, quiet)
+    }
+
+    fn hub(&self) -> Hub {
+        let hub = Hub::from_env();
+        let offline = self.offline || hub.offline;
+        Hub { offline, ..hub }
+    }
+}
+
+/// What is wanted of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Configuration, tokenizer and weights.
+    Model,
+    /// All but the weights.
+    Tokenizer,
+}
+
+/// The hub, and the cache before it.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    /// Folder of the cache.
+    pub cache: PathBuf,
+    /// Address of the hub.
+    pub endpoint: String,
+    /// For private repositories.
+    pub token: Option<String>,
+    /// Whether the network is out of bounds.
+    pub offline: bool,
+    /// Pause before a request that failed is made again; doubled each time.
+    pub back_off: Duration,
+}
+
+/// A repository at a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    repository: String,
+    revision: String,
+}
+
+impl Hub {
+    /// The settings that Python's tools take from the environment: `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN`,
+    /// `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`Self::from_env`], with another source of variables.
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let user_cache = || {
+            let home = variable("HOME").or_else(|| variable("USERPROFILE"));
+            variable("XDG_CACHE_HOME").map_or_else(
+                || PathBuf::from(home.unwrap_or_default()).join(".cache"),
+                PathBuf::from,
+            )
+        };
+        let home =
+            variable("HF_HOME").map_or_else(|| user_cache().join("huggingface"), PathBuf::from);
+        let token_file =
+            variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
+        let is_on = |name| {
+            variable(name).is_some_and(|value| {
+                ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())
+            })
+        };
+        Self {
+            cache: variable("HF_HUB_CACHE").map_or_else(|| home.join("hub"), PathBuf::from),
+            endpoint: variable("HF_ENDPOINT").map_or_else(
+                || "https://huggingface.co".to_owned(),
+                |endpoint| endpoint.trim_end_matches('/').to_owned(),
+            ),
+            token: variable("HF_TOKEN")
+                .or_else(|| fs::read_to_string(token_file).ok())
+                .map(|token| token.trim().to_owned())
+                .filter(|token| !token.is_empty()),
+            offline: is_on("HF_HUB_OFFLINE") || is_on("TRANSFORMERS_OFFLINE"),
+            back_off: Duration::from_secs(1),
+        }
+    }
+
+    /// The directory that holds a model, fetched where need be.
+    ///
+    /// A local directory comes first. Of a repository, a revision that is a commit is taken from the cache without asking; for a branch, the
+    /// hub is asked which commit it is at, and where the hub does not answer, the cached one serves.
+    ///
+    /// # Errors
+    /// No directory and no valid name, no such repository or revision, no access, files missing from the repository, a transfer that fails
+    /// for good or gives other bytes than the hub announced, or `offline` and nothing in the cache.
+    pub fn directory(&self, model: &str, wanted: Wanted, quiet: bool) -> Result<PathBuf> {
+        if Path::new(model).is_dir() {
+            return Ok(PathBuf::from(model));
+        }
+        let name = Name::parse(model)?;
+        let cached = self.cached(&name).filter(|dir| is_complete(dir, wanted));
+        if let (Some(dir), true) = (&cached, self.offline || name.is_commit()) {
+            return Ok(dir.clone());
+        }
+        ensure!(
+            !self.offline,
+            "{model}: no such directory, and not in the cache {}; without --offline it would be downloaded",
+            self.cache.display()
+        );
+        match self.download(&name, wanted, quiet) {
+            Ok(dir) => Ok(dir),
+            Err(error) => match (cached, transfer::unreachable_reason(&error)) {
+                (Some(dir), Some(reason)) => {
+                    Progress::new(quiet).say(&format!(
+                        "{}: {reason}; the copy in the cache serves",
+                        self.endpoint
+                    ));
+                    Ok(dir)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// The snapshot of a revision in the cache.
+    fn cached(&self, name: &Name) -> Option<PathBuf> {
+        let repository = self.repository_dir(name);
+        let commit = if name.is_commit() {
+            name.revision.clone()
+        } else {
+            fs::read_to_string(repository.join("refs").join(&name.revision)).ok()?
+        };
+        let dir = self.snapshot_dir(name, commit.trim());
+        dir.is_dir().then_some(dir)
+    }
+
+    fn snapshot_dir(&self, name: &Name, commit: &str) -> PathBuf {
+        self.repository_dir(name).join("snapshots").join(commit)
+    }
+
+    fn repository_dir(&self, name: &Name) -> PathBuf {
+        let folder = format!("models--{}", name.repository.replace('/', "--"));
+        self.cache.join(folder)
+    }
+
+    fn download(&self, name: &Name, wanted: Wanted, quiet: bool) -> Result<PathBuf> {
+        let transfer = Transfer::new(self, name, quiet);
+        let repository = transfer.repository()?;
+        let has = |file: &str| repository.files.iter().any(|known| known == file);
+        let snapshot = self.snapshot_dir(name, &repository.commit);
+        let fetch = |file: &str| -> Result<PathBuf> {
+            let path = snapshot.join(file);
+            if !path.is_file() {
+                transfer.fetch(file, &repository.commit)?;
+            }
+            Ok(path)
+        };
+
+        for file in SETTINGS.iter().filter(|file| has(file)) {
+            fetch(file)?;
+        }
+        if wanted == Wanted::Model {
+            let weights = WEIGHT_FILES.iter().find(|file| has(file));
+            let weights = weights.with_context(|| {
+                format!(
+                    "{}: the repository holds none of {}; weights of other frameworks cannot be read",
+                    name.repository,
+                    WEIGHT_FILES.join(", ")
+                )
+            })?;
+            let path = fetch(weights)?;
+            for shard in shards(&path)? {
+                ensure!(
+                    has(&shard),
+                    "{}: {weights} names {shard}, which the repository does not hold",
+                    name.repository
+                );
+                fetch(&shard)?;
+            }
+        }
+        ensure!(
+            is_complete(&snapshot, wanted),
+            "{}: the repository lacks {}",
+            name.repository,
+            missing(&snapshot, wanted).join(" and ")
+        );
+        if !name.is_commit() {
+            let reference = self.repository_dir(name).join("refs").join(&name.revision);
+            write_whole(&reference, &repository.commit)?;
+        }
+        Ok(snapshot)
+    }
+}
+
+/// Writes a small file so that nobody ever reads half of it.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let in_file = || path.display().to_string();
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).with_context(in_file)?;
+    let file = tempfile::NamedTempFile::new_in(dir).with_context(in_file)?;
+    fs::write(file.path(), text).with_context(in_file)?;
+    file.persist(path).with_context(in_file)?;
+    Ok(())
+}
+
+impl Name {
+    fn parse(model: &str) -> Result<Self> {
+        let (repository, revision) = model.split_once('@').unwrap_or((model, "main"));
+        let part = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with('.')
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let parts: Vec<&str> = repository.split('/').collect();
+        let is_name = parts.len() <= 2 && parts.into_iter().all(part);
+        ensure!(
+            is_name && revision.split('/').all(part),
+            "{model}: no such directory, and no model's name either (NAME, USER/NAME or USER/NAME@REVISION)"
+        );
+        Ok(Self {
+            repository: repository.to_owned(),
+            revision: revision.to_owned(),
+        })
+    }
+
+    /// Whether the revision can never change.
+    fn is_commit(&self) -> bool {
+        self.revision.len() == 40 && self.revision.chars().all(|c| c.is_ascii_hexdigit())
+    }
+}
+
+/// What a model's directory lacks, in words; nothing of one that is complete.
+pub fn missing(dir: &Path, wanted: Wanted) -> Vec<&'static str> {
+    let has = |file: &str| dir.join(file).is_file();
+    let tokenizer =
+        has("tokenizer.json") || has("vocab.txt") || (has("vocab.json") && has("merges.txt"));
+    let weights = WEIGHT_FILES
+        .iter()
+        .find(|file| has(file))
+        .is_some_and(|file| {
+            shards(&dir.join(file)).is_ok_and(|shards| shards.iter().all(|shard| has(shard)))
+        });
+    let all = wanted == Wanted::Model;
+    [
+        (
+            tokenizer,
+            "a tokenizer (tokenizer.json, vocab.json with merges.txt, or vocab.txt)",
+        ),
+        (!all || has("config.json"), "config.json"),
+        (!all || weights, "weights"),
+    ]
+    .into_iter()
+    .filter_map(|(there, what)| (!there).then_some(what))
+    .collect()
+}
+
+fn is_complete(dir: &Path, wanted: Wanted) -> bool {
+    missing(dir, wanted).is_empty()
+}
+
+/// The files that an index of weights names; none for weights in one file.
+fn shards(weights: &Path) -> Result<Vec<String>> {
+    if weights
+        .extension()
+        .is_none_or(|extension| extension != "json")
+    {
+        return Ok(Vec::new());
+    }
+    let in_file = || weights.display().to_string();
+    let text = fs::read_to_string(weights).with_context(in_file)?;
+    let index: serde_json::Value = serde_json::from_str(&text).with_context(in_file)?;
+    let map = index["weight_map"].as_object();
+    let map = map.with_context(|| format!("{}: has no weight_map", weights.display()))?;
+    let mut names: Vec<String> = map
+        .values()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    names.sort();
+    names.dedup();
+    if let Some(name) = names
+        .iter()
+        .find(|name| Path::new(name).file_name() != Some(name.as_ref()))
+    {
+        bail!("{}: `{name}` is no file beside it", weights.display());
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hub, Path, PathBuf};
+
+    fn from(variables: &[(&str, &str)]) -> Hub {
+        Hub::from_variables(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_is_read_as_pythons_tools_read_it() {
+        let cache = |variables: &[(&str, &str)]| from(variables).cache;
+        assert_eq!(
+            cache(&[("HOME", "/h")]),
+            Path::new("/h/.cache/huggingface/hub")
+        );
+        assert_eq!(
+            cache(&[("XDG_CACHE_HOME", "/x")]),
+            Path::new("/x/huggingface/hub")
+        );
+        assert_eq!(
+            cache(&[("HF_HOME", "/f"), ("XDG_CACHE_HOME", "/x")]),
+            Path::new("/f/hub")
+        );
+        assert_eq!(
+            cache(&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/f")]),
+            PathBuf::from("/c")
+        );
+        assert_eq!(from(&[]).endpoint, "https://huggingface.co");
+        assert_eq!(from(&[("HF_ENDPOINT", "http://m/")]).endpoint, "http://m");
+        assert_eq!(from(&[("HF_TOKEN", " t\n")]).token.as_deref(), Some("t"));
+        for (value, offline) in [("1", true), ("true", true), ("0", false)] {
+            assert_eq!(
+                from(&[("HF_HUB_OFFLINE", value)]).offline,
+                offline,
+                "{value}"
+            );
+        }
+    }
+}
