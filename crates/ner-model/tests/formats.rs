@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use ner_model::{Batch, DeviceChoice, Error, LoadReport, Mode, ModelConfig, TokenClassifier};
 use serde_json::Value;
 
@@ -15,8 +16,12 @@ fn json(path: &Path) -> Value {
 }
 
 fn load(dir: &Path) -> Result<(TokenClassifier, LoadReport), Error> {
+    load_on(dir, &DeviceChoice::Flex.open()?)
+}
+
+fn load_on(dir: &Path, device: &Device) -> Result<(TokenClassifier, LoadReport), Error> {
     let config = ModelConfig::from_dir(dir)?;
-    TokenClassifier::load(dir, &config, &DeviceChoice::Flex.open()?, 0)
+    TokenClassifier::load(dir, &config, device, 0)
 }
 
 fn batch(sequences: &Value) -> Batch {
@@ -49,15 +54,19 @@ fn every_form_gives_the_logits_of_the_reference() {
         ("views-zip", "f32"),
         ("views-legacy", "f32"),
     ] {
-        let (model, report) = load(&formats().join(form)).unwrap();
-        assert_eq!(
-            (report.new_classifier, report.unused),
-            (None, vec![]),
-            "{form}"
-        );
-        let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
-        let worst = worst(logits.as_slice().unwrap(), &expected[precision]);
-        assert!(worst < 1e-4, "{form}: differs by {worst}");
+        for choice in [DeviceChoice::Flex, DeviceChoice::NdArray] {
+            let Ok(device) = choice.open() else { continue };
+            let (model, report) = load_on(&formats().join(form), &device).unwrap();
+            assert_eq!(
+                (report.new_classifier, report.unused),
+                (None, vec![]),
+                "{form}"
+            );
+            let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
+            let worst = worst(logits.as_slice().unwrap(), &expected[precision]);
+            println!("{form} on {choice}: within {worst:.1e}");
+            assert!(worst < 1e-4, "{form} on {choice}: differs by {worst}");
+        }
     }
 }
 

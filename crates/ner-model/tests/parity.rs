@@ -68,6 +68,7 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
         .zip(expected)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
+    println!("{what}: within {worst:.1e}");
     assert!(worst < tolerance, "{what}: differs by {worst}");
 }
 

@@ -166,6 +166,19 @@ fn roberta_on_flex() {
     follows_pytorch("roberta", DeviceChoice::Flex);
 }
 
+/// On a machine with a GPU.
+#[cfg(feature = "cuda")]
+#[test]
+fn both_on_cuda() {
+    let device = DeviceChoice::Cuda(0);
+    if let Err(reason) = device.open() {
+        println!("skipped: {reason}");
+        return;
+    }
+    follows_pytorch("bert", device);
+    follows_pytorch("roberta", device);
+}
+
 #[cfg(feature = "ndarray")]
 #[test]
 fn bert_on_ndarray() {
