@@ -29,6 +29,8 @@ struct Behaviour {
     cuts: usize,
     /// Announce another checksum than the content's.
     wrong_checksum: bool,
+    /// Announce more bytes than come.
+    wrong_size: bool,
     /// Files are on another host, as large ones are on the hub.
     redirect_to: Option<String>,
 }
@@ -150,6 +152,11 @@ fn answer(
     }
     let headers =
         format!("x-repo-commit: {COMMIT}\r\nx-linked-etag: \"{etag}\"\r\netag: \"{etag}\"\r\n");
+    let headers = if behaviour.wrong_size && large {
+        format!("{headers}x-linked-size: {}\r\n", content.len() + 5)
+    } else {
+        headers
+    };
     if let (Some(host), true) = (&behaviour.redirect_to, large) {
         let headers = format!(
             "{headers}location: {host}/cdn/{file}\r\nx-linked-size: {}\r\n",
@@ -377,6 +384,22 @@ fn what_fails_its_checksum_is_not_kept() {
             .join(sha256(b"something else"))
             .exists()
     );
+}
+
+#[test]
+fn what_has_another_size_than_announced_is_not_taken() {
+    let behaviour = Behaviour {
+        wrong_size: true,
+        ..Behaviour::default()
+    };
+    let server = Server::start(&model(), behaviour);
+    let (_guard, hub) = hub(&server.address);
+    let message = fetch(&hub, NAME).unwrap_err();
+    assert!(message.contains("model.safetensors"), "{message}");
+    let snapshot = hub
+        .cache
+        .join(format!("models--ana--tagger/snapshots/{COMMIT}"));
+    assert!(fs::symlink_metadata(snapshot.join("model.safetensors")).is_err());
 }
 
 #[test]
