@@ -40,5 +40,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     eprintln!("error: {error:#}");
-    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+    ExitCode::from(if error.is::<UsageError>() {
+        2
+    } else {
+        ner_cli::exit_code(&error)
+    })
 }

@@ -11,6 +11,7 @@ mod card;
 mod commands;
 mod data;
 pub mod hub;
+mod interrupt;
 mod output;
 mod progress;
 
@@ -64,6 +65,15 @@ pub fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Train(arguments) => commands::train::run(&arguments, quiet),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
+    }
+}
+
+/// The exit code that an error asks for: 130 after Ctrl-C, else 1.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<interrupt::Interrupted>() {
+        interrupt::EXIT_CODE
+    } else {
+        1
     }
 }
 

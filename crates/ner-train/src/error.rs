@@ -1,6 +1,6 @@
 //! What can go wrong in training and tagging.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +68,29 @@ pub enum Error {
         /// Numbers of the batch's sentences, from 1.
         sentences: Vec<usize>,
     },
+    /// A checkpoint that cannot be taken up.
+    #[error("{}: {reason}", dir.display())]
+    Checkpoint {
+        /// Its directory.
+        dir: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The caller asked to stop.
-    #[error("stopped at step {step} as asked")]
+    #[error("stopped after step {step} as asked; the checkpoint is {}", checkpoint.display())]
     Stopped {
         /// The last step that was finished.
         step: usize,
+        /// Where the run can be taken up.
+        checkpoint: PathBuf,
     },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
 }
 
 /// Result of this crate.

@@ -3,6 +3,7 @@
 //! [`train`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] and
 //! [`tag`] use the trained model. Nothing here reads a corpus file or prints.
 
+mod checkpoint;
 mod error;
 mod evaluate;
 mod features;
@@ -13,6 +14,7 @@ mod settings;
 mod text;
 mod trainer;
 
+pub use checkpoint::{Checkpoint, TrainerState};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, WordTag, evaluate, tag};
 pub use features::{Feature, Featurizer, Sentence};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use ner_model::ops::{AdamWStep, Moments, Ops};
+
+use crate::checkpoint::MomentValues;
 
 /// Decay of the moments, PyTorch's defaults and those of the reference.
 const BETAS: (f64, f64) = (0.9, 0.999);
@@ -35,6 +37,35 @@ impl AdamW {
             moments: BTreeMap::new(),
             steps: 0,
         }
+    }
+
+    /// The values of its moments.
+    pub(crate) fn moments(&self) -> MomentValues {
+        let values = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect();
+        self.moments
+            .iter()
+            .map(|(path, moments)| {
+                (
+                    path.clone(),
+                    [values(&moments.first), values(&moments.second)],
+                )
+            })
+            .collect()
+    }
+
+    /// Takes up where another one stood after `steps` steps.
+    pub(crate) fn restore(&mut self, steps: usize, moments: MomentValues, device: &Device) {
+        self.steps = steps;
+        self.moments = moments
+            .into_iter()
+            .map(|(path, values)| {
+                let [first, second] = values.map(|values| {
+                    let elements = values.len();
+                    Tensor::from_data(TensorData::new(values, [elements]), device)
+                });
+                (path, Moments { first, second })
+            })
+            .collect();
     }
 
     /// Updates the parameters that have a gradient. Returns the module and the global gradient norm before clipping.

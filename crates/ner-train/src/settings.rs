@@ -43,6 +43,26 @@ pub struct TrainSettings {
     pub eval_batch_size: usize,
 }
 
+impl TrainSettings {
+    /// What differs in settings that decide the weights, as `name: ours, theirs`.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        /// Settings that only decide what is said and saved, and when.
+        const INDIFFERENT: [&str; 3] = ["logging_steps", "save_steps", "eval_batch_size"];
+        let fields = |settings: &Self| match serde_json::to_value(settings) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let other = fields(other);
+        fields(self)
+            .into_iter()
+            .filter(|(name, value)| {
+                !INDIFFERENT.contains(&name.as_str()) && other.get(name) != Some(value)
+            })
+            .map(|(name, value)| format!("{name} was {value}, is {}", other[&name]))
+            .collect()
+    }
+}
+
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {

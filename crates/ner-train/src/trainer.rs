@@ -8,8 +8,10 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use ner_model::{Mode, TokenClassifier};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
+use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
@@ -103,17 +105,22 @@ pub const BEST: &str = "best";
 
 /// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step.
 ///
-/// Saves the model with the best development F1 to `output_dir/best`, every `save_steps`-th one to `output_dir/checkpoint-N`, and the last
-/// one to `output_dir`. `observer` hears of everything that happens and may stop the run after a step.
+/// Saves the model with the best development F1 to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
+/// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run after a step, which leaves a checkpoint.
+///
+/// With `resume`, the run goes on where the checkpoint was made; `model` is then the checkpoint's. On a CPU device the weights come out as if
+/// it had never stopped, bit for bit.
 ///
 /// # Errors
-/// Settings that cannot work, tags that are not labels, a loss that is no number, files that cannot be written, or a stop.
+/// Settings that cannot work, tags that are not labels, a checkpoint of other data or settings, a loss that is no number, files that cannot
+/// be written, or a stop.
 pub fn train(
     model: TokenClassifier,
     tokenizer: &SubwordTokenizer,
     corpus: Corpus<'_>,
     settings: &TrainSettings,
     output_dir: &Path,
+    resume: Option<&Checkpoint>,
     observer: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<TokenClassifier> {
     settings.check()?;
@@ -122,6 +129,7 @@ pub fn train(
     let _ = observer(Event::Planned(&plan));
 
     let mut run = Run {
+        data: digest(&features),
         optimizer: AdamW::new(
             settings.weight_decay,
             settings.adam_epsilon,
@@ -134,6 +142,7 @@ pub fn train(
         },
         log: LogWindow::new(),
         best_f1: None,
+        epochs: 0,
         step: 0,
         model,
         tokenizer,
@@ -142,10 +151,15 @@ pub fn train(
         observer,
         plan,
     };
+    if let Some(checkpoint) = resume {
+        run.restore(checkpoint)?;
+    }
     let epochs = run.plan.total_steps.div_ceil(run.plan.steps_per_epoch);
-    for epoch in 0..epochs {
+    for epoch in run.epochs..epochs {
         let order = epoch_order(features.len(), settings.shuffle, settings.seed, epoch);
-        for batch in order.chunks(settings.batch_size * settings.gradient_accumulation_steps) {
+        let done = run.step - epoch * run.plan.steps_per_epoch;
+        let batches = order.chunks(settings.batch_size * settings.gradient_accumulation_steps);
+        for batch in batches.skip(done) {
             if run.step == run.plan.total_steps {
                 break;
             }
@@ -153,6 +167,7 @@ pub fn train(
             run = run.step(&batch)?;
         }
         run.evaluate(epoch + 1, corpus.dev)?;
+        run.epochs = epoch + 1;
     }
     let model = run.model.valid();
     save(&model, tokenizer, output_dir)?;
@@ -225,7 +240,21 @@ fn prepare(
     Ok((features, plan))
 }
 
+/// SHA-256 of what the model learns from.
+fn digest(features: &[Feature]) -> String {
+    let mut digest = Sha256::new();
+    for feature in features {
+        digest.update((feature.ids.len() as u64).to_le_bytes());
+        for (id, label) in feature.ids.iter().zip(&feature.labels) {
+            digest.update(id.to_le_bytes());
+            digest.update(label.map_or(u32::MAX, |label| label).to_le_bytes());
+        }
+    }
+    hex(&digest.finalize())
+}
+
 struct Run<'a> {
+    data: String,
     model: TokenClassifier,
     tokenizer: &'a SubwordTokenizer,
     settings: &'a TrainSettings,
@@ -236,6 +265,8 @@ struct Run<'a> {
     schedule: LinearSchedule,
     log: LogWindow,
     best_f1: Option<f64>,
+    /// Epochs done, their evaluation included.
+    epochs: usize,
     step: usize,
 }
 
@@ -289,14 +320,74 @@ impl Run<'_> {
         if self.step.is_multiple_of(self.settings.logging_steps) {
             stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
         }
-        if self.settings.save_steps > 0 && self.step.is_multiple_of(self.settings.save_steps) {
-            self.save(&self.output_dir.join(format!("checkpoint-{}", self.step)))?;
+        let due =
+            self.settings.save_steps > 0 && self.step.is_multiple_of(self.settings.save_steps);
+        if due || stop {
+            let checkpoint = self.checkpoint()?;
+            if stop {
+                return Err(Error::Stopped {
+                    step: self.step,
+                    checkpoint,
+                });
+            }
         }
-        if stop {
-            Err(Error::Stopped { step: self.step })
-        } else {
-            Ok(self)
+        Ok(self)
+    }
+
+    /// Writes a checkpoint of the present step.
+    fn checkpoint(&mut self) -> Result<PathBuf> {
+        let dir = Checkpoint::dir(self.output_dir, self.step);
+        let state = TrainerState {
+            step: self.step,
+            epochs: self.epochs,
+            best_f1: self.best_f1,
+            losses: self.log.losses.clone(),
+            settings: self.settings.clone(),
+            data: self.data.clone(),
+            files: std::collections::BTreeMap::new(),
+        };
+        let model = self.model.valid();
+        Checkpoint::write(
+            &dir,
+            &model,
+            self.tokenizer,
+            &self.optimizer.moments(),
+            state,
+        )?;
+        let _ = (self.observer)(Event::Saved { dir: &dir });
+        Ok(dir)
+    }
+
+    /// Goes back to where a checkpoint was made.
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let TrainerState {
+            step,
+            epochs,
+            best_f1,
+            losses,
+            settings,
+            data,
+            ..
+        } = checkpoint.state.clone();
+        let refused = |reason: String| Error::Checkpoint {
+            dir: checkpoint.dir.clone(),
+            reason,
+        };
+        let different = settings.differences(self.settings);
+        if !different.is_empty() {
+            return Err(refused(format!(
+                "made with other settings: {}",
+                different.join(", ")
+            )));
         }
+        if data != self.data {
+            return Err(refused("made with other training data".to_owned()));
+        }
+        let device = self.model.valid().device();
+        self.optimizer.restore(step, checkpoint.moments()?, &device);
+        (self.step, self.epochs, self.best_f1) = (step, epochs, best_f1);
+        self.log.losses = losses;
+        Ok(())
     }
 
     fn evaluate(&mut self, epoch: usize, dev: &[Sentence]) -> Result<()> {
@@ -324,15 +415,11 @@ impl Run<'_> {
         });
         if best {
             self.best_f1 = Some(f1);
-            self.save(&self.output_dir.join(BEST))?;
+            let dir = self.output_dir.join(BEST);
+            replace_dir(&dir, |partial| save(&model, self.tokenizer, partial))?;
+            let _ = (self.observer)(Event::Saved { dir: &dir });
         }
         self.log.restart();
-        Ok(())
-    }
-
-    fn save(&mut self, dir: &Path) -> Result<()> {
-        save(&self.model.valid(), self.tokenizer, dir)?;
-        let _ = (self.observer)(Event::Saved { dir });
         Ok(())
     }
 }

@@ -81,6 +81,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
         corpus,
         &settings,
         dir.path(),
+        None,
         &mut |event| {
             if let Event::Logged(step) = event {
                 steps.push(*step);
@@ -136,6 +137,7 @@ fn a_model_drawn_on_the_training_device_learns() {
         corpus,
         &settings,
         dir.path(),
+        None,
         &mut |_| ControlFlow::Continue(()),
     )
     .unwrap();

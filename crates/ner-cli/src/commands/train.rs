@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train};
+use ner_train::{Checkpoint, Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use crate::card::Card;
 use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
+use crate::interrupt::{Interrupted, Listening};
 use crate::output::{make_dir, write_file};
 use crate::progress::Progress;
 
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// Model: a directory with config.json, weights and tokenizer, or NAME[@REVISION] of the hub.
     #[arg(long)]
     model: String,
+    /// Go on where a run with the same settings stopped: at this checkpoint, or at the latest sound one in the output directory.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
     /// Training data.
     #[arg(long)]
     train: PathBuf,
@@ -150,7 +154,15 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .chain(&test_file)
         .collect();
 
-    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let checkpoint = arguments
+        .resume
+        .as_ref()
+        .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&arguments.output_dir)))
+        .transpose()?;
+    let dir = match &checkpoint {
+        Some(checkpoint) => checkpoint.dir.clone(),
+        None => arguments.hub.model(&arguments.model, quiet)?,
+    };
     let tokenizer = SubwordTokenizer::from_dir(&dir, arguments.word_boundary)?;
     let mut config = ModelConfig::from_dir(&dir)?;
     config.id2label = arguments.labels(&config, &files)?;
@@ -163,7 +175,10 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 
     let device = arguments.device.open()?.autodiff();
     let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
-    make_dir(&arguments.output_dir, arguments.overwrite_output_dir)?;
+    make_dir(
+        &arguments.output_dir,
+        arguments.overwrite_output_dir || checkpoint.is_some(),
+    )?;
 
     let mut progress = Progress::new(quiet);
     progress.say(&format!(
@@ -178,8 +193,17 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         progress.say(&format!("not used: {}", loaded.unused.join(", ")));
     }
 
+    let log = arguments.output_dir.join("train_log.csv");
+    let log = match &checkpoint {
+        Some(checkpoint) => {
+            progress.say(&format!("going on after step {}", checkpoint.state.step));
+            TrainLog::resume(&log, checkpoint.state.step)?
+        }
+        None => TrainLog::create(&log)?,
+    };
     let mut observer = Observer {
-        log: TrainLog::create(&arguments.output_dir.join("train_log.csv"))?,
+        log,
+        listening: Listening::start()?,
         progress: &mut progress,
         failed: None,
         last_evaluation: None,
@@ -195,14 +219,22 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         corpus,
         &settings,
         &arguments.output_dir,
+        checkpoint.as_ref(),
         &mut |event| observer.hear(&event),
     );
     if let Some(error) = observer.failed {
         return Err(error);
     }
     let last_evaluation = observer.last_evaluation;
+    drop(observer.listening);
     progress.end();
-    let model = trained?;
+    let model = trained.map_err(|error| match error {
+        ner_train::Error::Stopped { .. } => anyhow::Error::new(Interrupted(format!(
+            "{error}; go on with {}",
+            resuming_command()
+        ))),
+        error => error.into(),
+    })?;
 
     if let Some(found) = &last_evaluation {
         write_file(
@@ -248,6 +280,27 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     )
 }
 
+/// What to type to go on with this run.
+fn resuming_command() -> String {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_none_or(|command| command != "train") {
+        return "the same command and --resume".to_owned();
+    }
+    let quoted = arguments.iter().map(|argument| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+        if !argument.is_empty() && argument.chars().all(is_plain) {
+            argument.clone()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    let mut command = quoted.collect::<Vec<_>>().join(" ");
+    if !arguments.iter().any(|argument| argument == "--resume") {
+        command.push_str(" --resume");
+    }
+    command
+}
+
 /// The reference's result file: `key = value`, sorted by key.
 fn results(found: &Evaluation) -> String {
     let micro = &found.report.micro;
@@ -281,6 +334,7 @@ pub fn write_predictions(path: &Path, file: &TaggedFile, predicted: &[Vec<String
 /// Turns the events of a run into a log, a progress bar and lines.
 struct Observer<'a> {
     log: TrainLog,
+    listening: Listening,
     progress: &'a mut Progress,
     failed: Option<anyhow::Error>,
     last_evaluation: Option<Evaluation>,
@@ -305,6 +359,9 @@ impl Observer<'_> {
                         step.loss, step.tokens_per_second
                     )
                 });
+                if self.listening.heard() {
+                    return ControlFlow::Break(());
+                }
             }
             Event::Logged(step) => {
                 let total = self.total_steps;
@@ -348,6 +405,35 @@ impl TrainLog {
         let file = File::create(path).with_context(|| path.display().to_string())?;
         Ok(Self {
             writer: csv::Writer::from_writer(BufWriter::new(file)),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Goes on with the log of a run, without the rows after the step at which it is taken up.
+    fn resume(path: &Path, step: usize) -> Result<Self> {
+        let in_log = || path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).with_context(in_log),
+        };
+        let is_kept = |line: &&str| {
+            let first = line.split(',').next().unwrap_or_default();
+            first.parse().map_or(true, |row: usize| row <= step)
+        };
+        // A row that was cut short has no line end.
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let kept: String = whole.split_inclusive('\n').filter(is_kept).collect();
+        write_file(path, &kept)?;
+        let file = File::options()
+            .append(true)
+            .open(path)
+            .with_context(in_log)?;
+        let writer = csv::WriterBuilder::new()
+            .has_headers(kept.is_empty())
+            .from_writer(BufWriter::new(file));
+        Ok(Self {
+            writer,
             path: path.to_owned(),
         })
     }

@@ -1,0 +1,264 @@
+//! A run that can be taken up again: model, optimizer and where it stood.
+//!
+//! A checkpoint is a directory that appears under its name when it is complete and not before: it is written beside it, synced and renamed.
+//! `trainer_state.json` holds the SHA-256 of every other file, so that one that is damaged is told from one that is not. Order and dropout
+//! follow from the seed and the step, so the step is all that there is to their state.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ner_model::TokenClassifier;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subword_align::SubwordTokenizer;
+
+use crate::error::{Error, Result};
+use crate::settings::TrainSettings;
+use crate::trainer::save;
+
+const STATE: &str = "trainer_state.json";
+const OPTIMIZER: &str = "optimizer.safetensors";
+/// Before the number of its step.
+const PREFIX: &str = "checkpoint-";
+
+/// Values of both moments of each parameter, by the parameter's path.
+pub(crate) type MomentValues = BTreeMap<String, [Vec<f32>; 2]>;
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainerState {
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Epochs done, their evaluation included.
+    pub epochs: usize,
+    /// The highest development F1 so far.
+    pub best_f1: Option<f64>,
+    /// Losses since the last row of the log.
+    pub losses: Vec<f64>,
+    /// The numbers of the run.
+    pub settings: TrainSettings,
+    /// SHA-256 of the sequences that it learns from.
+    pub data: String,
+    /// SHA-256 of each file of the checkpoint.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// A checkpoint whose files are those that were written.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// Its directory, which is a model's too.
+    pub dir: PathBuf,
+    /// Where the run stood.
+    pub state: TrainerState,
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint, or the latest sound one below a run's output directory.
+    ///
+    /// # Errors
+    /// There is none; the message names those that are damaged.
+    pub fn open(dir: &Path) -> Result<Self> {
+        if dir.join(STATE).is_file() {
+            return Self::verified(dir);
+        }
+        let mut found: Vec<(usize, PathBuf)> = fs::read_dir(dir)
+            .map_err(Error::io(dir))?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                Some((name.strip_prefix(PREFIX)?.parse().ok()?, entry.path()))
+            })
+            .collect();
+        found.sort();
+        let mut reasons = String::new();
+        for (_, path) in found.into_iter().rev() {
+            match Self::verified(&path) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => reasons.push_str(&format!("; {error}")),
+            }
+        }
+        Err(Error::Checkpoint {
+            dir: dir.to_owned(),
+            reason: format!("no sound checkpoint in it{reasons}"),
+        })
+    }
+
+    /// Directory of the checkpoint of a step.
+    pub(crate) fn dir(output_dir: &Path, step: usize) -> PathBuf {
+        output_dir.join(format!("{PREFIX}{step}"))
+    }
+
+    /// Writes a checkpoint to `dir`, in place of one that may be there.
+    pub(crate) fn write(
+        dir: &Path,
+        model: &TokenClassifier,
+        tokenizer: &SubwordTokenizer,
+        moments: &MomentValues,
+        mut state: TrainerState,
+    ) -> Result<()> {
+        replace_dir(dir, |partial| {
+            save(model, tokenizer, partial)?;
+            write_moments(&partial.join(OPTIMIZER), moments)?;
+            state.files = checksums(partial)?;
+            let path = partial.join(STATE);
+            let text = serde_json::to_string_pretty(&state).map_err(|e| Error::Checkpoint {
+                dir: partial.to_owned(),
+                reason: e.to_string(),
+            })?;
+            fs::write(&path, text + "\n").map_err(Error::io(&path))
+        })
+    }
+
+    pub(crate) fn moments(&self) -> Result<MomentValues> {
+        let path = self.dir.join(OPTIMIZER);
+        let bytes = fs::read(&path).map_err(Error::io(&path))?;
+        let damaged = |reason: String| Error::Checkpoint {
+            dir: self.dir.clone(),
+            reason: format!("{OPTIMIZER}: {reason}"),
+        };
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let mut moments = MomentValues::new();
+        for (name, tensor) in tensors.tensors() {
+            let values = tensor
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect();
+            let (moment, path) = name
+                .split_once(':')
+                .ok_or_else(|| damaged(format!("tensor `{name}` is no moment")))?;
+            let place = usize::from(moment == "second");
+            moments.entry(path.to_owned()).or_default()[place] = values;
+        }
+        Ok(moments)
+    }
+
+    fn verified(dir: &Path) -> Result<Self> {
+        let damaged = |reason: String| Error::Checkpoint {
+            dir: dir.to_owned(),
+            reason,
+        };
+        let path = dir.join(STATE);
+        let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let state: TrainerState =
+            serde_json::from_str(&text).map_err(|e| damaged(format!("{STATE}: {e}")))?;
+        let mut found = checksums(dir)?;
+        found.remove(STATE);
+        for (name, sum) in &state.files {
+            match found.get(name) {
+                Some(found) if found == sum => {}
+                Some(_) => return Err(damaged(format!("{name} is not as it was written"))),
+                None => return Err(damaged(format!("{name} is missing"))),
+            }
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            state,
+        })
+    }
+}
+
+fn write_moments(path: &Path, moments: &MomentValues) -> Result<()> {
+    let bytes: Vec<(String, Vec<u8>)> = moments
+        .iter()
+        .flat_map(|(path, [first, second])| {
+            let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            [
+                (format!("first:{path}"), bytes(first)),
+                (format!("second:{path}"), bytes(second)),
+            ]
+        })
+        .collect();
+    let as_io = |e: safetensors::SafeTensorError| Error::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other(e),
+    };
+    let views = bytes.iter().map(|(name, bytes)| {
+        TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).map(|view| (name, view))
+    });
+    let views = views
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(as_io)?;
+    safetensors::serialize_to_file(views, None, path).map_err(as_io)
+}
+
+/// SHA-256 of each file directly in a directory.
+fn checksums(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut sums = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            let sum = checksum(&path).map_err(Error::io(&path))?;
+            sums.insert(name.to_string_lossy().into_owned(), sum);
+        }
+    }
+    Ok(sums)
+}
+
+fn checksum(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => digest.update(&buffer[..length]),
+        }
+    }
+    Ok(hex(&digest.finalize()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Fills a directory beside its final name and renames it, so that a stop at any instant leaves the old one, the new one, or none of that
+/// name, but never half of one.
+pub(crate) fn replace_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let beside = |ending: &str| {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        dir.with_file_name(format!(".{name}.{ending}"))
+    };
+    let (partial, old) = (beside("partial"), beside("old"));
+    for leftover in [&partial, &old] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover).map_err(Error::io(leftover))?;
+        }
+    }
+    fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
+    fill(&partial)?;
+    for entry in fs::read_dir(&partial).map_err(Error::io(&partial))? {
+        let path = entry.map_err(Error::io(&partial))?.path();
+        sync(&path)?;
+    }
+    sync(&partial)?;
+    if dir.exists() {
+        fs::rename(dir, &old).map_err(Error::io(dir))?;
+    }
+    fs::rename(&partial, dir).map_err(Error::io(dir))?;
+    if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
+        sync(parent)?;
+    }
+    if old.exists() {
+        fs::remove_dir_all(&old).map_err(Error::io(&old))?;
+    }
+    Ok(())
+}
+
+/// Has the system write a file or a directory to the disk.
+fn sync(path: &Path) -> Result<()> {
+    // Directories cannot be opened as files everywhere, and need no sync there.
+    if path.is_dir() && cfg!(not(unix)) {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io(path))
+}

@@ -1,0 +1,203 @@
+//! A run that stops and goes on ends with the weights of one that never stopped.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, train};
+use subword_align::SubwordTokenizer;
+
+fn goldens() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models")
+}
+
+/// The golden BERT with dropout and its tokenizer.
+fn initial(dir: &Path) -> PathBuf {
+    let model = dir.join("initial");
+    fs::create_dir(&model).unwrap();
+    fs::copy(goldens().join("vocab.txt"), model.join("vocab.txt")).unwrap();
+    let weights = "model.safetensors";
+    fs::copy(goldens().join("bert").join(weights), model.join(weights)).unwrap();
+    let mut config = ModelConfig::from_dir(&goldens().join("bert")).unwrap();
+    config.set_dropout(0.1).unwrap();
+    config.save(&model).unwrap();
+    model
+}
+
+fn sentences() -> Vec<Sentence> {
+    (0..23)
+        .map(|i| Sentence {
+            words: (0..3 + i % 5)
+                .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
+                .collect(),
+            tags: (0..3 + i % 5)
+                .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
+                .collect(),
+        })
+        .collect()
+}
+
+fn settings() -> TrainSettings {
+    TrainSettings {
+        epochs: 4,
+        batch_size: 4,
+        max_length: 40,
+        learning_rate: 1e-3,
+        warmup_steps: 3,
+        weight_decay: 0.01,
+        logging_steps: 2,
+        ..TrainSettings::default()
+    }
+}
+
+/// Trains until `stop_at`, or to the end; returns the logged rows.
+fn run(
+    model_dir: &Path,
+    out: &Path,
+    settings: &TrainSettings,
+    resume: Option<&Checkpoint>,
+    stop_at: Option<usize>,
+) -> Result<BTreeMap<usize, f64>, Error> {
+    let device = DeviceChoice::Flex.open().unwrap().autodiff();
+    let tokenizer = SubwordTokenizer::from_dir(model_dir, None).unwrap();
+    let config = ModelConfig::from_dir(model_dir).unwrap();
+    let (model, _) = TokenClassifier::load(model_dir, &config, &device, 0).unwrap();
+    let data = sentences();
+    let corpus = Corpus {
+        train: &data,
+        dev: &data[..5],
+    };
+    let mut rows = BTreeMap::new();
+    train(
+        model,
+        &tokenizer,
+        corpus,
+        settings,
+        out,
+        resume,
+        &mut |event| match event {
+            Event::Logged(step) => {
+                rows.insert(step.step, step.loss);
+                ControlFlow::Continue(())
+            }
+            Event::Stepped(step) if Some(step.step) == stop_at => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        },
+    )?;
+    Ok(rows)
+}
+
+fn weights(out: &Path) -> Vec<u8> {
+    fs::read(out.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn stopping_anywhere_changes_no_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let whole = dir.path().join("whole");
+    let rows = run(&initial, &whole, &settings(), None, None).unwrap();
+    let steps = 24; // 23 sentences in batches of 4, four times
+    assert_eq!(rows.len(), steps / 2);
+    // In the middle of an epoch, at the ends of epochs, between rows of the log, and at the last step.
+    for stop in [1, 5, 6, 7, 12, 17, 24] {
+        let out = dir.path().join(format!("stopped-{stop}"));
+        let stopped = run(&initial, &out, &settings(), None, Some(stop)).unwrap_err();
+        assert!(
+            matches!(stopped, Error::Stopped { step, .. } if step == stop),
+            "{stopped}"
+        );
+        let checkpoint = Checkpoint::open(&out).unwrap();
+        assert_eq!(checkpoint.state.step, stop);
+        let more = run(&checkpoint.dir, &out, &settings(), Some(&checkpoint), None).unwrap();
+        assert_eq!(weights(&out), weights(&whole), "stopped at {stop}");
+        assert_eq!(
+            weights(&out.join("best")),
+            weights(&whole.join("best")),
+            "stopped at {stop}"
+        );
+        for (step, loss) in more {
+            assert_eq!(
+                loss.to_bits(),
+                rows[&step].to_bits(),
+                "row {step}, stopped at {stop}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_latest_sound_checkpoint_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let out = dir.path().join("out");
+    let saving = TrainSettings {
+        save_steps: 5,
+        ..settings()
+    };
+    run(&initial, &out, &saving, None, None).unwrap();
+    assert_eq!(Checkpoint::open(&out).unwrap().state.step, 20);
+    assert_eq!(
+        Checkpoint::open(&out.join("checkpoint-10"))
+            .unwrap()
+            .state
+            .step,
+        10
+    );
+
+    // One file damaged, one missing, one never finished.
+    let optimizer = out.join("checkpoint-20/optimizer.safetensors");
+    let mut bytes = fs::read(&optimizer).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&optimizer, bytes).unwrap();
+    fs::remove_file(out.join("checkpoint-15/model.safetensors")).unwrap();
+    fs::create_dir(out.join("checkpoint-99")).unwrap();
+    assert_eq!(Checkpoint::open(&out).unwrap().state.step, 10);
+
+    for step in [5, 10] {
+        fs::remove_dir_all(out.join(format!("checkpoint-{step}"))).unwrap();
+    }
+    let message = Checkpoint::open(&out).unwrap_err().to_string();
+    for part in [
+        "no sound checkpoint",
+        "optimizer.safetensors is not as it was written",
+        "model.safetensors is missing",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let out = dir.path().join("out");
+    run(&initial, &out, &settings(), None, Some(3)).unwrap_err();
+    let checkpoint = Checkpoint::open(&out).unwrap();
+    let other = TrainSettings {
+        learning_rate: 2e-3,
+        ..settings()
+    };
+    let message = run(&checkpoint.dir, &out, &other, Some(&checkpoint), None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("learning_rate was 0.001, is 0.002"),
+        "{message}"
+    );
+    let mut foreign = checkpoint.clone();
+    foreign.state.data = String::new();
+    let message = run(&checkpoint.dir, &out, &settings(), Some(&foreign), None)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("other training data"), "{message}");
+    // What only decides what is said may differ.
+    let quieter = TrainSettings {
+        logging_steps: 7,
+        ..settings()
+    };
+    run(&checkpoint.dir, &out, &quieter, Some(&checkpoint), None).unwrap();
+}
