@@ -1,5 +1,5 @@
 //! Every form in which the hub serves weights, against logits that `fixtures/goldens/formats.py` had torch compute.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 

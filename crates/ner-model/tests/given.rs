@@ -1,6 +1,6 @@
 //! Model directories that the user names in `NER_PARITY_DIRS` (separated as in `PATH`), against `reference.json` in each, which
 //! `fixtures/parity/logits.py` wrote: real weights, which are no part of this repository.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::env;
 

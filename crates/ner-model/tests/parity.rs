@@ -1,5 +1,5 @@
 //! Logits against `transformers`, whose figures `fixtures/goldens/models.py` wrote.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
 //! Forty steps beside PyTorch, whose figures `fixtures/goldens/models.py` wrote.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

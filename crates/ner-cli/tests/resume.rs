@@ -1,0 +1,206 @@
+//! Training that is interrupted, by Ctrl-C and by kills at any moment.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const KILLS: u64 = 24;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        let names = ["Ana", "Paz", "Lima", "Banco", "Eva", "Quito"];
+        let sentence = |i: usize| {
+            let name = names[i % names.len()];
+            format!(
+                "{name} B-PER\nvive O\nen O\n{} B-LOC\nlejos{i} O\n. O\n\n",
+                names[(i + 2) % names.len()]
+            )
+        };
+        fs::write(
+            folder.path("train.conll"),
+            (0..60).map(sentence).collect::<String>(),
+        )
+        .unwrap();
+        let status = command()
+            .args([
+                "new-model",
+                "--layers",
+                "1",
+                "--hidden",
+                "32",
+                "--heads",
+                "2",
+                "--intermediate",
+                "64",
+                "--vocab-size",
+                "300",
+                "--quiet",
+            ])
+            .arg("--train")
+            .arg(folder.path("train.conll"))
+            .arg("--output")
+            .arg(folder.path("model"))
+            .status();
+        assert!(status.unwrap().success());
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Starts training into `output`.
+    fn train(&self, output: &str, more: &[&str]) -> Child {
+        let data = self.path("train.conll");
+        command()
+            .arg("train")
+            .arg("--model")
+            .arg(self.path("model"))
+            .arg("--train")
+            .arg(&data)
+            .arg("--dev")
+            .arg(&data)
+            .arg("--output-dir")
+            .arg(self.path(output))
+            .args([
+                "--epochs",
+                "8",
+                "--batch-size",
+                "4",
+                "--learning-rate",
+                "0.003",
+                "--save-steps",
+                "3",
+                "--logging-steps",
+                "1",
+                "--device",
+                "flex",
+            ])
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn finish(&self, output: &str, more: &[&str]) {
+        let output = self.train(output, more).wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// What an interruption must not change. Speeds in the log are the clock's.
+    fn results(&self, output: &str) -> (Vec<u8>, Vec<u8>, Vec<String>) {
+        let read = |name: &str| fs::read(self.path(output).join(name)).unwrap();
+        let log = String::from_utf8(read("train_log.csv")).unwrap();
+        let rows = log
+            .lines()
+            .map(|line| line.rsplit_once(',').unwrap().0.to_owned());
+        (
+            read("model.safetensors"),
+            read("best/model.safetensors"),
+            rows.collect(),
+        )
+    }
+}
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+}
+
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{} did not appear",
+            path.display()
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn ctrl_c_leaves_a_checkpoint_and_the_command_that_goes_on() {
+    let folder = Folder::new();
+    folder.finish("whole", &[]);
+    let child = folder.train("out", &[]);
+    wait_for(&folder.path("out/checkpoint-3"));
+    // SAFETY: a signal to a child that has not been waited for, so that its number is its own.
+    let sent = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    assert_eq!(sent, 0);
+    let output = child.wait_with_output().unwrap();
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{talk}");
+    assert!(
+        talk.contains("the checkpoint is") && talk.contains("--device flex --resume"),
+        "{talk}"
+    );
+    folder.finish("out", &["--resume"]);
+    assert_eq!(folder.results("out"), folder.results("whole"));
+}
+
+#[test]
+fn kills_at_any_moment_change_no_bit() {
+    let folder = Folder::new();
+    let start = Instant::now();
+    folder.finish("whole", &[]);
+    let whole = start.elapsed();
+    let expected = folder.results("whole");
+
+    let out = folder.path("out");
+    let go_on = || {
+        if has_checkpoint(&out) {
+            "--resume"
+        } else {
+            "--overwrite-output-dir"
+        }
+    };
+    let (mut kills, mut taken_up) = (0, 0);
+    while kills < KILLS {
+        taken_up += u64::from(has_checkpoint(&out));
+        let mut child = folder.train("out", &[go_on()]);
+        if kills == 0 {
+            wait_for(&out.join("checkpoint-3"));
+        } else {
+            // From a tenth to nine tenths of a whole run; the odd factor keeps the moments from falling on a beat.
+            std::thread::sleep(whole * (10 + (kills * 7_919 % 81) as u32) / 100);
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "a run that was taken up fails");
+            assert_eq!(folder.results("out"), expected);
+            fs::remove_dir_all(&out).unwrap();
+            continue; // it was not killed
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    println!("{kills} kills, {taken_up} runs taken up from a checkpoint");
+    assert!(taken_up > 0);
+    folder.finish("out", &[go_on()]);
+    assert_eq!(folder.results("out"), expected);
+}
+
+fn has_checkpoint(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with("checkpoint-")
+        })
+    })
+}
