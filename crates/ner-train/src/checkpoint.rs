@@ -37,6 +37,8 @@ pub struct TrainerState {
     pub epochs: usize,
     /// The highest development F1 so far.
     pub best_f1: Option<f64>,
+    /// Evaluations since then.
+    pub evaluations_without_gain: usize,
     /// Losses since the last row of the log.
     pub losses: Vec<f64>,
     /// The numbers of the run.
@@ -66,17 +68,8 @@ impl Checkpoint {
         if dir.join(STATE).is_file() {
             return Self::verified(dir);
         }
-        let mut found: Vec<(usize, PathBuf)> = fs::read_dir(dir)
-            .map_err(Error::io(dir))?
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let name = entry.file_name().into_string().ok()?;
-                Some((name.strip_prefix(PREFIX)?.parse().ok()?, entry.path()))
-            })
-            .collect();
-        found.sort();
         let mut reasons = String::new();
-        for (_, path) in found.into_iter().rev() {
+        for path in Self::all(dir)?.into_iter().rev() {
             match Self::verified(&path) {
                 Ok(checkpoint) => return Ok(checkpoint),
                 Err(error) => reasons.push_str(&format!("; {error}")),
@@ -86,6 +79,28 @@ impl Checkpoint {
             dir: dir.to_owned(),
             reason: format!("no sound checkpoint in it{reasons}"),
         })
+    }
+
+    /// The directories of a run's checkpoints, sound or not, in the order of their steps.
+    pub(crate) fn all(output_dir: &Path) -> Result<Vec<PathBuf>> {
+        let mut found: Vec<(usize, PathBuf)> = fs::read_dir(output_dir)
+            .map_err(Error::io(output_dir))?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                Some((name.strip_prefix(PREFIX)?.parse().ok()?, entry.path()))
+            })
+            .collect();
+        found.sort();
+        Ok(found.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Removes all checkpoints of a run but the latest ones.
+    pub(crate) fn keep_latest(output_dir: &Path, count: usize) -> Result<()> {
+        let mut all = Self::all(output_dir)?;
+        all.truncate(all.len().saturating_sub(count));
+        all.iter()
+            .try_for_each(|dir| fs::remove_dir_all(dir).map_err(Error::io(dir)))
     }
 
     /// Directory of the checkpoint of a step.

@@ -58,7 +58,8 @@ pub enum Error {
     NoData,
     /// The loss is not a number any more.
     #[error(
-        "the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help"
+        "the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help; {}",
+        checkpoint.as_ref().map_or_else(|| "there is no checkpoint of an earlier step".to_owned(), |dir| format!("the last good checkpoint is {}", dir.display()))
     )]
     Diverged {
         /// The optimizer step, from 1.
@@ -67,6 +68,8 @@ pub enum Error {
         loss: f64,
         /// Numbers of the batch's sentences, from 1.
         sentences: Vec<usize>,
+        /// The latest checkpoint of the run before the weights that this step failed with.
+        checkpoint: Option<PathBuf>,
     },
     /// A checkpoint that cannot be taken up.
     #[error("{}: {reason}", dir.display())]

@@ -22,6 +22,8 @@ pub struct TrainSettings {
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0. Default: 0.
     pub warmup_steps: usize,
+    /// Share of all steps over which the learning rate rises, in place of `warmup_steps`. Default: none.
+    pub warmup_ratio: Option<f64>,
     /// Decoupled weight decay, never on biases and LayerNorm. Default: 0.
     pub weight_decay: f64,
     /// Added to the root of AdamW's second moment. Default: 1e-8.
@@ -36,6 +38,10 @@ pub struct TrainSettings {
     pub logging_steps: usize,
     /// Steps between saved models, 0 for none but the last and the best. Default: 0.
     pub save_steps: usize,
+    /// Checkpoints kept, the latest ones; all where none. Default: none.
+    pub save_total_limit: Option<usize>,
+    /// Evaluations in a row without a higher development F1 after which the run ends; never where none. Default: none.
+    pub early_stopping_patience: Option<usize>,
     /// Whether every sub-word of a word carries its label in training (`I-X` after `B-X`); tags are read off the first one all the same.
     /// Default: false.
     pub label_all_tokens: bool,
@@ -47,7 +53,12 @@ impl TrainSettings {
     /// What differs in settings that decide the weights, as `name: ours, theirs`.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         /// Settings that only decide what is said and saved, and when.
-        const INDIFFERENT: [&str; 3] = ["logging_steps", "save_steps", "eval_batch_size"];
+        const INDIFFERENT: [&str; 4] = [
+            "logging_steps",
+            "save_steps",
+            "save_total_limit",
+            "eval_batch_size",
+        ];
         let fields = |settings: &Self| match serde_json::to_value(settings) {
             Ok(serde_json::Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
@@ -73,6 +84,7 @@ impl Default for TrainSettings {
             max_length: 128,
             learning_rate: 5e-5,
             warmup_steps: 0,
+            warmup_ratio: None,
             weight_decay: 0.0,
             adam_epsilon: 1e-8,
             max_grad_norm: 1.0,
@@ -80,6 +92,8 @@ impl Default for TrainSettings {
             shuffle: true,
             logging_steps: 100,
             save_steps: 0,
+            save_total_limit: None,
+            early_stopping_patience: None,
             label_all_tokens: false,
             eval_batch_size: 8,
         }
@@ -87,6 +101,13 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// Steps of warm-up in a run of so many steps; a share is rounded up, as `transformers` rounds it.
+    pub(crate) fn warmup(&self, total_steps: usize) -> usize {
+        self.warmup_ratio.map_or(self.warmup_steps, |ratio| {
+            (ratio * total_steps as f64).ceil() as usize
+        })
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let positive = [
             ("epochs", self.epochs),
@@ -98,11 +119,25 @@ impl TrainSettings {
             ),
             ("logging_steps", self.logging_steps),
             ("eval_batch_size", self.eval_batch_size),
+            ("save_total_limit", self.save_total_limit.unwrap_or(1)),
+            (
+                "early_stopping_patience",
+                self.early_stopping_patience.unwrap_or(1),
+            ),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(Error::Setting {
                 name,
                 reason: "must be at least 1".to_owned(),
+            });
+        }
+        if let Some(ratio) = self
+            .warmup_ratio
+            .filter(|ratio| !(0.0..=1.0).contains(ratio))
+        {
+            return Err(Error::Setting {
+                name: "warmup_ratio",
+                reason: format!("{ratio} is no share between 0 and 1"),
             });
         }
         let not_negative = [

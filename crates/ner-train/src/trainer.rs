@@ -137,11 +137,12 @@ pub fn train(
         ),
         schedule: LinearSchedule {
             peak: settings.learning_rate,
-            warmup_steps: settings.warmup_steps,
+            warmup_steps: settings.warmup(plan.total_steps),
             total_steps: plan.total_steps,
         },
         log: LogWindow::new(),
         best_f1: None,
+        evaluations_without_gain: 0,
         epochs: 0,
         step: 0,
         model,
@@ -168,6 +169,10 @@ pub fn train(
         }
         run.evaluate(epoch + 1, corpus.dev)?;
         run.epochs = epoch + 1;
+        let patience = settings.early_stopping_patience;
+        if patience.is_some_and(|patience| run.evaluations_without_gain >= patience) {
+            break;
+        }
     }
     let model = run.model.valid();
     save(&model, tokenizer, output_dir)?;
@@ -265,6 +270,7 @@ struct Run<'a> {
     schedule: LinearSchedule,
     log: LogWindow,
     best_f1: Option<f64>,
+    evaluations_without_gain: usize,
     /// Epochs done, their evaluation included.
     epochs: usize,
     step: usize,
@@ -297,6 +303,7 @@ impl Run<'_> {
                 step: self.step + 1,
                 loss,
                 sentences,
+                checkpoint: self.last_good_checkpoint(),
             });
         }
         let learning_rate = self.schedule.at(self.step);
@@ -334,6 +341,18 @@ impl Run<'_> {
         Ok(self)
     }
 
+    /// The latest checkpoint of this run whose weights are not those that the present step fails with.
+    fn last_good_checkpoint(&self) -> Option<PathBuf> {
+        let all = Checkpoint::all(self.output_dir).ok()?;
+        let mut sound = all
+            .iter()
+            .rev()
+            .filter_map(|dir| Checkpoint::open(dir).ok());
+        sound
+            .find(|found| found.state.step < self.step && found.state.data == self.data)
+            .map(|found| found.dir)
+    }
+
     /// Writes a checkpoint of the present step.
     fn checkpoint(&mut self) -> Result<PathBuf> {
         let dir = Checkpoint::dir(self.output_dir, self.step);
@@ -341,6 +360,7 @@ impl Run<'_> {
             step: self.step,
             epochs: self.epochs,
             best_f1: self.best_f1,
+            evaluations_without_gain: self.evaluations_without_gain,
             losses: self.log.losses.clone(),
             settings: self.settings.clone(),
             data: self.data.clone(),
@@ -354,6 +374,9 @@ impl Run<'_> {
             &self.optimizer.moments(),
             state,
         )?;
+        if let Some(count) = self.settings.save_total_limit {
+            Checkpoint::keep_latest(self.output_dir, count)?;
+        }
         let _ = (self.observer)(Event::Saved { dir: &dir });
         Ok(dir)
     }
@@ -364,6 +387,7 @@ impl Run<'_> {
             step,
             epochs,
             best_f1,
+            evaluations_without_gain,
             losses,
             settings,
             data,
@@ -386,6 +410,7 @@ impl Run<'_> {
         let device = self.model.valid().device();
         self.optimizer.restore(step, checkpoint.moments()?, &device);
         (self.step, self.epochs, self.best_f1) = (step, epochs, best_f1);
+        self.evaluations_without_gain = evaluations_without_gain;
         self.log.losses = losses;
         Ok(())
     }
@@ -408,6 +433,11 @@ impl Run<'_> {
         )?;
         let f1 = evaluation.report.micro.f1;
         let best = self.best_f1.is_none_or(|best_f1| f1 > best_f1);
+        self.evaluations_without_gain = if best {
+            0
+        } else {
+            self.evaluations_without_gain + 1
+        };
         let _ = (self.observer)(Event::Evaluated {
             epoch,
             evaluation: &evaluation,

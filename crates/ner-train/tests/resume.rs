@@ -201,3 +201,105 @@ fn a_checkpoint_of_another_run_is_refused() {
     };
     run(&checkpoint.dir, &out, &quieter, Some(&checkpoint), None).unwrap();
 }
+
+#[test]
+fn only_the_latest_checkpoints_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let out = dir.path().join("out");
+    let saving = TrainSettings {
+        save_steps: 4,
+        save_total_limit: Some(2),
+        ..settings()
+    };
+    run(&initial, &out, &saving, None, None).unwrap();
+    let kept: Vec<bool> = [4, 8, 12, 16, 20, 24]
+        .map(|step| out.join(format!("checkpoint-{step}")).exists())
+        .to_vec();
+    assert_eq!(kept, [false, false, false, false, true, true]);
+}
+
+/// A run that learns nothing has its best evaluation first, and ends when patience does; taken up in between, it ends at the same place.
+#[test]
+fn patience_ends_a_run_that_gains_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let idle = TrainSettings {
+        learning_rate: 0.0,
+        epochs: 9,
+        logging_steps: 6,
+        early_stopping_patience: Some(2),
+        ..settings()
+    };
+    let out = dir.path().join("out");
+    let rows = run(&initial, &out, &idle, None, None).unwrap();
+    assert_eq!(
+        rows.into_keys().collect::<Vec<_>>(),
+        [6, 12, 18],
+        "three epochs of six steps"
+    );
+
+    let out = dir.path().join("stopped");
+    run(&initial, &out, &idle, None, Some(13)).unwrap_err();
+    let checkpoint = Checkpoint::open(&out).unwrap();
+    let rows = run(&checkpoint.dir, &out, &idle, Some(&checkpoint), None).unwrap();
+    assert_eq!(rows.into_keys().collect::<Vec<_>>(), [18]);
+}
+
+#[test]
+fn a_share_of_warm_up_is_that_of_all_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let with = |name: &str, settings: &TrainSettings| {
+        let out = dir.path().join(name);
+        run(&initial, &out, settings, None, None).unwrap();
+        weights(&out)
+    };
+    let ratio = TrainSettings {
+        warmup_ratio: Some(0.11),
+        ..settings()
+    };
+    let steps = TrainSettings {
+        warmup_steps: 3,
+        ..settings()
+    }; // 2.64 of 24, rounded up
+    let none = TrainSettings {
+        warmup_steps: 0,
+        ..settings()
+    };
+    assert_eq!(with("ratio", &ratio), with("steps", &steps));
+    assert_ne!(with("ratio-again", &ratio), with("none", &none));
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_step_sentences_and_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let initial = initial(dir.path());
+    let wild = TrainSettings {
+        learning_rate: 1e38,
+        warmup_steps: 3, // the first step changes nothing, the second everything
+        max_grad_norm: 0.0,
+        save_steps: 1,
+        shuffle: false,
+        ..settings()
+    };
+    let out = dir.path().join("out");
+    let error = run(&initial, &out, &wild, None, None).unwrap_err();
+    let Error::Diverged {
+        step,
+        ref sentences,
+        ref checkpoint,
+        ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(step, 3);
+    let first = 4 * (step - 1) + 1;
+    assert_eq!(*sentences, (first..first + 4).collect::<Vec<_>>());
+    assert_eq!(*checkpoint, Some(out.join("checkpoint-1")));
+    assert!(
+        error.to_string().contains("the last good checkpoint is"),
+        "{error}"
+    );
+}

@@ -70,6 +70,9 @@ pub struct Arguments {
     /// Steps over which the learning rate rises from 0.
     #[arg(long, default_value_t = TrainSettings::default().warmup_steps)]
     warmup_steps: usize,
+    /// Share of all steps over which the learning rate rises, in place of --warmup-steps.
+    #[arg(long, conflicts_with = "warmup_steps")]
+    warmup_ratio: Option<f64>,
     /// Decoupled weight decay, not on biases and LayerNorm.
     #[arg(long, default_value_t = TrainSettings::default().weight_decay)]
     weight_decay: f64,
@@ -94,9 +97,15 @@ pub struct Arguments {
     /// Steps between rows of train_log.csv.
     #[arg(long, default_value_t = TrainSettings::default().logging_steps)]
     logging_steps: usize,
-    /// Steps between saved models, 0 for none between.
+    /// Steps between checkpoints, 0 for none between.
     #[arg(long, default_value_t = TrainSettings::default().save_steps)]
     save_steps: usize,
+    /// Checkpoints to keep, the latest ones; all where not given.
+    #[arg(long)]
+    save_total_limit: Option<usize>,
+    /// End after so many evaluations in a row without a higher development F1.
+    #[arg(long)]
+    early_stopping_patience: Option<usize>,
     /// Sentences a forward pass in evaluation.
     #[arg(long, default_value_t = TrainSettings::default().eval_batch_size)]
     eval_batch_size: usize,
@@ -122,6 +131,7 @@ impl Arguments {
             max_length: self.max_length,
             learning_rate: self.learning_rate,
             warmup_steps: self.warmup_steps,
+            warmup_ratio: self.warmup_ratio,
             weight_decay: self.weight_decay,
             adam_epsilon: self.adam_epsilon,
             max_grad_norm: self.max_grad_norm,
@@ -129,6 +139,8 @@ impl Arguments {
             shuffle: !self.no_shuffle,
             logging_steps: self.logging_steps,
             save_steps: self.save_steps,
+            save_total_limit: self.save_total_limit,
+            early_stopping_patience: self.early_stopping_patience,
             label_all_tokens: self.label_all_tokens,
             eval_batch_size: self.eval_batch_size,
         }
