@@ -119,6 +119,8 @@ pub struct Train {
     pub logging_steps: usize,
     pub eval_batch_size: usize,
     pub save_steps: usize,
+    /// Checkpoints kept; all where absent.
+    pub save_total_limit: Option<usize>,
     pub gradient_accumulation_steps: usize,
     pub shuffle: bool,
     pub label_all_tokens: bool,

@@ -35,6 +35,9 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
         )
         .option("--word-boundary", &recipe.preprocess.word_boundary)
         .option("--device", device);
+    if let Some(count) = train.save_total_limit {
+        command = command.number("--save-total-limit", count);
+    }
     if let Some(steps) = train.max_steps {
         command = command.number("--max-steps", steps);
     }

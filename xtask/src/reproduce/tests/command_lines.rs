@@ -34,7 +34,7 @@ fn command_lines_of_the_tutorials_recipe() {
             "ner-cli train --model spanberta --train runs/s/data/train.txt --dev runs/s/data/dev.txt --test runs/s/data/test.txt \
           --labels runs/s/data/labels.txt --output-dir runs/s/output --epochs 3 --batch-size 32 --max-length 128 --learning-rate 5e-5 \
           --weight-decay 0 --adam-epsilon 1e-8 --max-grad-norm 1 --warmup-steps 0 --seed 42 --logging-steps 100 --eval-batch-size 8 \
-          --save-steps 100 --gradient-accumulation-steps 1 --word-boundary none --device auto"
+          --save-steps 100 --gradient-accumulation-steps 1 --word-boundary none --device auto --save-total-limit 2"
         ]
     );
     let evaluation = lines(evaluate::commands(&recipe, &folder, "auto"));
