@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use conll_io::{Column, Encoding, ReaderBuilder, Separator};
-use ner_train::Sentence;
+use ner_metrics::Scheme;
+use ner_train::{Decoding, Sentence};
 
 /// How column files are laid out.
 #[derive(Clone, Copy, Debug, Args)]
@@ -226,6 +227,38 @@ impl TaggedFile {
             "{here} has {count_a} sentences, {there} has {count_b}"
         );
         Ok(())
+    }
+}
+
+/// How labels are chosen.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DecodeArguments {
+    /// `argmax` takes each word's likeliest label, `constrained` the likeliest well-formed sequence of the tagging scheme.
+    #[arg(long, value_enum, default_value_t = Decode::Argmax)]
+    decode: Decode,
+    /// Tagging scheme of `--decode constrained`: iob1, iob2, ioe1, ioe2, iobes or bilou.
+    #[arg(long, default_value = "iob2")]
+    decode_scheme: Scheme,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Decode {
+    Argmax,
+    Constrained,
+}
+
+impl DecodeArguments {
+    /// The scheme of constrained decoding, if that is asked for.
+    pub fn scheme(&self) -> Option<Scheme> {
+        (self.decode == Decode::Constrained).then_some(self.decode_scheme)
+    }
+
+    /// The decoding of a model with these labels.
+    pub fn decoding(&self, labels: &[String]) -> Result<Decoding> {
+        Ok(match self.scheme() {
+            Some(scheme) => Decoding::constrained(scheme, labels)?,
+            None => Decoding::Argmax,
+        })
     }
 }
 

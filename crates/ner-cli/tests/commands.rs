@@ -309,6 +309,84 @@ fn the_same_seed_gives_the_same_bits() {
 }
 
 #[test]
+fn constrained_decoding_predicts_well_formed_sequences_only() {
+    let folder = Folder::new();
+    // A model that has hardly learnt: its tags are wild.
+    let trained = folder.train("out", &["--max-steps", "3"]);
+    assert!(trained.status.success());
+    let (out, data) = (folder.path("out"), folder.path("train.conll"));
+    let invalid = |decode: &str| {
+        let predictions = folder.path(&format!("{decode}.conll"));
+        let from_model = ["evaluate", "--model", &out, "--data", &data, "--quiet"];
+        stdout(
+            &[
+                &from_model[..],
+                &["--decode", decode, "--predictions", &predictions],
+            ]
+            .concat(),
+        );
+        let text = folder.read(&format!("{decode}.conll"));
+        let tags = |sentence: &str| -> Vec<String> {
+            let tag = |line: &str| line.split(' ').next_back().unwrap().to_owned();
+            sentence.lines().map(tag).collect()
+        };
+        let sentences = text.trim_end().split("\n\n").map(tags);
+        sentences
+            .map(|tags| {
+                ner_metrics::Scheme::Iob2
+                    .invalid_transitions(&tags)
+                    .unwrap()
+            })
+            .sum::<usize>()
+    };
+    assert!(invalid("argmax") > 0);
+    assert_eq!(invalid("constrained"), 0);
+
+    // In running text, every entity begins with a B-.
+    let words = stdout(&[
+        "predict",
+        "--model",
+        &out,
+        "--decode",
+        "constrained",
+        "--format",
+        "conll",
+        "Ana Paz vive en Lima.",
+        "El Banco de Lima cierra.",
+    ]);
+    for sentence in words.trim_end().split("\n\n") {
+        let tags: Vec<&str> = sentence
+            .lines()
+            .map(|line| line.split(' ').next_back().unwrap())
+            .collect();
+        assert_eq!(
+            ner_metrics::Scheme::Iob2
+                .invalid_transitions(&tags)
+                .unwrap(),
+            0,
+            "{tags:?}"
+        );
+    }
+
+    // Training's own evaluation decodes so too: in a scheme whose entities end with tags that the model lacks there can be none.
+    let iobes = ["--decode", "constrained", "--decode-scheme", "iobes"];
+    for (output, decode, f1) in [
+        ("free", &[][..], "f1 = 1"),
+        ("bound", &iobes[..], "f1 = 0\n"),
+    ] {
+        let trained = folder.train(output, &[&["--epochs", "40"], decode].concat());
+        assert!(trained.status.success());
+        let results = folder.read(&format!("{output}/eval_results.txt"));
+        assert!(results.starts_with(f1), "{output}: {results}");
+    }
+    let refused = folder.train(
+        "scheme",
+        &["--decode", "constrained", "--decode-scheme", "iob1000"],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn dropout_can_be_set_for_a_run() {
     let folder = Folder::new();
     let of = |output: &str| {

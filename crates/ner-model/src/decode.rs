@@ -70,9 +70,161 @@ impl Logits {
     }
 }
 
+/// Which labels may begin, end and follow one another in a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transitions {
+    start: Vec<bool>,
+    end: Vec<bool>,
+    between: Vec<bool>,
+}
+
+impl Transitions {
+    /// From three tables.
+    ///
+    /// # Shapes
+    /// - start, end: `[labels]`; between: `[labels (from), labels (to)]`, row-major
+    ///
+    /// # Errors
+    /// The tables are not of these sizes.
+    pub fn new(start: Vec<bool>, end: Vec<bool>, between: Vec<bool>) -> Result<Self, Error> {
+        let labels = start.len();
+        if end.len() != labels || between.len() != labels * labels {
+            return Err(Error::Batch(format!(
+                "transitions of {labels} labels to start with, {} to end with and {} between them",
+                end.len(),
+                between.len()
+            )));
+        }
+        Ok(Self {
+            start,
+            end,
+            between,
+        })
+    }
+
+    /// The likeliest sequence of labels among those that are allowed: the highest product of probabilities (Viterbi 1967,
+    /// <https://doi.org/10.1109/TIT.1967.1054010>), ties going to the label that comes first. Nothing where no sequence is allowed.
+    ///
+    /// # Shapes
+    /// - probabilities: `[words, labels]`, row-major; output: `[words]`
+    pub fn best_sequence(&self, probabilities: &[f32]) -> Option<Vec<usize>> {
+        let labels = self.start.len();
+        let allowed = |is_allowed: bool| if is_allowed { 0.0 } else { f64::NEG_INFINITY };
+        let mut rows = probabilities.chunks_exact(labels.max(1)).map(|row| {
+            // A probability that is too small for f32 is still better than what is not allowed.
+            row.iter().map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln())
+        });
+        let Some(first) = rows.next() else {
+            return Some(Vec::new());
+        };
+        let mut scores: Vec<f64> = first
+            .zip(&self.start)
+            .map(|(score, start)| score + allowed(*start))
+            .collect();
+        let mut came_from = Vec::new(); // [words - 1, labels]
+        for row in rows {
+            let step = row.enumerate().map(|(to, score)| {
+                let from = highest(
+                    (0..labels)
+                        .map(|from| scores[from] + allowed(self.between[from * labels + to])),
+                );
+                (from.0, from.1 + score)
+            });
+            let (from, next): (Vec<usize>, Vec<f64>) = step.unzip();
+            came_from.push(from);
+            scores = next;
+        }
+        let (last, score) = highest(
+            scores
+                .iter()
+                .zip(&self.end)
+                .map(|(score, end)| score + allowed(*end)),
+        );
+        if score == f64::NEG_INFINITY {
+            return None;
+        }
+        let mut sequence = vec![last];
+        for from in came_from.iter().rev() {
+            sequence.push(from[sequence[sequence.len() - 1]]);
+        }
+        sequence.reverse();
+        Some(sequence)
+    }
+}
+
+/// The first highest value and where it stands.
+fn highest(values: impl Iterator<Item = f64>) -> (usize, f64) {
+    values
+        .enumerate()
+        .reduce(|best, value| if value.1 > best.1 { value } else { best })
+        .unwrap_or((0, f64::NEG_INFINITY))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every sequence, by brute force.
+    fn brute_force(transitions: &Transitions, probabilities: &[f32], labels: usize) -> Option<f64> {
+        let words = probabilities.len() / labels;
+        let mut best: Option<f64> = None;
+        for number in 0..labels.pow(words as u32) {
+            let sequence: Vec<usize> = (0..words)
+                .map(|word| number / labels.pow(word as u32) % labels)
+                .collect();
+            let is_allowed = transitions.start[sequence[0]]
+                && transitions.end[sequence[words - 1]]
+                && sequence
+                    .windows(2)
+                    .all(|pair| transitions.between[pair[0] * labels + pair[1]]);
+            let score = score(&sequence, probabilities, labels);
+            if is_allowed && best.is_none_or(|best| score > best) {
+                best = Some(score);
+            }
+        }
+        best
+    }
+
+    fn score(sequence: &[usize], probabilities: &[f32], labels: usize) -> f64 {
+        let chosen = sequence
+            .iter()
+            .enumerate()
+            .map(|(word, label)| probabilities[word * labels + label]);
+        chosen.map(|p| f64::from(p).ln()).sum()
+    }
+
+    #[test]
+    fn viterbi_finds_what_brute_force_finds() {
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1_u64 << 24) as f32
+        };
+        let (mut found, mut none) = (0, 0);
+        for case in 0..300 {
+            let (labels, words) = (2 + case % 3, 1 + case % 5);
+            let mut table =
+                |count: usize| (0..count).map(|_| random() < 0.6).collect::<Vec<bool>>();
+            let (start, end, between) = (table(labels), table(labels), table(labels * labels));
+            let transitions = Transitions::new(start, end, between).expect("sizes agree");
+            let probabilities: Vec<f32> = (0..words * labels).map(|_| 0.01 + random()).collect();
+            let expected = brute_force(&transitions, &probabilities, labels);
+            match transitions.best_sequence(&probabilities) {
+                Some(sequence) => {
+                    let score = score(&sequence, &probabilities, labels);
+                    assert!((score - expected.expect("one is allowed")).abs() < 1e-9);
+                    found += 1;
+                }
+                None => {
+                    assert_eq!(expected, None);
+                    none += 1;
+                }
+            }
+        }
+        assert!(found > 100 && none > 10, "{found} {none}");
+    }
 
     #[test]
     fn best_label_and_probabilities() {

@@ -12,7 +12,7 @@ mod weights;
 
 pub use batch::Batch;
 pub use config::{EncoderSizes, ModelConfig};
-pub use decode::Logits;
+pub use decode::{Logits, Transitions};
 pub use device::DeviceChoice;
 pub use error::Error;
 pub use family::ModelType;

@@ -1,7 +1,7 @@
 //! Tags for sentences, and how good they are.
 
-use ner_metrics::{EntityReport, Mode as CountingRule};
-use ner_model::{Mode, TokenClassifier};
+use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
+use ner_model::{Mode, TokenClassifier, Transitions};
 use subword_align::SubwordTokenizer;
 
 use crate::error::Result;
@@ -28,6 +28,7 @@ pub fn evaluate(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     sentences: &[Sentence],
+    decoding: &Decoding,
     max_length: usize,
     batch_size: usize,
     progress: impl FnMut(usize, usize),
@@ -43,7 +44,7 @@ pub fn evaluate(
         .iter()
         .map(|sentence| sentence.words.len())
         .collect();
-    let (best, loss) = predict(model, &features, &lengths, batch_size, progress)?;
+    let (best, loss) = predict(model, &features, &lengths, decoding, batch_size, progress)?;
     let predicted: Vec<Vec<String>> = best
         .into_iter()
         .map(|words| {
@@ -60,6 +61,29 @@ pub fn evaluate(
         report,
         predicted,
     })
+}
+
+/// How labels are chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Decoding {
+    /// The likeliest label of each word by itself.
+    #[default]
+    Argmax,
+    /// The likeliest sequence in which every label may follow the one before it.
+    Constrained(Transitions),
+}
+
+impl Decoding {
+    /// Sequences that are well-formed in a tagging scheme.
+    ///
+    /// # Errors
+    /// A label that the scheme does not know.
+    pub fn constrained(scheme: Scheme, labels: &[String]) -> Result<Self> {
+        let table = scheme.legal_transitions(labels)?;
+        let [start, end, between] =
+            [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
+        Ok(Self::Constrained(Transitions::new(start, end, between)?))
+    }
 }
 
 /// The tag of one word.
@@ -79,6 +103,7 @@ pub fn tag<S: AsRef<str>>(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     sentences: &[Vec<S>],
+    decoding: &Decoding,
     max_length: usize,
     batch_size: usize,
     progress: impl FnMut(usize, usize),
@@ -89,7 +114,7 @@ pub fn tag<S: AsRef<str>>(
         features.extend(featurizer.features(index, words, None)?);
     }
     let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
-    let (best, _) = predict(model, &features, &lengths, batch_size, progress)?;
+    let (best, _) = predict(model, &features, &lengths, decoding, batch_size, progress)?;
     let labels = &model.config().id2label;
     let tag = |(label, score): (usize, f32)| WordTag {
         tag: labels[label].clone(),
@@ -109,11 +134,20 @@ fn predict(
     model: &TokenClassifier,
     features: &[Feature],
     lengths: &[usize],
+    decoding: &Decoding,
     batch_size: usize,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(BestLabels, f64)> {
     let mut best: Vec<Vec<(usize, f32)>> =
         lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
+    let labels_in_all = model.config().id2label.len();
+    let mut probabilities: Vec<Vec<f32>> = match decoding {
+        Decoding::Argmax => Vec::new(),
+        Decoding::Constrained(_) => lengths
+            .iter()
+            .map(|&words| vec![0.0; words * labels_in_all])
+            .collect(),
+    };
     let mut losses = Vec::new();
     let mut done = 0;
     for features_of_batch in features.chunks(batch_size.max(1)) {
@@ -128,10 +162,28 @@ fn predict(
         for (feature, range) in features_of_batch.iter().zip(batch.ranges()) {
             for (word, &place) in feature.words.clone().zip(&feature.first_subwords) {
                 best[feature.sentence][word] = logits.best(range.start + place);
+                if let Some(rows) = probabilities.get_mut(feature.sentence) {
+                    let row = &mut rows[word * labels_in_all..(word + 1) * labels_in_all];
+                    row.iter_mut()
+                        .zip(logits.probabilities(range.start + place))
+                        .for_each(|(slot, probability)| *slot = probability);
+                }
             }
         }
         done += features_of_batch.len();
         progress(done, features.len());
+    }
+    if let Decoding::Constrained(transitions) = decoding {
+        for (words, rows) in best.iter_mut().zip(&probabilities) {
+            for (word, label) in transitions
+                .best_sequence(rows)
+                .into_iter()
+                .flatten()
+                .enumerate()
+            {
+                words[word] = (label, rows[word * labels_in_all + label]);
+            }
+        }
     }
     let loss = if losses.is_empty() {
         0.0

@@ -1,5 +1,6 @@
 //! The numbers of a training run.
 
+use ner_metrics::Scheme;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -45,6 +46,9 @@ pub struct TrainSettings {
     /// Whether every sub-word of a word carries its label in training (`I-X` after `B-X`); tags are read off the first one all the same.
     /// Default: false.
     pub label_all_tokens: bool,
+    /// Tagging scheme whose well-formed sequences alone are predicted in evaluation (`iob2`, …); each word by itself where none.
+    /// Default: none.
+    pub constrained_scheme: Option<String>,
     /// Sequences a forward pass in evaluation. Default: 8.
     pub eval_batch_size: usize,
 }
@@ -95,6 +99,7 @@ impl Default for TrainSettings {
             save_total_limit: None,
             early_stopping_patience: None,
             label_all_tokens: false,
+            constrained_scheme: None,
             eval_batch_size: 8,
         }
     }
@@ -106,6 +111,12 @@ impl TrainSettings {
         self.warmup_ratio.map_or(self.warmup_steps, |ratio| {
             (ratio * total_steps as f64).ceil() as usize
         })
+    }
+
+    /// The scheme of constrained decoding.
+    pub(crate) fn decode_scheme(&self) -> Result<Option<Scheme>> {
+        let parse = |name: &String| Ok(name.parse::<Scheme>()?);
+        self.constrained_scheme.as_ref().map(parse).transpose()
     }
 
     pub(crate) fn check(&self) -> Result<()> {

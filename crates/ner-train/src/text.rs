@@ -4,6 +4,7 @@ use ner_model::{Batch, Logits, Mode, TokenClassifier};
 use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
 
 use crate::error::Result;
+use crate::evaluate::Decoding;
 use crate::features::Featurizer;
 
 /// A text with the model's opinion of each of its sub-words.
@@ -13,6 +14,41 @@ pub struct ScoredText {
     pub encoded: EncodedText,
     /// `[sub_words, labels]`, row-major: the probability of each label for each sub-word.
     pub probabilities: Vec<f32>,
+}
+
+impl ScoredText {
+    /// Leaves each word's first sub-word no label above the one that the likeliest allowed sequence has there; changes nothing without
+    /// constraints.
+    pub fn constrain(&mut self, decoding: &Decoding, labels: usize) {
+        let Decoding::Constrained(transitions) = decoding else {
+            return;
+        };
+        let starts = self.encoded.word_starts();
+        // White space alone is no word.
+        let words: Vec<usize> = starts
+            .windows(2)
+            .filter(|bounds| {
+                let mut offsets = self.encoded.offsets[bounds[0]..bounds[1]].iter();
+                offsets.any(|(start, end)| start != end)
+            })
+            .map(|bounds| bounds[0])
+            .collect();
+        let rows: Vec<f32> = words
+            .iter()
+            .flat_map(|&first| &self.probabilities[first * labels..(first + 1) * labels])
+            .copied()
+            .collect();
+        let sequence = transitions.best_sequence(&rows).unwrap_or_default();
+        for (&first, chosen) in words.iter().zip(sequence) {
+            let row = &mut self.probabilities[first * labels..(first + 1) * labels];
+            let limit = row[chosen];
+            for (label, probability) in row.iter_mut().enumerate() {
+                if *probability > limit || (*probability == limit && label != chosen) {
+                    *probability = 0.0;
+                }
+            }
+        }
+    }
 }
 
 /// Scores every sub-word of the texts. A text longer than the model is read in overlapping windows, and nothing of it is lost.
@@ -66,7 +102,7 @@ pub fn score_texts<S: AsRef<str>>(
     Ok(scored)
 }
 
-/// Entities of the texts, in the order of each text.
+/// Entities of the texts, in the order of each text. Constrained decoding acts with [`Aggregation::Word`], whose units are words.
 ///
 /// # Errors
 /// As [`score_texts`].
@@ -75,11 +111,17 @@ pub fn find_entities<S: AsRef<str>>(
     tokenizer: &SubwordTokenizer,
     texts: &[S],
     aggregation: Aggregation,
+    decoding: &Decoding,
     max_length: usize,
     batch_size: usize,
 ) -> Result<Vec<Vec<EntitySpan>>> {
     let labels = &model.config().id2label;
-    let scored = score_texts(model, tokenizer, texts, max_length, batch_size)?;
+    let mut scored = score_texts(model, tokenizer, texts, max_length, batch_size)?;
+    if aggregation == Aggregation::Word {
+        scored
+            .iter_mut()
+            .for_each(|text| text.constrain(decoding, labels.len()));
+    }
     let entities = scored.iter().zip(texts).map(|(scored, text)| {
         Ok(aggregate(
             text.as_ref(),

@@ -13,7 +13,7 @@ use subword_align::SubwordTokenizer;
 
 use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Decoding, Evaluation, evaluate};
 use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
 use crate::optimizer::AdamW;
 use crate::order::epoch_order;
@@ -130,6 +130,10 @@ pub fn train(
 
     let mut run = Run {
         data: digest(&features),
+        decoding: match settings.decode_scheme()? {
+            Some(scheme) => Decoding::constrained(scheme, &model.config().id2label)?,
+            None => Decoding::Argmax,
+        },
         optimizer: AdamW::new(
             settings.weight_decay,
             settings.adam_epsilon,
@@ -260,6 +264,7 @@ fn digest(features: &[Feature]) -> String {
 
 struct Run<'a> {
     data: String,
+    decoding: Decoding,
     model: TokenClassifier,
     tokenizer: &'a SubwordTokenizer,
     settings: &'a TrainSettings,
@@ -425,6 +430,7 @@ impl Run<'_> {
             &model,
             self.tokenizer,
             dev,
+            &self.decoding,
             settings.max_length,
             settings.eval_batch_size,
             |done, total| {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::find_entities;
+use ner_train::{Decoding, find_entities};
 use serde::Deserialize;
 use subword_align::{Aggregation, SubwordTokenizer};
 
@@ -53,7 +53,16 @@ fn five_strategies_agree_on_whole_checkpoints() {
                     let context = format!("{name} {how:?} {:?}", case.text);
                     let texts = [&case.text];
                     let length = config.usable_positions();
-                    let found = find_entities(&model, &tokenizer, &texts, how, length, 8).unwrap();
+                    let found = find_entities(
+                        &model,
+                        &tokenizer,
+                        &texts,
+                        how,
+                        &Decoding::Argmax,
+                        length,
+                        8,
+                    )
+                    .unwrap();
                     let expected: Vec<(&Found, (usize, usize))> = expected
                         .iter()
                         .filter_map(|span| Some((span, trimmed(&case.text, (span.2, span.3))?)))

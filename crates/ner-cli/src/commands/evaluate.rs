@@ -11,7 +11,7 @@ use ner_train::TrainSettings;
 
 use crate::commands::predict::Tagger;
 use crate::commands::train::write_predictions;
-use crate::data::{Layout, TaggedFile};
+use crate::data::{DecodeArguments, Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -67,6 +67,8 @@ pub struct Arguments {
     /// auto, cuda, cuda:N, flex or ndarray, for --model.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    #[command(flatten)]
+    decode: DecodeArguments,
     #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
@@ -181,7 +183,12 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
             let gold = read(data)?;
             let dir = arguments.hub.model(model, quiet)?;
             gold.check_tags(&ModelConfig::from_dir(&dir)?.id2label)?;
-            let tagger = Tagger::load(&dir, arguments.device, arguments.max_length)?;
+            let tagger = Tagger::load(
+                &dir,
+                arguments.device,
+                arguments.max_length,
+                &arguments.decode,
+            )?;
             let mut progress = Progress::new(quiet);
             progress.start("evaluate", gold.sentences.len());
             let words: Vec<_> = gold

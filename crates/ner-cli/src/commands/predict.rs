@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use ner_metrics::Mode;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{WordTag, find_entities, score_texts, tag};
+use ner_train::{Decoding, WordTag, find_entities, score_texts, tag};
 use serde_json::{Map, Value, json};
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
 
-use crate::data::{Layout, TaggedFile};
+use crate::data::{DecodeArguments, Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
 
@@ -51,6 +51,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     #[command(flatten)]
+    decode: DecodeArguments,
+    #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
     hub: HubArguments,
@@ -74,14 +76,21 @@ enum Format {
 pub struct Tagger {
     model: TokenClassifier,
     tokenizer: SubwordTokenizer,
+    decoding: Decoding,
     max_length: usize,
 }
 
 impl Tagger {
     /// Loads a fine-tuned model.
-    pub fn load(dir: &Path, device: DeviceChoice, max_length: Option<usize>) -> Result<Self> {
+    pub fn load(
+        dir: &Path,
+        device: DeviceChoice,
+        max_length: Option<usize>,
+        decode: &DecodeArguments,
+    ) -> Result<Self> {
         let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
         let config = ModelConfig::from_dir(dir)?;
+        let decoding = decode.decoding(&config.id2label)?;
         let (model, loaded) = TokenClassifier::load(dir, &config, &device.open()?, 0)?;
         if let Some(reason) = loaded.new_classifier {
             bail!(
@@ -98,6 +107,7 @@ impl Tagger {
         Ok(Self {
             model,
             tokenizer,
+            decoding,
             max_length,
         })
     }
@@ -114,6 +124,7 @@ impl Tagger {
             &self.model,
             &self.tokenizer,
             words,
+            &self.decoding,
             self.max_length,
             batch_size,
             progress,
@@ -131,6 +142,7 @@ impl Tagger {
             &self.tokenizer,
             texts,
             aggregation,
+            &self.decoding,
             self.max_length,
             batch_size,
         )?)
@@ -139,13 +151,16 @@ impl Tagger {
     /// The words that the tokenizer's pre-tokenizer sees in texts, with the tag of each one's first sub-word.
     fn words(&self, texts: &[String], batch_size: usize) -> Result<Vec<Vec<(String, String)>>> {
         let labels = &self.model.config().id2label;
-        let scored = score_texts(
+        let mut scored = score_texts(
             &self.model,
             &self.tokenizer,
             texts,
             self.max_length,
             batch_size,
         )?;
+        scored
+            .iter_mut()
+            .for_each(|text| text.constrain(&self.decoding, labels.len()));
         let words = scored.iter().zip(texts).map(|(scored, text)| {
             let starts = scored.encoded.word_starts();
             let word = |bounds: &[usize]| {
@@ -174,7 +189,12 @@ impl Tagger {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let dir = arguments.hub.model(&arguments.model, quiet)?;
-    let tagger = Tagger::load(&dir, arguments.device, arguments.max_length)?;
+    let tagger = Tagger::load(
+        &dir,
+        arguments.device,
+        arguments.max_length,
+        &arguments.decode,
+    )?;
     let mut writer = Writer::new(arguments)?;
     if arguments.input_format == InputFormat::Conll {
         let path = arguments

@@ -12,7 +12,7 @@ use ner_train::{Checkpoint, Corpus, Evaluation, Event, Step, TrainSettings, eval
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use crate::card::Card;
-use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
+use crate::data::{DecodeArguments, Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
 use crate::output::{make_dir, write_file};
@@ -116,6 +116,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     #[command(flatten)]
+    decode: DecodeArguments,
+    #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
     hub: HubArguments,
@@ -142,6 +144,7 @@ impl Arguments {
             save_total_limit: self.save_total_limit,
             early_stopping_patience: self.early_stopping_patience,
             label_all_tokens: self.label_all_tokens,
+            constrained_scheme: self.decode.scheme().map(|scheme| scheme.to_string()),
             eval_batch_size: self.eval_batch_size,
         }
     }
@@ -261,6 +264,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             &model,
             &tokenizer,
             &test_file.sentences,
+            &arguments.decode.decoding(&config.id2label)?,
             settings.max_length,
             settings.eval_batch_size,
             |done, _| progress.set(done, String::new),
