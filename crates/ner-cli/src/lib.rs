@@ -14,6 +14,7 @@ pub mod hub;
 mod interrupt;
 mod output;
 mod progress;
+mod tagger;
 
 use std::ffi::OsString;
 

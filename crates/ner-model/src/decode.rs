@@ -58,6 +58,17 @@ impl Logits {
         )
     }
 
+    /// Cross-entropy of one sub-word: the negative logarithm of the probability of its label.
+    ///
+    /// # Panics
+    /// There is no such sub-word in the batch, or no such label.
+    pub fn cross_entropy(&self, sub_word: usize, label: usize) -> f64 {
+        let row = self.row(sub_word);
+        let max = row.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f64 = row.iter().map(|logit| f64::from(logit - max).exp()).sum();
+        sum.ln() - f64::from(row[label] - max)
+    }
+
     /// Probability of each label of one sub-word: the softmax of its logits.
     ///
     /// # Panics
@@ -240,5 +251,7 @@ mod tests {
         assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert!((probabilities[1] / probabilities[0] - 2_f32.exp()).abs() < 1e-4);
         assert_eq!(logits.probabilities(1).collect::<Vec<_>>(), [1.0, 0.0, 0.0]);
+        assert!((logits.cross_entropy(0, 1) + f64::from(probabilities[1]).ln()).abs() < 1e-6);
+        assert_eq!(logits.cross_entropy(1, 1), 2e4);
     }
 }

@@ -2,15 +2,20 @@
 
 use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
 use ner_model::{Mode, TokenClassifier, Transitions};
+use rayon::prelude::*;
 use subword_align::SubwordTokenizer;
 
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
+use crate::order::batches_by_length;
+
+/// Sub-words of a forward pass in inference, padding included where a device pads.
+pub const BATCH_TOKENS: usize = 4096;
 
 /// What evaluation found.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Mean of the batches' losses, as the reference reports it.
+    /// Mean of the losses of batches of `batch_size` sequences in the data's order, as the reference reports it.
     pub loss: f64,
     /// Entity scores by seqeval's default rule.
     pub report: EntityReport,
@@ -18,7 +23,7 @@ pub struct Evaluation {
     pub predicted: Vec<Vec<String>>,
 }
 
-/// Predicts tags for sentences that have some, and compares.
+/// Predicts tags for sentences that have some, and compares. `batch_size` decides nothing but the loss that is reported.
 ///
 /// `progress` is called after each batch with the numbers of sequences done and to do.
 ///
@@ -36,15 +41,14 @@ pub fn evaluate(
     let labels = &model.config().id2label;
     let gold = label_ids(sentences, labels)?;
     let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let mut features = Vec::new();
-    for (index, (sentence, gold)) in sentences.iter().zip(&gold).enumerate() {
-        features.extend(featurizer.features(index, &sentence.words, Some(gold))?);
-    }
+    let features = in_parallel(sentences, |index, sentence| {
+        featurizer.features(index, &sentence.words, Some(&gold[index]))
+    })?;
     let lengths: Vec<usize> = sentences
         .iter()
         .map(|sentence| sentence.words.len())
         .collect();
-    let (best, loss) = predict(model, &features, &lengths, decoding, batch_size, progress)?;
+    let (best, losses) = predict(model, &features, &lengths, decoding, BATCH_TOKENS, progress)?;
     let predicted: Vec<Vec<String>> = best
         .into_iter()
         .map(|words| {
@@ -57,7 +61,7 @@ pub fn evaluate(
     let gold: Vec<&Vec<String>> = sentences.iter().map(|sentence| &sentence.tags).collect();
     let report = EntityReport::new(&gold, &predicted, CountingRule::Default)?;
     Ok(Evaluation {
-        loss,
+        loss: mean_of_batches(&losses, batch_size),
         report,
         predicted,
     })
@@ -95,26 +99,25 @@ pub struct WordTag {
     pub score: f32,
 }
 
-/// Predicts one tag for each word of each sentence.
+/// Predicts one tag for each word of each sentence, in passes of at most `batch_tokens` sub-words.
 ///
 /// # Errors
 /// A tokenizer that fails, or a batch that does not fit the model.
-pub fn tag<S: AsRef<str>>(
+pub fn tag<S: AsRef<str> + Sync>(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     sentences: &[Vec<S>],
     decoding: &Decoding,
     max_length: usize,
-    batch_size: usize,
+    batch_tokens: usize,
     progress: impl FnMut(usize, usize),
 ) -> Result<Vec<Vec<WordTag>>> {
     let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let mut features = Vec::new();
-    for (index, words) in sentences.iter().enumerate() {
-        features.extend(featurizer.features(index, words, None)?);
-    }
+    let features = in_parallel(sentences, |index, words| {
+        featurizer.features(index, words, None)
+    })?;
     let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
-    let (best, _) = predict(model, &features, &lengths, decoding, batch_size, progress)?;
+    let (best, _) = predict(model, &features, &lengths, decoding, batch_tokens, progress)?;
     let labels = &model.config().id2label;
     let tag = |(label, score): (usize, f32)| WordTag {
         tag: labels[label].clone(),
@@ -126,18 +129,44 @@ pub fn tag<S: AsRef<str>>(
         .collect())
 }
 
+/// The features of all items, in their order, made on all threads.
+fn in_parallel<T: Sync>(
+    items: &[T],
+    features: impl Fn(usize, &T) -> Result<Vec<Feature>> + Sync,
+) -> Result<Vec<Feature>> {
+    let made = items.par_iter().enumerate();
+    let made = made.map(|(index, item)| features(index, item));
+    Ok(made.collect::<Result<Vec<_>>>()?.concat())
+}
+
 /// For each word of each sentence the number of its best label, and that label's probability.
 type BestLabels = Vec<Vec<(usize, f32)>>;
 
-/// The best label of every word, and the mean of the losses of the batches that carry labels.
+/// Loss of one sequence: the sum over its labelled sub-words, and their number.
+type SequenceLoss = (f64, usize);
+
+/// The mean over batches of the mean over each batch's labelled sub-words; batches without any do not count.
+fn mean_of_batches(losses: &[SequenceLoss], batch_size: usize) -> f64 {
+    let means: Vec<f64> = losses
+        .chunks(batch_size.max(1))
+        .filter_map(|batch| {
+            let labelled: usize = batch.iter().map(|(_, labelled)| labelled).sum();
+            let sum: f64 = batch.iter().map(|(sum, _)| sum).sum();
+            (labelled > 0).then(|| sum / labelled as f64)
+        })
+        .collect();
+    means.iter().sum::<f64>() / means.len().max(1) as f64
+}
+
+/// The best label of every word, and each sequence's loss.
 fn predict(
     model: &TokenClassifier,
     features: &[Feature],
     lengths: &[usize],
     decoding: &Decoding,
-    batch_size: usize,
+    batch_tokens: usize,
     mut progress: impl FnMut(usize, usize),
-) -> Result<(BestLabels, f64)> {
+) -> Result<(BestLabels, Vec<SequenceLoss>)> {
     let mut best: Vec<Vec<(usize, f32)>> =
         lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
     let labels_in_all = model.config().id2label.len();
@@ -148,18 +177,14 @@ fn predict(
             .map(|&words| vec![0.0; words * labels_in_all])
             .collect(),
     };
-    let mut losses = Vec::new();
+    let mut losses = vec![(0.0, 0); features.len()];
     let mut done = 0;
-    for features_of_batch in features.chunks(batch_size.max(1)) {
-        let (batch, labels) = pack(features_of_batch);
-        let logits = model.forward(&batch, Mode::Inference)?;
-        if labels.iter().any(Option::is_some) {
-            losses.push(f64::from(
-                model.loss(logits.clone(), &labels).into_scalar::<f32>(),
-            ));
-        }
-        let logits = ner_model::Logits::read(logits)?;
-        for (feature, range) in features_of_batch.iter().zip(batch.ranges()) {
+    let sub_words: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
+    for numbers in batches_by_length(&sub_words, batch_tokens) {
+        let (batch, _) = pack(numbers.iter().map(|&number| &features[number]));
+        let logits = ner_model::Logits::read(model.forward(&batch, Mode::Inference)?)?;
+        for (&number, range) in numbers.iter().zip(batch.ranges()) {
+            let feature = &features[number];
             for (word, &place) in feature.words.clone().zip(&feature.first_subwords) {
                 best[feature.sentence][word] = logits.best(range.start + place);
                 if let Some(rows) = probabilities.get_mut(feature.sentence) {
@@ -169,8 +194,14 @@ fn predict(
                         .for_each(|(slot, probability)| *slot = probability);
                 }
             }
+            for (sub_word, label) in range.zip(&feature.labels) {
+                if let Some(label) = label {
+                    losses[number].0 += logits.cross_entropy(sub_word, *label as usize);
+                    losses[number].1 += 1;
+                }
+            }
         }
-        done += features_of_batch.len();
+        done += numbers.len();
         progress(done, features.len());
     }
     if let Decoding::Constrained(transitions) = decoding {
@@ -185,10 +216,5 @@ fn predict(
             }
         }
     }
-    let loss = if losses.is_empty() {
-        0.0
-    } else {
-        losses.iter().sum::<f64>() / losses.len() as f64
-    };
-    Ok((best, loss))
+    Ok((best, losses))
 }

@@ -16,7 +16,7 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, TrainerState};
 pub use error::{Error, Result};
-pub use evaluate::{Decoding, Evaluation, WordTag, evaluate, tag};
+pub use evaluate::{BATCH_TOKENS, Decoding, Evaluation, WordTag, evaluate, tag};
 pub use features::{Feature, Featurizer, Sentence};
 pub use optimizer::AdamW;
 pub use schedule::LinearSchedule;

@@ -35,6 +35,8 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Whether each epoch has its own random order; else batches follow the data. Default: true.
     pub shuffle: bool,
+    /// Whether the sequences of a step are of like length, which saves padding on devices that pad. Default: false.
+    pub group_by_length: bool,
     /// Steps between rows of the log. Default: 100.
     pub logging_steps: usize,
     /// Steps between saved models, 0 for none but the last and the best. Default: 0.
@@ -94,6 +96,7 @@ impl Default for TrainSettings {
             max_grad_norm: 1.0,
             seed: 42,
             shuffle: true,
+            group_by_length: false,
             logging_steps: 100,
             save_steps: 0,
             save_total_limit: None,

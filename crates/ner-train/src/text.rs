@@ -1,11 +1,13 @@
 //! Entities in running text.
 
 use ner_model::{Batch, Logits, Mode, TokenClassifier};
+use rayon::prelude::*;
 use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
 
 use crate::error::Result;
 use crate::evaluate::Decoding;
 use crate::features::Featurizer;
+use crate::order::batches_by_length;
 
 /// A text with the model's opinion of each of its sub-words.
 #[derive(Clone, Debug)]
@@ -51,23 +53,26 @@ impl ScoredText {
     }
 }
 
-/// Scores every sub-word of the texts. A text longer than the model is read in overlapping windows, and nothing of it is lost.
+/// Scores every sub-word of the texts, in passes of at most `batch_tokens` sub-words. A text longer than the model is read in overlapping
+/// windows, and nothing of it is lost.
 ///
 /// # Errors
 /// A tokenizer that fails, or a batch that does not fit the model.
-pub fn score_texts<S: AsRef<str>>(
+pub fn score_texts<S: AsRef<str> + Sync>(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     texts: &[S],
     max_length: usize,
-    batch_size: usize,
+    batch_tokens: usize,
 ) -> Result<Vec<ScoredText>> {
     let labels = model.config().id2label.len();
     let featurizer = Featurizer::new(tokenizer, max_length)?;
     let mut scored = Vec::with_capacity(texts.len());
     let mut sequences = Vec::new();
-    for text in texts {
-        let encoded = tokenizer.encode_text(text.as_ref())?;
+    let encoded = texts
+        .par_iter()
+        .map(|text| tokenizer.encode_text(text.as_ref()));
+    for encoded in encoded.collect::<std::result::Result<Vec<_>, _>>()? {
         let cut = windows(
             &encoded.word_starts(),
             featurizer.budget(),
@@ -80,14 +85,20 @@ pub fn score_texts<S: AsRef<str>>(
             probabilities,
         });
     }
-    for sequences in sequences.chunks(batch_size.max(1)) {
+    let special = tokenizer.special_tokens();
+    let lengths: Vec<usize> = sequences
+        .iter()
+        .map(|(_, window)| window.subwords.len() + special)
+        .collect();
+    for numbers in batches_by_length(&lengths, batch_tokens) {
+        let sequences = numbers.iter().map(|&number| &sequences[number]);
         let mut batch = Batch::default();
-        for (text, window) in sequences {
+        for (text, window) in sequences.clone() {
             let ids = &scored[*text].encoded.ids[window.subwords.clone()];
             batch.push([tokenizer.prefix_ids(), ids, tokenizer.suffix_ids()].concat());
         }
         let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
-        for ((text, window), range) in sequences.iter().zip(batch.ranges()) {
+        for ((text, window), range) in sequences.zip(batch.ranges()) {
             let first = range.start + tokenizer.prefix_ids().len();
             let owned = window.owned.start * labels..window.owned.end * labels;
             let rows = scored[*text].probabilities[owned].chunks_exact_mut(labels.max(1));
@@ -106,17 +117,17 @@ pub fn score_texts<S: AsRef<str>>(
 ///
 /// # Errors
 /// As [`score_texts`].
-pub fn find_entities<S: AsRef<str>>(
+pub fn find_entities<S: AsRef<str> + Sync>(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     texts: &[S],
     aggregation: Aggregation,
     decoding: &Decoding,
     max_length: usize,
-    batch_size: usize,
+    batch_tokens: usize,
 ) -> Result<Vec<Vec<EntitySpan>>> {
     let labels = &model.config().id2label;
-    let mut scored = score_texts(model, tokenizer, texts, max_length, batch_size)?;
+    let mut scored = score_texts(model, tokenizer, texts, max_length, batch_tokens)?;
     if aggregation == Aggregation::Word {
         scored
             .iter_mut()

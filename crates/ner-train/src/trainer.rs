@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
 use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
 use crate::optimizer::AdamW;
-use crate::order::epoch_order;
+use crate::order::EpochOrder;
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 
@@ -159,12 +159,17 @@ pub fn train(
     if let Some(checkpoint) = resume {
         run.restore(checkpoint)?;
     }
+    let order = EpochOrder {
+        step_size: settings.batch_size * settings.gradient_accumulation_steps,
+        shuffle: settings.shuffle,
+        group_by_length: settings.group_by_length,
+        seed: settings.seed,
+    };
+    let lengths: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
     let epochs = run.plan.total_steps.div_ceil(run.plan.steps_per_epoch);
     for epoch in run.epochs..epochs {
-        let order = epoch_order(features.len(), settings.shuffle, settings.seed, epoch);
         let done = run.step - epoch * run.plan.steps_per_epoch;
-        let batches = order.chunks(settings.batch_size * settings.gradient_accumulation_steps);
-        for batch in batches.skip(done) {
+        for batch in order.steps(&lengths, epoch).iter().skip(done) {
             if run.step == run.plan.total_steps {
                 break;
             }

@@ -60,7 +60,7 @@ fn five_strategies_agree_on_whole_checkpoints() {
                         how,
                         &Decoding::Argmax,
                         length,
-                        8,
+                        64,
                     )
                     .unwrap();
                     let expected: Vec<(&Found, (usize, usize))> = expected

@@ -6,15 +6,14 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use ner_metrics::{ConllevalSummary, EntityReport, Mode, Scheme, TokenReport};
-use ner_model::{DeviceChoice, ModelConfig};
-use ner_train::TrainSettings;
+use ner_model::ModelConfig;
 
-use crate::commands::predict::Tagger;
 use crate::commands::train::write_predictions;
-use crate::data::{DecodeArguments, Layout, TaggedFile};
+use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::tagger::{InferenceArguments, Tagger};
 
 /// Compare predicted tags with gold ones, from two files, or from a model and a file.
 #[derive(Debug, Args)]
@@ -58,17 +57,8 @@ pub struct Arguments {
     /// File to write instead of stdout.
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Longest sequence of sub-words for --model, special tokens included.
-    #[arg(long)]
-    max_length: Option<usize>,
-    /// Sentences a forward pass for --model.
-    #[arg(long, default_value_t = TrainSettings::default().eval_batch_size)]
-    eval_batch_size: usize,
-    /// auto, cuda, cuda:N, flex or ndarray, for --model.
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
-    device: DeviceChoice,
-    #[command(flatten)]
-    decode: DecodeArguments,
+    #[command(flatten, next_help_heading = "With --model")]
+    inference: InferenceArguments,
     #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
@@ -183,12 +173,7 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
             let gold = read(data)?;
             let dir = arguments.hub.model(model, quiet)?;
             gold.check_tags(&ModelConfig::from_dir(&dir)?.id2label)?;
-            let tagger = Tagger::load(
-                &dir,
-                arguments.device,
-                arguments.max_length,
-                &arguments.decode,
-            )?;
+            let tagger = Tagger::load(&dir, &arguments.inference)?;
             let mut progress = Progress::new(quiet);
             progress.start("evaluate", gold.sentences.len());
             let words: Vec<_> = gold
@@ -196,9 +181,7 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
                 .iter()
                 .map(|sentence| sentence.words.clone())
                 .collect();
-            let tagged = tagger.tag(&words, arguments.eval_batch_size, |done| {
-                progress.set(done, String::new);
-            })?;
+            let tagged = tagger.tag(&words, |done| progress.set(done, String::new))?;
             progress.end();
             let predicted: Vec<Vec<String>> = tagged
                 .into_iter()

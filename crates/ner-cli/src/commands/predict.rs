@@ -3,17 +3,17 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ner_metrics::Mode;
-use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Decoding, WordTag, find_entities, score_texts, tag};
+use ner_train::WordTag;
 use serde_json::{Map, Value, json};
-use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
+use subword_align::{Aggregation, EntitySpan};
 
-use crate::data::{DecodeArguments, Layout, TaggedFile};
+use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
+use crate::tagger::{InferenceArguments, Tagger};
 
 /// Find the entities in texts: the arguments, else the lines of --input, else those of stdin.
 ///
@@ -41,17 +41,11 @@ pub struct Arguments {
     /// File to write instead of stdout.
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Longest sequence of sub-words, special tokens included; the model's limit where not given.
-    #[arg(long)]
-    max_length: Option<usize>,
-    /// Texts a forward pass.
-    #[arg(long, default_value_t = 32)]
+    /// Texts of a file or of a pipe to take at once; those of like length pass through the model together.
+    #[arg(long, default_value_t = 256)]
     batch_size: usize,
-    /// auto, cuda, cuda:N, flex or ndarray.
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
-    device: DeviceChoice,
     #[command(flatten)]
-    decode: DecodeArguments,
+    inference: InferenceArguments,
     #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
@@ -72,129 +66,9 @@ enum Format {
     Csv,
 }
 
-/// A model with its tokenizer, ready to tag.
-pub struct Tagger {
-    model: TokenClassifier,
-    tokenizer: SubwordTokenizer,
-    decoding: Decoding,
-    max_length: usize,
-}
-
-impl Tagger {
-    /// Loads a fine-tuned model.
-    pub fn load(
-        dir: &Path,
-        device: DeviceChoice,
-        max_length: Option<usize>,
-        decode: &DecodeArguments,
-    ) -> Result<Self> {
-        let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
-        let config = ModelConfig::from_dir(dir)?;
-        let decoding = decode.decoding(&config.id2label)?;
-        let (model, loaded) = TokenClassifier::load(dir, &config, &device.open()?, 0)?;
-        if let Some(reason) = loaded.new_classifier {
-            bail!(
-                "{}: {reason}; fine-tune the model first, with `ner-cli train`",
-                dir.display()
-            );
-        }
-        let usable = config.usable_positions();
-        let max_length = max_length.unwrap_or(usable);
-        ensure!(
-            max_length <= usable,
-            "--max-length {max_length} is more than the model's {usable} positions"
-        );
-        Ok(Self {
-            model,
-            tokenizer,
-            decoding,
-            max_length,
-        })
-    }
-
-    /// Tags of sentences given as words.
-    pub fn tag(
-        &self,
-        words: &[Vec<String>],
-        batch_size: usize,
-        progress: impl Fn(usize),
-    ) -> Result<Vec<Vec<WordTag>>> {
-        let progress = |done, _| progress(done);
-        Ok(tag(
-            &self.model,
-            &self.tokenizer,
-            words,
-            &self.decoding,
-            self.max_length,
-            batch_size,
-            progress,
-        )?)
-    }
-
-    fn entities(
-        &self,
-        texts: &[String],
-        aggregation: Aggregation,
-        batch_size: usize,
-    ) -> Result<Vec<Vec<EntitySpan>>> {
-        Ok(find_entities(
-            &self.model,
-            &self.tokenizer,
-            texts,
-            aggregation,
-            &self.decoding,
-            self.max_length,
-            batch_size,
-        )?)
-    }
-
-    /// The words that the tokenizer's pre-tokenizer sees in texts, with the tag of each one's first sub-word.
-    fn words(&self, texts: &[String], batch_size: usize) -> Result<Vec<Vec<(String, String)>>> {
-        let labels = &self.model.config().id2label;
-        let mut scored = score_texts(
-            &self.model,
-            &self.tokenizer,
-            texts,
-            self.max_length,
-            batch_size,
-        )?;
-        scored
-            .iter_mut()
-            .for_each(|text| text.constrain(&self.decoding, labels.len()));
-        let words = scored.iter().zip(texts).map(|(scored, text)| {
-            let starts = scored.encoded.word_starts();
-            let word = |bounds: &[usize]| {
-                let (start, end) = (
-                    scored.encoded.byte_offsets[bounds[0]].0,
-                    scored.encoded.byte_offsets[bounds[1] - 1].1,
-                );
-                let row =
-                    &scored.probabilities[bounds[0] * labels.len()..(bounds[0] + 1) * labels.len()];
-                let best =
-                    (1..row.len()).fold(
-                        0,
-                        |best, label| if row[label] > row[best] { label } else { best },
-                    );
-                (text[start..end].to_owned(), labels[best].clone())
-            };
-            starts
-                .windows(2)
-                .map(word)
-                .filter(|(word, _)| !word.trim().is_empty())
-                .collect()
-        });
-        Ok(words.collect())
-    }
-}
-
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let dir = arguments.hub.model(&arguments.model, quiet)?;
-    let tagger = Tagger::load(
-        &dir,
-        arguments.device,
-        arguments.max_length,
-        &arguments.decode,
-    )?;
+    let tagger = Tagger::load(&dir, &arguments.inference)?;
     let mut writer = Writer::new(arguments)?;
     if arguments.input_format == InputFormat::Conll {
         let path = arguments
@@ -207,7 +81,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             .into_iter()
             .map(|sentence| sentence.words)
             .collect();
-        let tagged = tagger.tag(&words, arguments.batch_size, |_| {})?;
+        let tagged = tagger.tag(&words, |_| {})?;
         for (words, tags) in words.iter().zip(&tagged) {
             writer.write_words(words, tags)?;
         }
@@ -253,7 +127,7 @@ fn write_texts(
     texts: &[String],
 ) -> Result<()> {
     if arguments.format == Format::Conll {
-        for words in tagger.words(texts, arguments.batch_size)? {
+        for words in tagger.words(texts)? {
             for (word, tag) in words {
                 // A column file cannot hold white space inside a word.
                 writeln!(
@@ -265,7 +139,7 @@ fn write_texts(
             writeln!(writer.output)?;
         }
     } else {
-        let found = tagger.entities(texts, arguments.aggregation, arguments.batch_size)?;
+        let found = tagger.entities(texts, arguments.aggregation)?;
         for (text, entities) in texts.iter().zip(found) {
             writer.write_entities(text, &entities)?;
         }

@@ -91,6 +91,9 @@ pub struct Arguments {
     /// Take sentences in file order.
     #[arg(long)]
     no_shuffle: bool,
+    /// Put sequences of like length together, in random order still: less padding on devices that pad (a GPU).
+    #[arg(long)]
+    group_by_length: bool,
     /// Have every sub-word of a word carry its label, not only the first one.
     #[arg(long)]
     label_all_tokens: bool,
@@ -139,6 +142,7 @@ impl Arguments {
             max_grad_norm: self.max_grad_norm,
             seed: self.seed,
             shuffle: !self.no_shuffle,
+            group_by_length: self.group_by_length,
             logging_steps: self.logging_steps,
             save_steps: self.save_steps,
             save_total_limit: self.save_total_limit,

@@ -1,0 +1,138 @@
+//! A trained model at work.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_train::{BATCH_TOKENS, Decoding, WordTag, find_entities, score_texts, tag};
+use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
+
+use crate::data::DecodeArguments;
+
+/// How a trained model is run.
+#[derive(Clone, Debug, Args)]
+pub struct InferenceArguments {
+    /// Longest sequence of sub-words, special tokens included; the model's limit where not given.
+    #[arg(long)]
+    max_length: Option<usize>,
+    /// Sub-words of a forward pass, padding included where a device pads.
+    #[arg(long, default_value_t = BATCH_TOKENS)]
+    batch_tokens: usize,
+    /// auto, cuda, cuda:N, flex or ndarray.
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+    #[command(flatten)]
+    decode: DecodeArguments,
+}
+
+/// A model with its tokenizer, ready to tag.
+pub struct Tagger {
+    model: TokenClassifier,
+    tokenizer: SubwordTokenizer,
+    decoding: Decoding,
+    max_length: usize,
+    batch_tokens: usize,
+}
+
+impl Tagger {
+    /// Loads a fine-tuned model.
+    pub fn load(dir: &Path, arguments: &InferenceArguments) -> Result<Self> {
+        let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
+        let config = ModelConfig::from_dir(dir)?;
+        let decoding = arguments.decode.decoding(&config.id2label)?;
+        let (model, loaded) = TokenClassifier::load(dir, &config, &arguments.device.open()?, 0)?;
+        if let Some(reason) = loaded.new_classifier {
+            bail!(
+                "{}: {reason}; fine-tune the model first, with `ner-cli train`",
+                dir.display()
+            );
+        }
+        let usable = config.usable_positions();
+        let max_length = arguments.max_length.unwrap_or(usable);
+        ensure!(
+            max_length <= usable,
+            "--max-length {max_length} is more than the model's {usable} positions"
+        );
+        Ok(Self {
+            model,
+            tokenizer,
+            decoding,
+            max_length,
+            batch_tokens: arguments.batch_tokens,
+        })
+    }
+
+    /// Tags of sentences given as words.
+    pub fn tag(
+        &self,
+        words: &[Vec<String>],
+        progress: impl Fn(usize),
+    ) -> Result<Vec<Vec<WordTag>>> {
+        let progress = |done, _| progress(done);
+        Ok(tag(
+            &self.model,
+            &self.tokenizer,
+            words,
+            &self.decoding,
+            self.max_length,
+            self.batch_tokens,
+            progress,
+        )?)
+    }
+
+    /// Entities of running text.
+    pub fn entities(
+        &self,
+        texts: &[String],
+        aggregation: Aggregation,
+    ) -> Result<Vec<Vec<EntitySpan>>> {
+        Ok(find_entities(
+            &self.model,
+            &self.tokenizer,
+            texts,
+            aggregation,
+            &self.decoding,
+            self.max_length,
+            self.batch_tokens,
+        )?)
+    }
+
+    /// The words that the tokenizer's pre-tokenizer sees in texts, with the tag of each one's first sub-word.
+    pub fn words(&self, texts: &[String]) -> Result<Vec<Vec<(String, String)>>> {
+        let labels = &self.model.config().id2label;
+        let mut scored = score_texts(
+            &self.model,
+            &self.tokenizer,
+            texts,
+            self.max_length,
+            self.batch_tokens,
+        )?;
+        scored
+            .iter_mut()
+            .for_each(|text| text.constrain(&self.decoding, labels.len()));
+        let words = scored.iter().zip(texts).map(|(scored, text)| {
+            let starts = scored.encoded.word_starts();
+            let word = |bounds: &[usize]| {
+                let (start, end) = (
+                    scored.encoded.byte_offsets[bounds[0]].0,
+                    scored.encoded.byte_offsets[bounds[1] - 1].1,
+                );
+                let row =
+                    &scored.probabilities[bounds[0] * labels.len()..(bounds[0] + 1) * labels.len()];
+                let best =
+                    (1..row.len()).fold(
+                        0,
+                        |best, label| if row[label] > row[best] { label } else { best },
+                    );
+                (text[start..end].to_owned(), labels[best].clone())
+            };
+            starts
+                .windows(2)
+                .map(word)
+                .filter(|(word, _)| !word.trim().is_empty())
+                .collect()
+        });
+        Ok(words.collect())
+    }
+}
