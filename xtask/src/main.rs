@@ -5,6 +5,7 @@
     reason = "a terminal program: results to stdout, talk to stderr"
 )]
 
+mod bench;
 mod download;
 mod files;
 mod log;
@@ -29,12 +30,18 @@ struct Xtask {
 #[derive(Subcommand)]
 enum Task {
     Reproduce(reproduce::Args),
+    Bench(bench::Args),
+    /// This system's side of `bench`
+    #[command(subcommand, hide = true)]
+    BenchWorker(bench::Worker),
 }
 
 fn main() -> ExitCode {
     ner_cli::tune_allocator();
     let result = match Xtask::parse().task {
         Task::Reproduce(args) => reproduce::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::BenchWorker(worker) => bench::work(&worker),
     };
     let Err(error) = result else {
         return ExitCode::SUCCESS;

@@ -172,6 +172,7 @@ fn highest(values: impl Iterator<Item = f64>) -> (usize, f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A precision that is not known, or that the device does not have.
+    #[error("precision: {0}")]
+    Precision(String),
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

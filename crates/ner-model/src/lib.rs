@@ -17,6 +17,7 @@ pub use device::DeviceChoice;
 pub use error::Error;
 pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};
+pub use ops::Precision;
 pub use weights::{LoadReport, WEIGHT_FILES};
 
 /// Compiles the README's example.

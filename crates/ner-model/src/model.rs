@@ -7,13 +7,15 @@
 //! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::ops::{Dropout, Ops};
+use crate::ops::{Dropout, Int8Weights, Ops, Precision};
 use crate::{Batch, Error, ModelConfig};
 
 /// Whether dropout acts, and what decides which elements it drops.
@@ -352,7 +354,40 @@ impl TokenClassifier {
 
     /// The operations that this model computes with.
     pub fn ops(&self) -> Ops {
-        self.ops
+        self.ops.clone()
+    }
+
+    /// The same model computing its linear layers, but for the classifier, with the given precision. It is then for inference only.
+    ///
+    /// # Errors
+    /// Other than f32 on a device that is neither `flex` nor `ndarray`.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, Error> {
+        if precision == Precision::F32 {
+            let ops = Ops::for_device(&self.device());
+            return Ok(self.with_ops(ops));
+        }
+        let device = self.device();
+        if device.is_autodiff() || !matches!(Ops::for_device(&device), Ops::Fused) {
+            return Err(Error::Precision(format!(
+                "{precision} is for inference on flex and ndarray; use f32 on {device:?}"
+            )));
+        }
+        let mut weights = Int8Weights::default();
+        for layer in &self.encoder.layer {
+            let projections = &layer.attention.self_attention;
+            let dense = [
+                &layer.attention.output.dense,
+                &layer.intermediate.dense,
+                &layer.output.dense,
+            ];
+            for linear in [&projections.query, &projections.key, &projections.value]
+                .into_iter()
+                .chain(dense)
+            {
+                weights.insert(linear);
+            }
+        }
+        Ok(self.with_ops(Ops::Int8(Arc::new(weights))))
     }
 
     /// The same model computing with the given operations.

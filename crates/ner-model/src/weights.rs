@@ -9,13 +9,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::store::{
-    BurnToPyTorchAdapter, ChainAdapter, FloatCastAdapter, ModuleSnapshot, ModuleStore,
+    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore,
 };
-use burn::store::{PyTorchToBurnAdapter, PytorchStore, SafetensorsStore};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_pack::Tensor as StoredTensor;
+use rayon::prelude::*;
+
+use crate::ops::fused::transpose;
 
 use crate::{Error, ModelConfig, ModelType, TokenClassifier};
 
@@ -64,7 +66,7 @@ impl TokenClassifier {
     ) -> Result<(Self, LoadReport), Error> {
         let path = weight_file(dir)?;
         let mut stored = read_tensors(&path)?;
-        let mut model = Self::uninitialized(config, device);
+        let model = Self::uninitialized(config, device);
 
         let mut matched = Vec::new();
         let mut missing = Vec::new();
@@ -74,10 +76,7 @@ impl TokenClassifier {
             let expected = parameter.hub_shape();
             let is_classifier = name.starts_with("classifier.");
             match take(&mut stored, config.model_type, &name) {
-                Some(mut tensor) if *tensor.shape == *expected => {
-                    tensor.name = parameter.path;
-                    matched.push(tensor);
-                }
+                Some(tensor) if *tensor.shape == *expected => matched.push((parameter, tensor)),
                 Some(tensor) if is_classifier => {
                     let (found, labels) = (tensor.shape.to_vec(), config.id2label.len());
                     new_classifier.get_or_insert_with(|| {
@@ -106,16 +105,22 @@ impl TokenClassifier {
             });
         }
         if new_classifier.is_some() {
-            matched.retain(|tensor| !tensor.name.starts_with("classifier."));
+            matched.retain(|(parameter, _)| !parameter.path.starts_with("classifier."));
         }
-        let adapter = ChainAdapter::new(PyTorchToBurnAdapter, FloatCastAdapter::to(DType::F32));
-        let result = model.apply(matched, None, Some(Box::new(adapter)), true);
-        if let Some(error) = result.errors.first() {
-            return Err(Error::WeightFile {
-                path,
-                reason: error.to_string(),
+        let values = matched.into_par_iter().map(|(parameter, tensor)| {
+            let name = tensor.name.clone();
+            let values = values(tensor, parameter.is_projection).map_err(|reason| Error::Tensor {
+                path: path.clone(),
+                name,
+                reason,
             });
-        }
+            Ok((parameter.path, values?))
+        });
+        let model = model.map(&mut Fill {
+            path: Vec::new(),
+            values: values.collect::<Result<_, Error>>()?,
+            device: device.clone(),
+        });
         device.seed(seed);
         let model = model.materialize();
         let unused = stored.into_keys().collect();
@@ -169,6 +174,44 @@ impl TokenClassifier {
             }
         })?;
         self.config().save(dir)
+    }
+}
+
+/// The values of a stored tensor as f32 and, for a projection, as Burn lays it out.
+fn values(tensor: StoredTensor, is_projection: bool) -> Result<TensorData, String> {
+    let (_, dtype, shape, _, bytes) = tensor.into_parts().map_err(|e| format!("{e:?}"))?;
+    if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
+        return Err(format!("is of {dtype:?}, which is no weight"));
+    }
+    let data = TensorData::from_bytes(bytes, shape.clone(), dtype).convert::<f32>();
+    if !is_projection {
+        return Ok(data);
+    }
+    let (rows, columns) = (shape[0], shape[1]);
+    let values = data.as_slice::<f32>().map_err(|e| format!("{e:?}"))?;
+    Ok(TensorData::new(transpose(values, columns), [columns, rows]))
+}
+
+/// Gives parameters their values.
+struct Fill {
+    path: Vec<String>,
+    values: HashMap<String, TensorData>,
+    device: Device,
+}
+
+impl ModuleMapper for Fill {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(values) = self.values.remove(&self.path.join(".")) else {
+            return param;
+        };
+        let id = param.id;
+        param.transform_for_load(Tensor::from_data(values, &self.device), id)
     }
 }
 

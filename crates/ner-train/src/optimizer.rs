@@ -74,7 +74,7 @@ impl AdamW {
         module: M,
         gradients: GradientsParams,
         learning_rate: f64,
-        ops: Ops,
+        ops: &Ops,
     ) -> (M, f64) {
         let mut collected = Flattened {
             path: Vec::new(),
@@ -148,7 +148,7 @@ struct Update<'a> {
     gradients: BTreeMap<String, Tensor<1>>,
     moments: &'a mut BTreeMap<String, Moments>,
     step: AdamWStep,
-    ops: Ops,
+    ops: &'a Ops,
 }
 
 impl ModuleMapper for Update<'_> {

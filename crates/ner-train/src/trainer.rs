@@ -320,7 +320,7 @@ impl Run<'_> {
         let ops = self.model.ops();
         let (model, grad_norm) =
             self.optimizer
-                .step(self.model, gradients.grads(), learning_rate, ops);
+                .step(self.model, gradients.grads(), learning_rate, &ops);
         self.model = model;
         self.step += 1;
 

@@ -1,5 +1,6 @@
 //! `preprocess`: long sentences become several.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 struct Cutter {
     tokenizer: SubwordTokenizer,
     splitter: SentenceSplitter,
+    /// Sub-words of each word seen.
+    counts: HashMap<String, usize>,
 }
 
 impl Cutter {
@@ -94,15 +97,20 @@ impl Cutter {
         Ok(Self {
             tokenizer,
             splitter,
+            counts: HashMap::new(),
         })
     }
 
     /// What becomes of each word of a sentence.
     fn place(&mut self, words: &[&str]) -> Result<Vec<Placement>> {
-        let sub_words = self.tokenizer.subwords_per_word(words)?;
-        let placements = sub_words
-            .into_iter()
-            .map(|count| self.splitter.place(count))
+        let mut new = words.to_vec();
+        new.retain(|word| !self.counts.contains_key(*word));
+        let counts = self.tokenizer.subwords_per_word(&new)?;
+        let counted = new.into_iter().map(str::to_owned).zip(counts);
+        self.counts.extend(counted);
+        let placements = words
+            .iter()
+            .map(|word| self.splitter.place(self.counts[*word]))
             .collect();
         self.splitter.end_sentence();
         Ok(placements)

@@ -5,16 +5,59 @@
 pub(crate) mod fused;
 mod plain;
 
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
+pub use fused::Int8Weights;
+
+use crate::Error;
+
 /// Which form of the operations a model computes with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Ops {
     /// Composed of Burn's operations: any device.
     Plain,
     /// Single passes over the host's memory: the `flex` and `ndarray` devices.
     Fused,
+    /// As [`Fused`](Self::Fused), with 8-bit weights in the linear layers: inference only.
+    Int8(Arc<Int8Weights>),
+}
+
+/// Numbers that inference computes its linear layers with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 8-bit integers: weights quantized for each output, inputs for each sub-word as they come.
+    Int8,
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "int8" => Ok(Self::Int8),
+            _ => Err(Error::Precision(format!(
+                "`{text}` is none; expected f32 or int8"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        })
+    }
 }
 
 /// Dropout of one place in one forward pass.
@@ -64,26 +107,27 @@ impl Ops {
     ///
     /// # Shapes
     /// - x: `[rows, inputs]`, output: `[rows, outputs]`
-    pub(crate) fn linear(self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+    pub(crate) fn linear(&self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
         match self {
             Self::Plain => layer.forward(x),
             Self::Fused => fused::linear(x, layer),
+            Self::Int8(weights) => weights.linear(x, layer),
         }
     }
 
     /// `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
-    pub(crate) fn gelu(self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn gelu(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Plain => plain::gelu(x),
-            Self::Fused => fused::gelu(x),
+            Self::Fused | Self::Int8(_) => fused::gelu(x),
         }
     }
 
     /// Dropout of independent elements.
-    pub(crate) fn dropout(self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
+    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
         match self {
             Self::Plain => plain::dropout(x, dropout),
-            Self::Fused => fused::dropout(x, dropout),
+            Self::Fused | Self::Int8(_) => fused::dropout(x, dropout),
         }
     }
 
@@ -92,7 +136,7 @@ impl Ops {
     /// # Shapes
     /// - x, residual, output: `[rows, hidden]`
     pub(crate) fn residual_layer_norm(
-        self,
+        &self,
         x: Tensor<2>,
         residual: Tensor<2>,
         norm: &LayerNorm,
@@ -101,7 +145,9 @@ impl Ops {
     ) -> Tensor<2> {
         match self {
             Self::Plain => norm.forward(plain::dropout(x, dropout) + residual),
-            Self::Fused => fused::residual_layer_norm(x, residual, norm, epsilon, dropout),
+            Self::Fused | Self::Int8(_) => {
+                fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
+            }
         }
     }
 
@@ -111,7 +157,7 @@ impl Ops {
     /// # Shapes
     /// - x, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
     pub(crate) fn self_attention(
-        self,
+        &self,
         x: Tensor<2>,
         query_key_value: [&Linear; 3],
         boundaries: &[usize],
@@ -124,6 +170,9 @@ impl Ops {
                 plain::attention(projected, boundaries, heads, dropout)
             }
             Self::Fused => fused::self_attention(x, query_key_value, boundaries, heads, dropout),
+            Self::Int8(weights) => {
+                weights.self_attention(x, query_key_value, boundaries, heads, dropout)
+            }
         }
     }
 
@@ -131,18 +180,18 @@ impl Ops {
     ///
     /// # Shapes
     /// - logits: `[rows, labels]`; labels: one a row; output: `[1]`
-    pub(crate) fn cross_entropy(self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+    pub(crate) fn cross_entropy(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
         match self {
             Self::Plain => plain::cross_entropy(logits, labels),
-            Self::Fused => fused::cross_entropy(logits, labels),
+            Self::Fused | Self::Int8(_) => fused::cross_entropy(logits, labels),
         }
     }
 
     /// Euclidean norm of all gradients together, as `torch.nn.utils.clip_grad_norm_` takes it.
-    pub fn global_norm(self, gradients: &[Tensor<1>]) -> f64 {
+    pub fn global_norm(&self, gradients: &[Tensor<1>]) -> f64 {
         match self {
             Self::Plain => plain::global_norm(gradients),
-            Self::Fused => fused::global_norm(gradients),
+            Self::Fused | Self::Int8(_) => fused::global_norm(gradients),
         }
     }
 
@@ -151,7 +200,7 @@ impl Ops {
     /// # Shapes
     /// - parameter, gradient and both moments: `[elements]`
     pub fn adamw(
-        self,
+        &self,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         moments: Moments,
@@ -159,7 +208,7 @@ impl Ops {
     ) -> (Tensor<1>, Moments) {
         match self {
             Self::Plain => plain::adamw(parameter, gradient, moments, step),
-            Self::Fused => fused::adamw(parameter, gradient, moments, step),
+            Self::Fused | Self::Int8(_) => fused::adamw(parameter, gradient, moments, step),
         }
     }
 }

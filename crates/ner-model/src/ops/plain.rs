@@ -5,6 +5,9 @@ use burn::tensor::{Bool, Distribution, Int, Tensor, TensorData};
 
 use super::{AdamWStep, Dropout, Moments};
 
+/// Sequences are padded to multiples of this, so that a device that tunes its kernels for each shape sees few shapes.
+const LENGTH_BUCKET: usize = 32;
+
 /// Burn's own GELU has a tanh-approximated derivative off `flex`; composed of `erf`, it is exact on every device.
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     let cdf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2)
@@ -39,7 +42,8 @@ pub fn attention(
         .windows(2)
         .map(|pair| pair[1] - pair[0])
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+        .next_multiple_of(LENGTH_BUCKET);
 
     let mut padded_to_packed = vec![0_i64; sequences * longest]; // padding reads row 0, and is masked
     let mut packed_to_padded = vec![0_i64; rows];

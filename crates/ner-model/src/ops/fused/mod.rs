@@ -10,6 +10,7 @@ mod backend;
 mod dropout;
 mod gelu;
 mod host;
+mod int8;
 mod kernels;
 mod linear;
 mod loss;
@@ -28,10 +29,12 @@ use burn::module::Param;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
-use attention::Heads;
 use backend::{FusedOps, OptimizerOps, Projection};
 
 use super::{AdamWStep, Dropout, Moments};
+use attention::Heads;
+pub use int8::Int8Weights;
+pub use kernels::transpose;
 
 /// Whether tensors of this device can be passed to this module's functions.
 pub fn supports(device: &Device) -> bool {

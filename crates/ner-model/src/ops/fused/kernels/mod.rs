@@ -1,6 +1,7 @@
 //! Arithmetic on slices of `f32`: everything here is safe to call, and all unsafe code of the fused operations is inside.
 
 mod elementwise;
+mod int8;
 mod isa;
 mod matrix;
 mod rows;
@@ -8,6 +9,7 @@ mod rows;
 mod tests;
 
 pub use elementwise::*;
+pub use int8::{Int8Matrix, Int8Rows};
 pub use isa::Isa;
 pub use matrix::{Matrix, MatrixMut, Product, affine, product, transpose};
 pub use rows::*;

@@ -1,0 +1,146 @@
+//! The forms that one model can be computed in give one result.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use burn::tensor::Device;
+use ner_model::ops::Ops;
+use ner_model::{Batch, DeviceChoice, Logits, Mode, ModelConfig, Precision, TokenClassifier};
+
+fn config() -> ModelConfig {
+    serde_json::from_str(
+        r#"{"model_type": "roberta", "vocab_size": 200, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "intermediate_size": 160, "max_position_embeddings": 70, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
+            "initializer_range": 0.1, "id2label": {"0": "O", "1": "B-PER", "2": "I-PER", "3": "B-LOC", "4": "I-LOC"}}"#,
+    )
+    .unwrap()
+}
+
+fn devices() -> Vec<Device> {
+    let names = if cfg!(feature = "ndarray") {
+        &["flex", "ndarray"][..]
+    } else {
+        &["flex"]
+    };
+    names
+        .iter()
+        .map(|name| name.parse::<DeviceChoice>().unwrap().open().unwrap())
+        .collect()
+}
+
+fn batch(lengths: &[u32]) -> Batch {
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(sequence, &len)| (0..len).map(move |at| 3 + (sequence as u32 * 61 + at * 7) % 190))
+        .collect()
+}
+
+fn values(logits: &Logits, rows: usize) -> Vec<f32> {
+    (0..rows).flat_map(|row| logits.row(row).to_vec()).collect()
+}
+
+fn logits(model: &TokenClassifier, batch: &Batch) -> Vec<f32> {
+    let logits = model.forward(batch, Mode::Inference).unwrap();
+    values(&Logits::read(logits).unwrap(), batch.ids().len())
+}
+
+/// Mixes of lengths: alone, all alike, one long among short ones, every length at once, and random ones.
+fn mixes() -> Vec<Vec<u32>> {
+    let mut mixes = vec![
+        vec![1],
+        vec![64],
+        vec![1, 1, 1],
+        vec![16; 7],
+        vec![64, 1, 2, 3],
+        vec![1, 64, 1],
+        (1..=64).collect(),
+        (1..=64).rev().collect(),
+    ];
+    let mut state = 9_u32;
+    for count in 1..25 {
+        let mut length = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            1 + (state >> 16) % 64
+        };
+        mixes.push((0..count).map(|_| length()).collect());
+    }
+    mixes
+}
+
+#[test]
+fn packed_and_padded_forms_agree_for_every_mix_of_lengths() {
+    for device in devices() {
+        let fused = TokenClassifier::init(&config(), &device, 3);
+        assert!(matches!(fused.ops(), Ops::Fused));
+        let plain = fused.clone().with_ops(Ops::Plain);
+        for mix in mixes() {
+            let batch = batch(&mix);
+            let (packed, padded) = (logits(&fused, &batch), logits(&plain, &batch));
+            assert_eq!(packed.len(), padded.len());
+            for (packed, padded) in packed.iter().zip(&padded) {
+                assert!((packed - padded).abs() < 1e-5, "{mix:?}: {packed} {padded}");
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_with_dropout_are_of_one_distribution() {
+    const SEEDS: u64 = 200;
+    // The F distribution of 199 and 199 degrees of freedom lies outside but once in 10,000.
+    const ALIKE: std::ops::Range<f64> = 0.57..1.75;
+    let batch = batch(&[5, 19, 2, 33]);
+    let labels: Vec<Option<u32>> = (0..batch.ids().len() as u32)
+        .map(|at| (at % 3 > 0).then_some(at % 5))
+        .collect();
+    // Mean and variance.
+    let losses = |dropout: f64, ops: Option<Ops>| {
+        let mut config = config();
+        config.set_dropout(dropout).unwrap();
+        let model = TokenClassifier::init(&config, &Device::flex(), 3);
+        let ops = ops.unwrap_or(model.ops());
+        let model = model.with_ops(ops);
+        let loss = |seed| {
+            let logits = model.forward(&batch, Mode::Training { seed }).unwrap();
+            f64::from(model.loss(logits, &labels).into_scalar::<f32>())
+        };
+        let losses: Vec<f64> = (0..SEEDS).map(loss).collect();
+        let mean = losses.iter().sum::<f64>() / SEEDS as f64;
+        let squares = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
+        (mean, squares / (SEEDS - 1) as f64)
+    };
+    let (fused, plain) = (losses(0.3, None), losses(0.3, Some(Ops::Plain)));
+    let error = ((fused.1 + plain.1) / SEEDS as f64).sqrt();
+    assert!(
+        (fused.0 - plain.0).abs() < 4.0 * error,
+        "{fused:?} {plain:?}"
+    );
+    assert!(ALIKE.contains(&(fused.1 / plain.1)), "{fused:?} {plain:?}");
+    // Another dropout would not pass.
+    let other = losses(0.1, None);
+    assert!(!ALIKE.contains(&(other.1 / plain.1)), "{other:?} {plain:?}");
+}
+
+#[test]
+fn int8_is_near_f32_and_for_inference_only() {
+    for device in devices() {
+        let model = TokenClassifier::init(&config(), &device, 3);
+        let int8 = model.clone().with_precision(Precision::Int8).unwrap();
+        let batch = batch(&[5, 19, 2, 33, 64]);
+        let (exact, rounded) = (logits(&model, &batch), logits(&int8, &batch));
+        let norm =
+            |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>().sqrt();
+        let error = norm(&mut exact.iter().zip(&rounded).map(|(a, b)| a - b));
+        let relative = error / norm(&mut exact.iter().copied());
+        assert!((1e-4..3e-2).contains(&relative), "{relative}");
+        let back = int8.with_precision(Precision::F32).unwrap();
+        assert_eq!(logits(&back, &batch), exact);
+    }
+    let training = TokenClassifier::init(&config(), &Device::flex().autodiff(), 3);
+    let message = training
+        .with_precision(Precision::Int8)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("for inference"), "{message}");
+    let message = "int4".parse::<Precision>().unwrap_err().to_string();
+    assert!(message.contains("expected f32 or int8"), "{message}");
+}

@@ -1,0 +1,252 @@
+//! `cargo xtask bench`: this system and its peers side by side, in one run, into docs/benchmarks.md.
+
+mod ours;
+mod peers;
+mod table;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+pub use ours::{Worker, work};
+
+use crate::bench::{
+    peers::Peers,
+    table::{GROUPS, Group, Measured, Side},
+};
+
+/// Measure this system and its peers side by side
+///
+/// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md. The peers
+/// run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this system is measured.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Folder with esp.train, esp.testa and esp.testb
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// How often each side does each work
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+
+    /// Groups of work to measure, such as train-base; all where not given
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// A virtual environment that has the peers, instead of one made in target/bench
+    #[arg(long, value_name = "DIR")]
+    venv: Option<PathBuf>,
+
+    /// File to write
+    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
+    out: PathBuf,
+}
+
+/// What a process reports of its work: `seconds` for `items` things, start and first call left out.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub seconds: f64,
+    pub items: usize,
+    /// Peak resident memory, in bytes.
+    pub peak_bytes: u64,
+}
+
+/// Sentences that the base-sized model is trained on and those that it tags: it is slow.
+const BASE_SENTENCES: [usize; 2] = [96, 160];
+/// The same for the small model.
+const SMALL_SENTENCES: [usize; 2] = [768, 1517];
+
+/// Files of a benchmark.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let unknown = args
+        .only
+        .iter()
+        .find(|name| GROUPS.iter().all(|group| group.name != **name));
+    if let Some(name) = unknown {
+        let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
+        return Err(crate::usage::UsageError::error(format!(
+            "--only {name}: there are {}",
+            known.join(", ")
+        )));
+    }
+    ensure!(args.rounds > 0, "--rounds must be at least 1");
+    let folder = Folder(PathBuf::from("target/bench"));
+    prepare(&folder, &args.data_dir)?;
+    let peers = match Peers::open(&folder, args.venv.as_deref()) {
+        Ok(peers) => Some(peers),
+        Err(error) => {
+            eprintln!("the peers are left out: {error:#}");
+            None
+        }
+    };
+    let wanted =
+        |group: &&Group| args.only.is_empty() || args.only.iter().any(|name| name == group.name);
+    let mut measured = Vec::new();
+    for group in GROUPS.iter().filter(wanted) {
+        measured.extend(measure(group, &folder, peers.as_ref(), args)?);
+    }
+    let text = table::text(&measured, args.rounds);
+    fs::write(&args.out, &text).with_context(|| format!("cannot write {}", args.out.display()))?;
+    print!("{text}");
+    Ok(())
+}
+
+/// Measures the sides of one group in turn.
+fn measure(
+    group: &Group,
+    folder: &Folder,
+    peers: Option<&Peers>,
+    args: &Args,
+) -> Result<Vec<Measured>> {
+    let mut measured = Vec::new();
+    let sides = group
+        .sides
+        .iter()
+        .filter(|side| peers.is_some() || !side.is_peer());
+    let sides: Vec<&Side> = sides.collect();
+    let mut outcomes = vec![Vec::new(); sides.len()];
+    for round in 1..=args.rounds {
+        for (side, outcomes) in sides.iter().zip(&mut outcomes) {
+            let arguments = side.arguments(folder, &args.data_dir);
+            let command = match (side.is_peer(), peers) {
+                (true, Some(peers)) => peers.command(&arguments),
+                _ => {
+                    let mut command = Command::new(env::current_exe()?);
+                    command.arg("bench-worker").args(&arguments);
+                    command
+                }
+            };
+            let outcome =
+                outcome_of(command).with_context(|| format!("{}, {}", group.name, side.name))?;
+            eprintln!(
+                "{} {round}/{}: {:<28} {:>9.3} s for {} ({:.2}/s), peak {:.2} GB",
+                group.name,
+                args.rounds,
+                side.name,
+                outcome.seconds,
+                outcome.items,
+                outcome.items as f64 / outcome.seconds,
+                outcome.peak_bytes as f64 / 1e9
+            );
+            outcomes.push(outcome);
+        }
+    }
+    for (side, outcomes) in sides.into_iter().zip(outcomes) {
+        measured.push(Measured {
+            group: group.name,
+            side: side.name,
+            outcomes,
+        });
+    }
+    Ok(measured)
+}
+
+/// Runs a process and reads what it reports; one that reports nothing is timed from its start to its end.
+fn outcome_of(mut command: Command) -> Result<Outcome> {
+    let started = Instant::now();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    let seconds = started.elapsed().as_secs_f64();
+    if !output.status.success() {
+        bail!(
+            "{command:?} failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    match stdout.lines().find(|line| line.starts_with('{')) {
+        Some(line) => serde_json::from_str(line).with_context(|| format!("{command:?}: {line}")),
+        None => Ok(Outcome {
+            seconds,
+            items: 1,
+            peak_bytes: 0,
+        }),
+    }
+}
+
+/// Makes what the works read: split corpora, samples of them, and two models with random weights.
+fn prepare(folder: &Folder, data_dir: &Path) -> Result<()> {
+    fs::create_dir_all(&folder.0)?;
+    for name in ["esp.train", "esp.testa", "esp.testb"] {
+        let path = data_dir.join(name);
+        ensure!(
+            path.is_file(),
+            "{} is not there; --data-dir names the folder of CoNLL-2002's Spanish files",
+            path.display()
+        );
+    }
+    let cli = |arguments: &[&str]| ner_cli::run([&["ner-cli", "--quiet"], arguments].concat());
+    let corpus = |name: &str| data_dir.join(name).display().to_string();
+    let sizes = [
+        ("base", ["12", "768", "12", "3072"], BASE_SENTENCES),
+        ("small", ["4", "256", "4", "1024"], SMALL_SENTENCES),
+    ];
+    for (name, [layers, hidden, heads, intermediate], [to_train, to_tag]) in sizes {
+        let model = folder.path(name);
+        if !Path::new(&model).join("model.safetensors").is_file() {
+            let sizes = [
+                "--layers",
+                layers,
+                "--hidden",
+                hidden,
+                "--heads",
+                heads,
+                "--intermediate",
+                intermediate,
+            ];
+            let source = [
+                "--train",
+                &corpus("esp.train"),
+                "--vocab-size",
+                "8000",
+                "--output",
+                &model,
+            ];
+            cli(&[&["new-model"][..], &sizes, &source].concat())?;
+        }
+        for (file, split, count) in [
+            ("esp.train", "train", to_train),
+            ("esp.testb", "test", to_tag),
+        ] {
+            let whole = folder.path(&format!("{name}.{split}.all"));
+            cli(&[
+                "preprocess",
+                &corpus(file),
+                "--tokenizer",
+                &model,
+                "--max-length",
+                "128",
+                "--output",
+                &whole,
+            ])?;
+            let text = fs::read_to_string(&whole)?;
+            let sentences: Vec<&str> = text
+                .split("\n\n")
+                .filter(|text| !text.trim().is_empty())
+                .collect();
+            let every = (sentences.len() / count).max(1);
+            let sample: Vec<&str> = sentences.into_iter().step_by(every).take(count).collect();
+            fs::write(
+                folder.path(&format!("{name}.{split}")),
+                sample.join("\n\n") + "\n\n",
+            )?;
+        }
+    }
+    Ok(())
+}

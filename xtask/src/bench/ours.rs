@@ -1,0 +1,226 @@
+//! This system's side: one work a process.
+
+use std::{
+    hint::black_box,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Result;
+use ner_metrics::{EntityReport, Mode};
+use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
+use ner_train::{BATCH_TOKENS, Corpus, Decoding, Event, Sentence, TrainSettings};
+use subword_align::{Aggregation, SubwordTokenizer};
+
+use super::Outcome;
+use crate::peak_memory;
+
+/// Sequences of a training step.
+const BATCH: usize = 32;
+
+/// One work of this system; prints its outcome.
+#[derive(clap::Subcommand, Clone, Debug)]
+pub enum Worker {
+    /// Steps of 32 sentences with dropout, in the file's order
+    Train {
+        #[arg(long)]
+        model: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Entities of running text
+    Tag {
+        #[arg(long)]
+        model: PathBuf,
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long, default_value_t = Precision::F32)]
+        precision: Precision,
+    },
+    /// Splitting of long sentences, from file to file
+    Preprocess {
+        #[arg(long)]
+        model: PathBuf,
+        files: Vec<PathBuf>,
+    },
+    /// The entity report
+    Report {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long, default_value_t = 1_000_000)]
+        tokens: usize,
+    },
+    /// Reading a column file; items are bytes
+    Read { file: PathBuf },
+    /// A command of ner-cli, whose process the caller times
+    Cli {
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+pub fn work(worker: &Worker) -> Result<()> {
+    let (seconds, items) = match worker {
+        Worker::Train { model, data } => train(model, data)?,
+        Worker::Tag {
+            model,
+            data,
+            precision,
+        } => tag(model, data, *precision)?,
+        Worker::Preprocess { model, files } => return preprocess(model, files),
+        Worker::Report { data, tokens } => report(data, *tokens)?,
+        Worker::Read { file } => read(file)?,
+        Worker::Cli { arguments } => {
+            return ner_cli::run([&["ner-cli".to_owned()], arguments.as_slice()].concat());
+        }
+    };
+    let outcome = Outcome {
+        seconds,
+        items,
+        peak_bytes: peak_memory::bytes().unwrap_or(0),
+    };
+    println!("{}", serde_json::to_string(&outcome)?);
+    Ok(())
+}
+
+fn sentences(path: &Path) -> Result<Vec<Sentence>> {
+    let read = conll_io::Reader::from_path(path)?.into_sentences();
+    let sentence = |sentence: Result<conll_io::Sentence, conll_io::Error>| {
+        let sentence = sentence?;
+        Ok(Sentence {
+            words: sentence.tokens().map(str::to_owned).collect(),
+            tags: sentence
+                .tags()
+                .into_iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect(),
+        })
+    };
+    read.map(sentence).collect()
+}
+
+fn train(model: &Path, data: &Path) -> Result<(f64, usize)> {
+    let tokenizer = SubwordTokenizer::from_dir(model, None)?;
+    let config = ModelConfig::from_dir(model)?;
+    let device = DeviceChoice::Flex.open()?.autodiff();
+    let (model, _) = TokenClassifier::load(model, &config, &device, 0)?;
+    let data = sentences(data)?;
+    let count = data.len();
+    // The first step, which is slow, is one more.
+    let first: Vec<Sentence> = data.iter().rev().take(BATCH).cloned().collect();
+    let train: Vec<Sentence> = first.into_iter().chain(data).collect();
+    let settings = TrainSettings {
+        epochs: 1,
+        batch_size: BATCH,
+        learning_rate: 1e-5,
+        shuffle: false,
+        ..TrainSettings::default()
+    };
+    let out = tempfile::tempdir()?;
+    let mut steps = Vec::new();
+    let observer = &mut |event: Event<'_>| {
+        if matches!(event, Event::Stepped(_)) {
+            steps.push(Instant::now());
+        }
+        ControlFlow::Continue(())
+    };
+    let corpus = Corpus {
+        train: &train,
+        dev: &[],
+    };
+    ner_train::train(
+        model,
+        &tokenizer,
+        corpus,
+        &settings,
+        out.path(),
+        None,
+        observer,
+    )?;
+    Ok(((steps[steps.len() - 1] - steps[0]).as_secs_f64(), count))
+}
+
+fn tag(model: &Path, data: &Path, precision: Precision) -> Result<(f64, usize)> {
+    let tokenizer = SubwordTokenizer::from_dir(model, None)?;
+    let config = ModelConfig::from_dir(model)?;
+    let (model, _) = TokenClassifier::load(model, &config, &DeviceChoice::Flex.open()?, 0)?;
+    let model = model.with_precision(precision)?;
+    let texts: Vec<String> = sentences(data)?
+        .iter()
+        .map(|sentence| sentence.words.join(" "))
+        .collect();
+    let tag = |texts: &[String]| {
+        let length = model.config().usable_positions();
+        ner_train::find_entities(
+            &model,
+            &tokenizer,
+            texts,
+            Aggregation::Word,
+            &Decoding::Argmax,
+            length,
+            BATCH_TOKENS,
+        )
+    };
+    tag(&texts[..texts.len().min(BATCH)])?;
+    let started = Instant::now();
+    black_box(tag(&texts)?);
+    Ok((started.elapsed().as_secs_f64(), texts.len()))
+}
+
+/// Whole runs of the command, which loads the tokenizer for each file; the caller times the process.
+fn preprocess(model: &Path, files: &[PathBuf]) -> Result<()> {
+    let out = tempfile::tempdir()?;
+    for (number, file) in files.iter().enumerate() {
+        let output = out.path().join(number.to_string());
+        let [model, file, output] = [model, file, &output].map(|path| path.display().to_string());
+        let limits = ["--max-length", "128", "--output", &output];
+        let line = [
+            "ner-cli",
+            "--quiet",
+            "preprocess",
+            &file,
+            "--tokenizer",
+            &model,
+        ];
+        ner_cli::run([&line[..], &limits].concat())?;
+    }
+    Ok(())
+}
+
+/// Each sentence's tags beside those of the sentence before it, in its place.
+fn report(data: &Path, tokens: usize) -> Result<(f64, usize)> {
+    let data = sentences(data)?;
+    let (mut gold, mut predicted, mut count) = (Vec::new(), Vec::new(), 0);
+    for number in (0..data.len()).cycle() {
+        if count >= tokens {
+            break;
+        }
+        let tags = &data[number].tags;
+        let before = &data[(number + data.len() - 1) % data.len()].tags;
+        let shared = before.len().min(tags.len());
+        predicted.push([&before[..shared], &tags[shared..]].concat());
+        gold.push(tags.clone());
+        count += tags.len();
+    }
+    let started = Instant::now();
+    let report = EntityReport::new(&gold, &predicted, Mode::Default)?;
+    black_box(report.to_text(4));
+    Ok((started.elapsed().as_secs_f64(), count))
+}
+
+fn read(file: &Path) -> Result<(f64, usize)> {
+    let started = Instant::now();
+    let mut reader = conll_io::Reader::from_path(file)?;
+    let mut sentence = conll_io::Sentence::new();
+    let mut tokens = 0;
+    while reader.read_sentence(&mut sentence)? {
+        tokens += sentence.len();
+    }
+    black_box(tokens);
+    Ok((
+        started.elapsed().as_secs_f64(),
+        std::fs::metadata(file)?.len() as usize,
+    ))
+}

@@ -1,0 +1,568 @@
+//! What is measured, and the table of it.
+
+use std::{fmt::Write, fs, path::Path, thread};
+
+use super::{Folder, Outcome};
+
+/// Works whose sides are compared.
+pub struct Group {
+    pub name: &'static str,
+    pub sides: &'static [Side],
+}
+
+/// One side of a group: its name and its arguments. `{NAME}` stands for a file of the benchmark's folder, `{data}/NAME` for one of the corpus.
+pub struct Side {
+    pub name: &'static str,
+    arguments: &'static [&'static str],
+    peer: bool,
+}
+
+const fn ours(name: &'static str, arguments: &'static [&'static str]) -> Side {
+    Side {
+        name,
+        arguments,
+        peer: false,
+    }
+}
+
+const fn peer(name: &'static str, arguments: &'static [&'static str]) -> Side {
+    Side {
+        name,
+        arguments,
+        peer: true,
+    }
+}
+
+impl Side {
+    pub fn is_peer(&self) -> bool {
+        self.peer
+    }
+
+    pub fn arguments(&self, folder: &Folder, data_dir: &Path) -> Vec<String> {
+        let resolve = |argument: &&str| {
+            if let Some(name) = argument.strip_prefix("{data}/") {
+                return data_dir.join(name).display().to_string();
+            }
+            match argument
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'))
+            {
+                Some(name) => folder.path(name),
+                None => (*argument).to_owned(),
+            }
+        };
+        self.arguments.iter().map(resolve).collect()
+    }
+}
+
+const OURS: &str = "ours";
+const INT8: &str = "ours, --precision int8";
+const TUTORIAL: &str = "PyTorch, rows padded to 128";
+const BEST: &str = "PyTorch at its best";
+const PIPELINE: &str = "pipeline('ner'), text by text";
+const BATCHED: &str = "PyTorch, sorted batches of 32";
+const ONNX: &str = "ONNX Runtime, sorted batches";
+const SCRIPT: &str = "the Python script";
+const SEQEVAL: &str = "seqeval";
+
+const TEXT: &str = "El presidente del Banco de Lima , Juan Paz , viaja hoy a Madrid .";
+
+pub const GROUPS: &[Group] = &[
+    Group {
+        name: "train-base",
+        sides: &[
+            ours(
+                OURS,
+                &["train", "--model", "{base}", "--data", "{base.train}"],
+            ),
+            peer(
+                TUTORIAL,
+                &[
+                    "train",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.train}",
+                    "--pad",
+                    "128",
+                ],
+            ),
+            peer(
+                BEST,
+                &["train", "--model", "{base}", "--data", "{base.train}"],
+            ),
+        ],
+    },
+    Group {
+        name: "train-small",
+        sides: &[
+            ours(
+                OURS,
+                &["train", "--model", "{small}", "--data", "{small.train}"],
+            ),
+            peer(
+                TUTORIAL,
+                &[
+                    "train",
+                    "--model",
+                    "{small}",
+                    "--data",
+                    "{small.train}",
+                    "--pad",
+                    "128",
+                ],
+            ),
+            peer(
+                BEST,
+                &["train", "--model", "{small}", "--data", "{small.train}"],
+            ),
+        ],
+    },
+    Group {
+        name: "tag-base",
+        sides: &[
+            ours(OURS, &["tag", "--model", "{base}", "--data", "{base.test}"]),
+            ours(
+                INT8,
+                &[
+                    "tag",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test}",
+                    "--precision",
+                    "int8",
+                ],
+            ),
+            peer(
+                PIPELINE,
+                &["pipeline", "--model", "{base}", "--data", "{base.test}"],
+            ),
+            peer(
+                BATCHED,
+                &["batched", "--model", "{base}", "--data", "{base.test}"],
+            ),
+            peer(
+                ONNX,
+                &[
+                    "onnx",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test}",
+                    "--onnx",
+                    "{base.onnx}",
+                ],
+            ),
+        ],
+    },
+    Group {
+        name: "tag-small",
+        sides: &[
+            ours(
+                OURS,
+                &["tag", "--model", "{small}", "--data", "{small.test}"],
+            ),
+            ours(
+                INT8,
+                &[
+                    "tag",
+                    "--model",
+                    "{small}",
+                    "--data",
+                    "{small.test}",
+                    "--precision",
+                    "int8",
+                ],
+            ),
+            peer(
+                PIPELINE,
+                &["pipeline", "--model", "{small}", "--data", "{small.test}"],
+            ),
+            peer(
+                BATCHED,
+                &["batched", "--model", "{small}", "--data", "{small.test}"],
+            ),
+            peer(
+                ONNX,
+                &[
+                    "onnx",
+                    "--model",
+                    "{small}",
+                    "--data",
+                    "{small.test}",
+                    "--onnx",
+                    "{small.onnx}",
+                ],
+            ),
+        ],
+    },
+    Group {
+        name: "sentence",
+        sides: &[
+            ours(
+                OURS,
+                &[
+                    "cli",
+                    "--",
+                    "predict",
+                    "--model",
+                    "{base}",
+                    TEXT,
+                    "--output",
+                    "{sentence.txt}",
+                ],
+            ),
+            peer(PIPELINE, &["sentence", "--model", "{base}", "--text", TEXT]),
+        ],
+    },
+    Group {
+        name: "preprocess",
+        sides: &[
+            ours(
+                OURS,
+                &[
+                    "preprocess",
+                    "--model",
+                    "{small}",
+                    "{data}/esp.train",
+                    "{data}/esp.testa",
+                    "{data}/esp.testb",
+                ],
+            ),
+            peer(
+                SCRIPT,
+                &[
+                    "preprocess",
+                    "--model",
+                    "{small}",
+                    "{data}/esp.train",
+                    "{data}/esp.testa",
+                    "{data}/esp.testb",
+                ],
+            ),
+        ],
+    },
+    Group {
+        name: "report",
+        sides: &[
+            ours(OURS, &["report", "--data", "{small.train.all}"]),
+            peer(SEQEVAL, &["report", "--data", "{small.train.all}"]),
+        ],
+    },
+    Group {
+        name: "read",
+        sides: &[ours(OURS, &["read", "{data}/esp.train"])],
+    },
+];
+
+/// What the quotient of two sides is taken of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quantity {
+    /// Things done a second: more is better.
+    Rate,
+    /// Seconds from the start of a process to its end: less is better.
+    Seconds,
+    /// Peak resident memory: less is better.
+    Memory,
+}
+
+struct Row {
+    work: &'static str,
+    group: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    quantity: Quantity,
+    target: f64,
+}
+
+const fn row(
+    work: &'static str,
+    group: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+    target: f64,
+) -> Row {
+    Row {
+        work,
+        group,
+        ours,
+        peer,
+        quantity: Quantity::Rate,
+        target,
+    }
+}
+
+const ROWS: &[Row] = &[
+    row(
+        "training, base, sentences/s",
+        "train-base",
+        OURS,
+        TUTORIAL,
+        2.5,
+    ),
+    row(
+        "training, small, sentences/s",
+        "train-small",
+        OURS,
+        TUTORIAL,
+        3.5,
+    ),
+    row(
+        "training, base, sentences/s",
+        "train-base",
+        OURS,
+        BEST,
+        1.25,
+    ),
+    row(
+        "training, small, sentences/s",
+        "train-small",
+        OURS,
+        BEST,
+        1.25,
+    ),
+    row(
+        "tagging, base, sentences/s",
+        "tag-base",
+        OURS,
+        PIPELINE,
+        2.0,
+    ),
+    row(
+        "tagging, small, sentences/s",
+        "tag-small",
+        OURS,
+        PIPELINE,
+        4.0,
+    ),
+    row("tagging, base, sentences/s", "tag-base", OURS, BATCHED, 1.2),
+    row(
+        "tagging, small, sentences/s",
+        "tag-small",
+        OURS,
+        BATCHED,
+        1.2,
+    ),
+    row(
+        "tagging, base, int8, sentences/s",
+        "tag-base",
+        INT8,
+        BATCHED,
+        2.0,
+    ),
+    row(
+        "tagging, small, int8, sentences/s",
+        "tag-small",
+        INT8,
+        BATCHED,
+        2.0,
+    ),
+    row("tagging, base, sentences/s", "tag-base", OURS, ONNX, 1.0),
+    row("tagging, small, sentences/s", "tag-small", OURS, ONNX, 1.0),
+    row(
+        "tagging, base, int8 beside f32, sentences/s",
+        "tag-base",
+        INT8,
+        OURS,
+        1.7,
+    ),
+    row(
+        "tagging, small, int8 beside f32, sentences/s",
+        "tag-small",
+        INT8,
+        OURS,
+        1.7,
+    ),
+    Row {
+        work: "one sentence from process start, base, s",
+        group: "sentence",
+        ours: OURS,
+        peer: PIPELINE,
+        quantity: Quantity::Seconds,
+        target: 10.0,
+    },
+    Row {
+        work: "preprocess, three files, from process start, s",
+        group: "preprocess",
+        ours: OURS,
+        peer: SCRIPT,
+        quantity: Quantity::Seconds,
+        target: 30.0,
+    },
+    Row {
+        work: "peak memory, training base, GB",
+        group: "train-base",
+        ours: OURS,
+        peer: BEST,
+        quantity: Quantity::Memory,
+        target: 0.7,
+    },
+    row(
+        "entity report of 10^6 tokens, tokens/s",
+        "report",
+        OURS,
+        SEQEVAL,
+        100.0,
+    ),
+];
+
+/// Bytes a second that reading esp.train should reach.
+const READING: f64 = 300e6;
+
+/// The outcomes of one side.
+pub struct Measured {
+    pub group: &'static str,
+    pub side: &'static str,
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Measured {
+    fn median(&self, quantity: Quantity) -> f64 {
+        let value = |outcome: &Outcome| match quantity {
+            Quantity::Rate => outcome.items as f64 / outcome.seconds,
+            Quantity::Seconds => outcome.seconds,
+            Quantity::Memory => outcome.peak_bytes as f64 / 1e9,
+        };
+        median(self.outcomes.iter().map(value).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
+}
+
+/// The file docs/benchmarks.md.
+pub fn text(measured: &[Measured], rounds: usize) -> String {
+    let find = |group: &str, side: &str| {
+        measured
+            .iter()
+            .find(|measured| measured.group == group && measured.side == side)
+    };
+    let mut text = format!(
+        "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR --rounds {rounds}`: each side does each work once a round, in turn, as a process of its own; medians of \
+         {rounds} rounds. Both sides have the same weights, the same sentences and the same threads. What each side does exactly: `fixtures/bench/peers.py`, \
+         `xtask/src/bench`. Machine: {}.\n\nThe peers are torch 2.15.0, transformers 5.23.0, onnxruntime 1.32.0 and seqeval 1.2.2. Base is 12 layers x 768, small 4 x 256, \
+         vocabulary 8,000; sentences are those of CoNLL-2002 Spanish.\n\n| work | peer | ours | peer's | ratio | aim |\n|---|---|---:|---:|---:|---:|\n",
+        machine()
+    );
+    for row in ROWS {
+        let (Some(ours), Some(peer)) = (find(row.group, row.ours), find(row.group, row.peer))
+        else {
+            continue;
+        };
+        let (ours, peer) = (ours.median(row.quantity), peer.median(row.quantity));
+        let (ratio, sign, reached) = match row.quantity {
+            Quantity::Rate => (ours / peer, ">=", ours / peer >= row.target),
+            Quantity::Seconds => (peer / ours, ">=", peer / ours >= row.target),
+            Quantity::Memory => (ours / peer, "<=", ours / peer <= row.target),
+        };
+        let missed = if reached { "" } else { " (missed)" };
+        let [ours, peer] = [ours, peer].map(short);
+        _ = writeln!(
+            text,
+            "| {} | {} | {ours} | {peer} | {ratio:.2} | {sign} {}{missed} |",
+            row.work, row.peer, row.target
+        );
+    }
+    if let Some(reading) = find("read", OURS) {
+        let rate = reading.median(Quantity::Rate);
+        let missed = if rate >= READING { "" } else { " (missed)" };
+        _ = writeln!(
+            text,
+            "| reading esp.train, MB/s | | {} | | | >= {}{missed} |",
+            short(rate / 1e6),
+            READING / 1e6
+        );
+    }
+    text
+}
+
+/// Three digits or all before the point.
+fn short(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| {
+                Some(
+                    line.strip_prefix(name)?
+                        .split_once(':')?
+                        .1
+                        .trim()
+                        .to_owned(),
+                )
+            })
+            .unwrap_or_default()
+    };
+    let flags = field("flags");
+    let has = |flag: &str| flags.split(' ').any(|known| known == flag);
+    let sets: Vec<&str> = ["avx2", "avx512f", "avx512_vnni", "amx_int8"]
+        .into_iter()
+        .filter(|flag| has(flag))
+        .collect();
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "{cores} cores, {} ({})",
+        field("model name"),
+        sets.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_a_group_and_its_sides() {
+        for row in ROWS {
+            let group = GROUPS.iter().find(|group| group.name == row.group);
+            let sides = group.map_or(&[][..], |group| group.sides);
+            for name in [row.ours, row.peer] {
+                assert!(
+                    sides.iter().any(|side| side.name == name),
+                    "{}: {name}",
+                    row.work
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ratios_are_of_medians() {
+        let side = |side, seconds: [f64; 3]| Measured {
+            group: "report",
+            side,
+            outcomes: seconds
+                .map(|seconds| Outcome {
+                    seconds,
+                    items: 100,
+                    peak_bytes: 0,
+                })
+                .to_vec(),
+        };
+        let measured = [
+            side(OURS, [9.0, 1.0, 2.0]),
+            side(SEQEVAL, [100.0, 500.0, 90.0]),
+        ];
+        let text = text(&measured, 3);
+        assert!(
+            text.contains("| seqeval | 50.0 | 1.00 | 50.00 | >= 100 (missed) |"),
+            "{text}"
+        );
+        assert_eq!(median(vec![4.0, 1.0]), 2.5);
+    }
+}
