@@ -15,7 +15,7 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::ops::{Dropout, Int8Weights, Ops, Precision};
+use crate::ops::{Dropout, Int8Weights, LossWeights, Ops, Precision};
 use crate::{Batch, Error, ModelConfig};
 
 /// Whether dropout acts, and what decides which elements it drops.
@@ -229,7 +229,38 @@ impl TokenClassifier {
     /// # Shapes
     /// - logits: `[sub_words, labels]` of [`forward`](Self::forward); labels: one a sub-word; output: `[1]`
     pub fn loss(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
-        self.ops.cross_entropy(logits, labels)
+        self.weighted_loss(
+            logits,
+            labels,
+            &LossWeights::uniform(self.config.id2label.len()),
+        )
+    }
+
+    /// As [`loss`](Self::loss), with the mean weighted by the labels' weights and the targets smoothed.
+    pub fn weighted_loss(
+        &self,
+        logits: Tensor<2>,
+        labels: &[Option<u32>],
+        weights: &LossWeights,
+    ) -> Tensor<1> {
+        self.ops.cross_entropy(logits, labels, weights)
+    }
+
+    /// The same model with its embeddings, or its first layers, as they are: training leaves them alone and computes no gradient for them.
+    #[must_use]
+    pub fn with_frozen(mut self, embeddings: bool, layers: usize) -> Self {
+        if embeddings {
+            self.embeddings = self.embeddings.no_grad();
+            self.embeddings_project = self.embeddings_project.map(Module::no_grad);
+        }
+        let (first, others): (Vec<_>, Vec<_>) = (0..)
+            .zip(self.encoder.layer)
+            .partition(|(number, _)| *number < layers);
+        let first = first.into_iter().map(|(_, layer)| layer.no_grad());
+        self.encoder.layer = first
+            .chain(others.into_iter().map(|(_, layer)| layer))
+            .collect();
+        self
     }
 
     /// Last hidden state of every sub-word, before the classifier.

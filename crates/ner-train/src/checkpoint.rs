@@ -33,12 +33,14 @@ pub(crate) type MomentValues = BTreeMap<String, [Vec<f32>; 2]>;
 pub struct TrainerState {
     /// Optimizer steps done.
     pub step: usize,
-    /// Epochs done, their evaluation included.
+    /// Epochs done.
     pub epochs: usize,
-    /// The highest development F1 so far.
-    pub best_f1: Option<f64>,
+    /// The best development figure so far, so that more is better.
+    pub best: Option<f64>,
     /// Evaluations since then.
     pub evaluations_without_gain: usize,
+    /// The step after which the last evaluation was.
+    pub evaluated: usize,
     /// Losses since the last row of the log.
     pub losses: Vec<f64>,
     /// The numbers of the run.
@@ -82,7 +84,7 @@ impl Checkpoint {
     }
 
     /// The directories of a run's checkpoints, sound or not, in the order of their steps.
-    pub(crate) fn all(output_dir: &Path) -> Result<Vec<PathBuf>> {
+    pub fn all(output_dir: &Path) -> Result<Vec<PathBuf>> {
         let mut found: Vec<(usize, PathBuf)> = fs::read_dir(output_dir)
             .map_err(Error::io(output_dir))?
             .filter_map(|entry| {

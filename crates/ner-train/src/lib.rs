@@ -18,9 +18,9 @@ pub use checkpoint::{Checkpoint, TrainerState};
 pub use error::{Error, Result};
 pub use evaluate::{BATCH_TOKENS, Decoding, Evaluation, WordTag, evaluate, tag};
 pub use features::{Feature, Featurizer, Sentence};
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, LayerRates};
 pub use schedule::LinearSchedule;
-pub use settings::TrainSettings;
+pub use settings::{BestMetric, TrainSettings};
 pub use text::{ScoredText, find_entities, score_texts};
 pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};
 

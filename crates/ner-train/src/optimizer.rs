@@ -23,6 +23,8 @@ pub struct AdamW {
     pub epsilon: f64,
     /// Global gradient norm above which gradients are scaled down; 0 switches clipping off.
     pub max_grad_norm: f64,
+    /// How learning rates fall towards the embeddings.
+    pub layer_rates: LayerRates,
     moments: BTreeMap<String, Moments>,
     steps: usize,
 }
@@ -31,6 +33,7 @@ impl AdamW {
     /// An optimizer that has not stepped yet.
     pub fn new(weight_decay: f64, epsilon: f64, max_grad_norm: f64) -> Self {
         Self {
+            layer_rates: LayerRates::EQUAL,
             weight_decay,
             epsilon,
             max_grad_norm,
@@ -106,10 +109,41 @@ impl AdamW {
             path: Vec::new(),
             gradients: collected.flat,
             moments: &mut self.moments,
+            layer_rates: self.layer_rates,
             step,
             ops,
         };
         (module.map(&mut update), norm)
+    }
+}
+
+/// Learning rates of a model's layers: the classifier's is the schedule's, each layer below has `decay` times that of the one above, the
+/// embeddings have the least.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerRates {
+    /// Factor from one layer to the one below.
+    pub decay: f64,
+    /// Number of encoder layers.
+    pub layers: usize,
+}
+
+impl LayerRates {
+    /// The same everywhere.
+    pub const EQUAL: Self = Self {
+        decay: 1.0,
+        layers: 0,
+    };
+
+    /// The factor on the learning rate of the parameter at this path.
+    fn of(self, path: &[String]) -> f64 {
+        let below = match path {
+            [first, ..] if first.starts_with("embeddings") => self.layers + 1,
+            [encoder, _, number, ..] if encoder == "encoder" => {
+                self.layers - number.parse().unwrap_or(self.layers)
+            }
+            _ => 0,
+        };
+        self.decay.powi(below as i32)
     }
 }
 
@@ -147,6 +181,7 @@ struct Update<'a> {
     path: Vec<String>,
     gradients: BTreeMap<String, Tensor<1>>,
     moments: &'a mut BTreeMap<String, Moments>,
+    layer_rates: LayerRates,
     step: AdamWStep,
     ops: &'a Ops,
 }
@@ -179,6 +214,7 @@ impl ModuleMapper for Update<'_> {
         };
         let step = AdamWStep {
             weight_decay,
+            learning_rate: self.step.learning_rate * self.layer_rates.of(&self.path),
             ..self.step
         };
         let (parameter, moments) = self.ops.adamw(parameter, gradient, moments, &step);

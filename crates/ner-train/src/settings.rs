@@ -1,9 +1,15 @@
 //! The numbers of a training run.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
 use ner_metrics::Scheme;
+use ner_model::ops::LossWeights;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::evaluate::Evaluation;
 
 /// Settings of a run. The defaults are those with which the tutorial calls `run_ner.py` (April 2020), and that script's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,18 +47,85 @@ pub struct TrainSettings {
     pub logging_steps: usize,
     /// Steps between saved models, 0 for none but the last and the best. Default: 0.
     pub save_steps: usize,
+    /// Steps between evaluations; 0 evaluates after each epoch. The last step is always followed by one. Default: 0.
+    pub eval_steps: usize,
+    /// Which development figure decides which model is the best. Default: F1.
+    pub best_metric: BestMetric,
     /// Checkpoints kept, the latest ones; all where none. Default: none.
     pub save_total_limit: Option<usize>,
-    /// Evaluations in a row without a higher development F1 after which the run ends; never where none. Default: none.
+    /// Evaluations in a row without a better development figure after which the run ends; never where none. Default: none.
     pub early_stopping_patience: Option<usize>,
     /// Whether every sub-word of a word carries its label in training (`I-X` after `B-X`); tags are read off the first one all the same.
     /// Default: false.
     pub label_all_tokens: bool,
+    /// Leave the embeddings as they are. Default: false.
+    pub freeze_embeddings: bool,
+    /// Leave the first so many encoder layers as they are. Default: 0.
+    pub freeze_layers: usize,
+    /// What the learning rate is multiplied with for each layer down from the classifier (Howard & Ruder 2018,
+    /// <https://arxiv.org/abs/1801.06146>, section 3.2). Default: 1.
+    pub layer_decay: f64,
+    /// Share of the target that goes to all labels alike. Default: 0.
+    pub label_smoothing: f64,
+    /// Weights of labels in the loss; 1 for those not named. Default: none named.
+    pub class_weights: BTreeMap<String, f64>,
     /// Tagging scheme whose well-formed sequences alone are predicted in evaluation (`iob2`, …); each word by itself where none.
     /// Default: none.
     pub constrained_scheme: Option<String>,
     /// Sequences a forward pass in evaluation. Default: 8.
     pub eval_batch_size: usize,
+}
+
+/// A figure of an evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BestMetric {
+    /// Entity F1, over all types.
+    #[default]
+    F1,
+    /// Entity precision.
+    Precision,
+    /// Entity recall.
+    Recall,
+    /// Loss, the lower the better.
+    Loss,
+}
+
+impl BestMetric {
+    /// The figure, so that more is better.
+    pub(crate) fn gain(self, evaluation: &Evaluation) -> f64 {
+        let micro = &evaluation.report.micro;
+        match self {
+            Self::F1 => micro.f1,
+            Self::Precision => micro.precision,
+            Self::Recall => micro.recall,
+            Self::Loss => -evaluation.loss,
+        }
+    }
+}
+
+impl FromStr for BestMetric {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::F1, Self::Precision, Self::Recall, Self::Loss];
+        let found = all.into_iter().find(|metric| metric.to_string() == text);
+        found.ok_or_else(|| Error::Setting {
+            name: "best_metric",
+            reason: format!("`{text}` is none; expected f1, precision, recall or loss"),
+        })
+    }
+}
+
+impl fmt::Display for BestMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F1 => "f1",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Loss => "loss",
+        })
+    }
 }
 
 impl TrainSettings {
@@ -99,9 +172,16 @@ impl Default for TrainSettings {
             group_by_length: false,
             logging_steps: 100,
             save_steps: 0,
+            eval_steps: 0,
+            best_metric: BestMetric::F1,
             save_total_limit: None,
             early_stopping_patience: None,
             label_all_tokens: false,
+            freeze_embeddings: false,
+            freeze_layers: 0,
+            layer_decay: 1.0,
+            label_smoothing: 0.0,
+            class_weights: BTreeMap::new(),
             constrained_scheme: None,
             eval_batch_size: 8,
         }
@@ -120,6 +200,25 @@ impl TrainSettings {
     pub(crate) fn decode_scheme(&self) -> Result<Option<Scheme>> {
         let parse = |name: &String| Ok(name.parse::<Scheme>()?);
         self.constrained_scheme.as_ref().map(parse).transpose()
+    }
+
+    /// The loss over these labels.
+    pub(crate) fn loss_weights(&self, labels: &[String]) -> Result<LossWeights> {
+        let unknown = self
+            .class_weights
+            .keys()
+            .find(|name| !labels.contains(name));
+        if let Some(name) = unknown {
+            return Err(Error::Setting {
+                name: "class_weights",
+                reason: format!("`{name}` is not among the labels {}", labels.join(", ")),
+            });
+        }
+        let weight = |label| self.class_weights.get(label).copied().unwrap_or(1.0) as f32;
+        Ok(LossWeights {
+            classes: labels.iter().map(weight).collect(),
+            smoothing: self.label_smoothing as f32,
+        })
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -154,7 +253,24 @@ impl TrainSettings {
                 reason: format!("{ratio} is no share between 0 and 1"),
             });
         }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(Error::Setting {
+                name: "label_smoothing",
+                reason: format!("{} is no share below 1", self.label_smoothing),
+            });
+        }
+        if let Some((label, weight)) = self
+            .class_weights
+            .iter()
+            .find(|(_, weight)| !weight.is_finite() || **weight < 0.0)
+        {
+            return Err(Error::Setting {
+                name: "class_weights",
+                reason: format!("{label}={weight} is not a number of 0 or more"),
+            });
+        }
         let not_negative = [
+            ("layer_decay", self.layer_decay),
             ("learning_rate", self.learning_rate),
             ("weight_decay", self.weight_decay),
             ("adam_epsilon", self.adam_epsilon),

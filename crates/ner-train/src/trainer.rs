@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use ner_model::ops::LossWeights;
 use ner_model::{Mode, TokenClassifier};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
 use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
-use crate::optimizer::AdamW;
+use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
@@ -77,11 +78,13 @@ pub enum Event<'a> {
     },
     /// The development data is evaluated.
     Evaluated {
-        /// Epochs done.
-        epoch: usize,
+        /// Steps done.
+        step: usize,
+        /// Epochs done, fractions included.
+        epoch: f64,
         /// What was found.
         evaluation: &'a Evaluation,
-        /// Whether no earlier evaluation had a higher F1.
+        /// Whether no earlier evaluation was as good.
         best: bool,
     },
     /// A model is saved.
@@ -96,16 +99,16 @@ pub enum Event<'a> {
 pub struct Corpus<'a> {
     /// Sentences to learn from.
     pub train: &'a [Sentence],
-    /// Sentences to evaluate on after each epoch.
+    /// Sentences to evaluate on.
     pub dev: &'a [Sentence],
 }
 
-/// Directory under the output directory that holds the model with the best development F1.
+/// Directory under the output directory that holds the model with the best development figure.
 pub const BEST: &str = "best";
 
 /// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step.
 ///
-/// Saves the model with the best development F1 to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
+/// Saves the model with the best development figure to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
 /// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run after a step, which leaves a checkpoint.
 ///
 /// With `resume`, the run goes on where the checkpoint was made; `model` is then the checkpoint's. On a CPU device the weights come out as if
@@ -126,6 +129,16 @@ pub fn train(
     settings.check()?;
     let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
     label_ids(corpus.dev, &model.config().id2label)?;
+    let model = model.with_frozen(settings.freeze_embeddings, settings.freeze_layers);
+    let mut optimizer = AdamW::new(
+        settings.weight_decay,
+        settings.adam_epsilon,
+        settings.max_grad_norm,
+    );
+    optimizer.layer_rates = LayerRates {
+        decay: settings.layer_decay,
+        layers: model.config().num_hidden_layers,
+    };
     let _ = observer(Event::Planned(&plan));
 
     let mut run = Run {
@@ -134,19 +147,17 @@ pub fn train(
             Some(scheme) => Decoding::constrained(scheme, &model.config().id2label)?,
             None => Decoding::Argmax,
         },
-        optimizer: AdamW::new(
-            settings.weight_decay,
-            settings.adam_epsilon,
-            settings.max_grad_norm,
-        ),
+        loss_weights: settings.loss_weights(&model.config().id2label)?,
+        optimizer,
         schedule: LinearSchedule {
             peak: settings.learning_rate,
             warmup_steps: settings.warmup(plan.total_steps),
             total_steps: plan.total_steps,
         },
         log: LogWindow::new(),
-        best_f1: None,
+        best: None,
         evaluations_without_gain: 0,
+        evaluated: 0,
         epochs: 0,
         step: 0,
         model,
@@ -167,7 +178,8 @@ pub fn train(
     };
     let lengths: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
     let epochs = run.plan.total_steps.div_ceil(run.plan.steps_per_epoch);
-    for epoch in run.epochs..epochs {
+    run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
+    'epochs: for epoch in run.epochs..epochs {
         let done = run.step - epoch * run.plan.steps_per_epoch;
         for batch in order.steps(&lengths, epoch).iter().skip(done) {
             if run.step == run.plan.total_steps {
@@ -175,11 +187,14 @@ pub fn train(
             }
             let batch: Vec<&Feature> = batch.iter().map(|&index| &features[index]).collect();
             run = run.step(&batch)?;
+            run.evaluate_if_due(corpus.dev)?;
+            if run.has_lost_patience() {
+                break 'epochs;
+            }
         }
-        run.evaluate(epoch + 1, corpus.dev)?;
         run.epochs = epoch + 1;
-        let patience = settings.early_stopping_patience;
-        if patience.is_some_and(|patience| run.evaluations_without_gain >= patience) {
+        run.evaluate_if_due(corpus.dev)?;
+        if run.has_lost_patience() {
             break;
         }
     }
@@ -279,9 +294,13 @@ struct Run<'a> {
     optimizer: AdamW,
     schedule: LinearSchedule,
     log: LogWindow,
-    best_f1: Option<f64>,
+    loss_weights: LossWeights,
+    /// The best figure so far.
+    best: Option<f64>,
     evaluations_without_gain: usize,
-    /// Epochs done, their evaluation included.
+    /// The step after which the last evaluation was.
+    evaluated: usize,
+    /// Epochs done.
     epochs: usize,
     step: usize,
 }
@@ -298,7 +317,10 @@ impl Run<'_> {
             let (batch, labels) = pack(features.iter().copied());
             let seed = self.settings.seed ^ ((self.step as u64) << 16) ^ part as u64;
             let logits = self.model.forward(&batch, Mode::Training { seed })?;
-            let part_loss = self.model.loss(logits, &labels) * share;
+            let part_loss = self
+                .model
+                .weighted_loss(logits, &labels, &self.loss_weights)
+                * share;
             loss += f64::from(part_loss.clone().into_scalar::<f32>());
             sub_words += batch.ids().len();
             let part_gradients = GradientsParams::from_grads(part_loss.backward(), &self.model);
@@ -369,8 +391,9 @@ impl Run<'_> {
         let state = TrainerState {
             step: self.step,
             epochs: self.epochs,
-            best_f1: self.best_f1,
+            best: self.best,
             evaluations_without_gain: self.evaluations_without_gain,
+            evaluated: self.evaluated,
             losses: self.log.losses.clone(),
             settings: self.settings.clone(),
             data: self.data.clone(),
@@ -396,8 +419,9 @@ impl Run<'_> {
         let TrainerState {
             step,
             epochs,
-            best_f1,
+            best,
             evaluations_without_gain,
+            evaluated,
             losses,
             settings,
             data,
@@ -419,14 +443,25 @@ impl Run<'_> {
         }
         let device = self.model.valid().device();
         self.optimizer.restore(step, checkpoint.moments()?, &device);
-        (self.step, self.epochs, self.best_f1) = (step, epochs, best_f1);
-        self.evaluations_without_gain = evaluations_without_gain;
+        (self.step, self.epochs, self.best) = (step, epochs, best);
+        (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);
         self.log.losses = losses;
         Ok(())
     }
 
-    fn evaluate(&mut self, epoch: usize, dev: &[Sentence]) -> Result<()> {
-        if dev.is_empty() {
+    fn has_lost_patience(&self) -> bool {
+        let patience = self.settings.early_stopping_patience;
+        patience.is_some_and(|patience| self.evaluations_without_gain >= patience)
+    }
+
+    /// Evaluates where the settings ask for it after this step, unless that has been done.
+    fn evaluate_if_due(&mut self, dev: &[Sentence]) -> Result<()> {
+        let every = match self.settings.eval_steps {
+            0 => self.plan.steps_per_epoch,
+            steps => steps,
+        };
+        let is_due = self.step.is_multiple_of(every) || self.step == self.plan.total_steps;
+        if dev.is_empty() || !is_due || self.evaluated == self.step {
             return Ok(());
         }
         let settings = self.settings;
@@ -442,20 +477,22 @@ impl Run<'_> {
                 let _ = (self.observer)(Event::Evaluating { done, total });
             },
         )?;
-        let f1 = evaluation.report.micro.f1;
-        let best = self.best_f1.is_none_or(|best_f1| f1 > best_f1);
+        self.evaluated = self.step;
+        let gain = settings.best_metric.gain(&evaluation);
+        let best = self.best.is_none_or(|best| gain > best);
         self.evaluations_without_gain = if best {
             0
         } else {
             self.evaluations_without_gain + 1
         };
         let _ = (self.observer)(Event::Evaluated {
-            epoch,
+            step: self.step,
+            epoch: self.step as f64 / self.plan.steps_per_epoch as f64,
             evaluation: &evaluation,
             best,
         });
         if best {
-            self.best_f1 = Some(f1);
+            self.best = Some(gain);
             let dir = self.output_dir.join(BEST);
             replace_dir(&dir, |partial| save(&model, self.tokenizer, partial))?;
             let _ = (self.observer)(Event::Saved { dir: &dir });

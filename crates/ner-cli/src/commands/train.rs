@@ -1,14 +1,18 @@
 //! `train`: fine-tuning.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Checkpoint, Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train};
+use ner_train::{
+    BestMetric, Checkpoint, Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train,
+};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use crate::card::Card;
@@ -85,6 +89,22 @@ pub struct Arguments {
     /// Dropout on hidden states, on attention probabilities and before the classifier, in place of the model's.
     #[arg(long)]
     dropout: Option<f64>,
+    /// Leave the embeddings as they are.
+    #[arg(long)]
+    freeze_embeddings: bool,
+    /// Leave the first so many encoder layers as they are.
+    #[arg(long, default_value_t = TrainSettings::default().freeze_layers)]
+    freeze_layers: usize,
+    /// What the learning rate is multiplied with for each layer down from the classifier; 1 for the same everywhere.
+    #[arg(long, default_value_t = TrainSettings::default().layer_decay)]
+    layer_decay: f64,
+    /// Share of the loss's target that goes to all labels alike.
+    #[arg(long, default_value_t = TrainSettings::default().label_smoothing)]
+    label_smoothing: f64,
+    /// Weights of labels in the loss: LABEL=WEIGHT,… (1 for those not named), or `balanced`, which weighs each label by how rare it is in
+    /// the training data.
+    #[arg(long)]
+    class_weights: Option<ClassWeights>,
     /// Decides order, dropout and a new classifier.
     #[arg(long, default_value_t = TrainSettings::default().seed)]
     seed: u64,
@@ -103,10 +123,19 @@ pub struct Arguments {
     /// Steps between checkpoints, 0 for none between.
     #[arg(long, default_value_t = TrainSettings::default().save_steps)]
     save_steps: usize,
+    /// Steps between evaluations on --dev, 0 for one after each epoch; the last step is always followed by one.
+    #[arg(long, default_value_t = TrainSettings::default().eval_steps)]
+    eval_steps: usize,
+    /// Which development figure decides which model is the best: f1, precision, recall or loss.
+    #[arg(long, default_value_t = TrainSettings::default().best_metric)]
+    best_metric: BestMetric,
+    /// Evaluate every checkpoint that is left at the end, as STEP_f1 and the like in eval_results.txt.
+    #[arg(long)]
+    eval_all_checkpoints: bool,
     /// Checkpoints to keep, the latest ones; all where not given.
     #[arg(long)]
     save_total_limit: Option<usize>,
-    /// End after so many evaluations in a row without a higher development F1.
+    /// End after so many evaluations in a row without a better development figure.
     #[arg(long)]
     early_stopping_patience: Option<usize>,
     /// Sentences a forward pass in evaluation.
@@ -126,9 +155,63 @@ pub struct Arguments {
     hub: HubArguments,
 }
 
+/// Weights of labels in the loss.
+#[derive(Clone, Debug)]
+enum ClassWeights {
+    Balanced,
+    Given(BTreeMap<String, f64>),
+}
+
+impl FromStr for ClassWeights {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "balanced" {
+            return Ok(Self::Balanced);
+        }
+        let weight = |pair: &str| {
+            let (label, weight) = pair
+                .rsplit_once('=')
+                .with_context(|| format!("`{pair}` is not LABEL=WEIGHT"))?;
+            let weight = weight
+                .parse()
+                .with_context(|| format!("`{weight}` is no number"))?;
+            Ok((label.to_owned(), weight))
+        };
+        Ok(Self::Given(
+            text.split(',').map(weight).collect::<Result<_>>()?,
+        ))
+    }
+}
+
+/// `words / (labels * words of the label)`, as scikit-learn's `compute_class_weight` has it.
+fn balanced(train: &TaggedFile) -> BTreeMap<String, f64> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for tag in train.tags().into_iter().flatten() {
+        *counts.entry(tag).or_default() += 1;
+    }
+    let words: usize = counts.values().sum();
+    let weight = |count: &usize| words as f64 / (counts.len() * count) as f64;
+    counts
+        .iter()
+        .map(|(tag, count)| ((*tag).clone(), weight(count)))
+        .collect()
+}
+
 impl Arguments {
-    fn settings(&self) -> TrainSettings {
+    fn settings(&self, train: &TaggedFile) -> TrainSettings {
         TrainSettings {
+            eval_steps: self.eval_steps,
+            best_metric: self.best_metric,
+            freeze_embeddings: self.freeze_embeddings,
+            freeze_layers: self.freeze_layers,
+            layer_decay: self.layer_decay,
+            label_smoothing: self.label_smoothing,
+            class_weights: match &self.class_weights {
+                None => BTreeMap::new(),
+                Some(ClassWeights::Given(weights)) => weights.clone(),
+                Some(ClassWeights::Balanced) => balanced(train),
+            },
             epochs: self.epochs,
             max_steps: self.max_steps,
             batch_size: self.batch_size,
@@ -164,10 +247,10 @@ impl Arguments {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let settings = arguments.settings();
     let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
     let (train_file, dev_file) = (read(&arguments.train)?, read(&arguments.dev)?);
     let test_file = arguments.test.as_ref().map(read).transpose()?;
+    let settings = arguments.settings(&train_file);
     let files: Vec<&TaggedFile> = [&train_file, &dev_file]
         .into_iter()
         .chain(&test_file)
@@ -256,10 +339,13 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     })?;
 
     if let Some(found) = &last_evaluation {
-        write_file(
-            &arguments.output_dir.join("eval_results.txt"),
-            &results(found),
-        )?;
+        let mut text = results(found);
+        if arguments.eval_all_checkpoints {
+            text.push_str(&checkpoint_results(
+                arguments, &settings, &dev_file, &progress,
+            )?);
+        }
+        write_file(&arguments.output_dir.join("eval_results.txt"), &text)?;
     }
     let mut test = None;
     if let Some(test_file) = &test_file {
@@ -298,6 +384,39 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         &arguments.output_dir.join("README.md"),
         &card.text(&arguments.output_dir)?,
     )
+}
+
+/// The result lines of every checkpoint of the run.
+fn checkpoint_results(
+    arguments: &Arguments,
+    settings: &TrainSettings,
+    dev: &TaggedFile,
+    progress: &Progress,
+) -> Result<String> {
+    let mut text = String::new();
+    for dir in Checkpoint::all(&arguments.output_dir)? {
+        let step = Checkpoint::open(&dir)?.state.step;
+        let tokenizer = SubwordTokenizer::from_dir(&dir, None)?;
+        let config = ModelConfig::from_dir(&dir)?;
+        let (model, _) = TokenClassifier::load(&dir, &config, &arguments.device.open()?, 0)?;
+        let found = evaluate(
+            &model,
+            &tokenizer,
+            &dev.sentences,
+            &arguments.decode.decoding(&config.id2label)?,
+            settings.max_length,
+            settings.eval_batch_size,
+            |_, _| {},
+        )?;
+        progress.say(&format!(
+            "checkpoint of step {step}, dev: {}",
+            summary(&found)
+        ));
+        for line in results(&found).lines() {
+            text.push_str(&format!("{step}_{line}\n"));
+        }
+    }
+    Ok(text)
 }
 
 /// What to type to go on with this run.
@@ -374,10 +493,14 @@ impl Observer<'_> {
             }
             Event::Stepped(step) => {
                 self.progress.set(step.step, || {
-                    format!(
-                        "loss {:.4} {:.0} sub-words/s",
-                        step.loss, step.tokens_per_second
-                    )
+                    let mut text = format!(
+                        "loss {:.4} lr {:.1e} {:.0} sub-words/s",
+                        step.loss, step.learning_rate, step.tokens_per_second
+                    );
+                    if let Some(found) = &self.last_evaluation {
+                        text.push_str(&format!(" dev F1 {:.4}", found.report.micro.f1));
+                    }
+                    text
                 });
                 if self.listening.heard() {
                     return ControlFlow::Break(());
@@ -397,13 +520,15 @@ impl Observer<'_> {
                 }
             }
             Event::Evaluated {
+                step,
                 epoch,
                 evaluation,
                 best,
             } => {
                 let mark = if *best { " (best so far)" } else { "" };
                 self.progress.say(&format!(
-                    "epoch {epoch}, dev: {}{mark}",
+                    "step {step}, epoch {}, dev: {}{mark}",
+                    (epoch * 100.0).round() / 100.0,
                     summary(evaluation)
                 ));
                 self.last_evaluation = Some((*evaluation).clone());

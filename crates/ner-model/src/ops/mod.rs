@@ -176,14 +176,20 @@ impl Ops {
         }
     }
 
-    /// Mean cross-entropy over the rows that have a label; `None` rows are ignored. Zero where no row has one.
+    /// Mean cross-entropy over the rows that have a label; `None` rows are ignored. Zero where no row has one. The mean is weighted as
+    /// [`LossWeights`] says.
     ///
     /// # Shapes
     /// - logits: `[rows, labels]`; labels: one a row; output: `[1]`
-    pub(crate) fn cross_entropy(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+    pub(crate) fn cross_entropy(
+        &self,
+        logits: Tensor<2>,
+        labels: &[Option<u32>],
+        weights: &LossWeights,
+    ) -> Tensor<1> {
         match self {
-            Self::Plain => plain::cross_entropy(logits, labels),
-            Self::Fused | Self::Int8(_) => fused::cross_entropy(logits, labels),
+            Self::Plain => plain::cross_entropy(logits, labels, weights),
+            Self::Fused | Self::Int8(_) => fused::cross_entropy(logits, labels, weights),
         }
     }
 
@@ -210,6 +216,44 @@ impl Ops {
             Self::Plain => plain::adamw(parameter, gradient, moments, step),
             Self::Fused | Self::Int8(_) => fused::adamw(parameter, gradient, moments, step),
         }
+    }
+}
+
+/// What the loss asks of each label, as in `torch.nn.CrossEntropyLoss`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossWeights {
+    /// Weight of each label.
+    pub classes: Vec<f32>,
+    /// Share of the target that goes to all labels alike (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>, section 7).
+    pub smoothing: f32,
+}
+
+impl LossWeights {
+    /// Every label counts alike and is all of its target.
+    pub fn uniform(labels: usize) -> Self {
+        Self {
+            classes: vec![1.0; labels],
+            smoothing: 0.0,
+        }
+    }
+
+    /// Writes what the probabilities of a row with this label should be, times the labels' weights.
+    pub(crate) fn target(&self, label: usize, target: &mut [f32]) {
+        let shared = self.smoothing / self.classes.len() as f32;
+        for (target, weight) in target.iter_mut().zip(&self.classes) {
+            *target = shared * weight;
+        }
+        target[label] += (1.0 - self.smoothing) * self.classes[label];
+    }
+
+    /// Sum of the weights of the labels that there are; 1 where there is none.
+    pub(crate) fn total(&self, labels: &[Option<u32>]) -> f32 {
+        let weights = labels
+            .iter()
+            .flatten()
+            .map(|&label| self.classes[label as usize]);
+        let total: f32 = weights.sum();
+        if total > 0.0 { total } else { 1.0 }
     }
 }
 

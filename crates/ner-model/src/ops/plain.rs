@@ -3,7 +3,7 @@
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Distribution, Int, Tensor, TensorData};
 
-use super::{AdamWStep, Dropout, Moments};
+use super::{AdamWStep, Dropout, LossWeights, Moments};
 
 /// Sequences are padded to multiples of this, so that a device that tunes its kernels for each shape sees few shapes.
 const LENGTH_BUCKET: usize = 32;
@@ -90,8 +90,13 @@ pub fn attention(
     }
 }
 
-pub fn cross_entropy(logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+pub fn cross_entropy(
+    logits: Tensor<2>,
+    labels: &[Option<u32>],
+    weights: &LossWeights,
+) -> Tensor<1> {
     let device = logits.device();
+    let [_, width] = logits.dims();
     let labelled: Vec<i64> = (0..)
         .zip(labels)
         .filter_map(|(row, label)| label.map(|_| row))
@@ -100,16 +105,13 @@ pub fn cross_entropy(logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
     if count == 0 {
         return logits.sum() * 0.0;
     }
-    let wanted: Vec<i64> = labels
-        .iter()
-        .flatten()
-        .map(|&label| i64::from(label))
-        .collect();
+    let mut targets = vec![0.0; count * width];
+    for (&label, target) in labels.iter().flatten().zip(targets.chunks_exact_mut(width)) {
+        weights.target(label as usize, target);
+    }
     let rows = Tensor::<1, Int>::from_data(TensorData::new(labelled, [count]), &device);
-    let wanted = Tensor::<2, Int>::from_data(TensorData::new(wanted, [count, 1]), &device);
-    -log_softmax(logits.select(0, rows), 1)
-        .gather(1, wanted)
-        .mean()
+    let targets = Tensor::<2>::from_data(TensorData::new(targets, [count, width]), &device);
+    -(log_softmax(logits.select(0, rows), 1) * targets).sum() / weights.total(labels)
 }
 
 pub fn global_norm(gradients: &[Tensor<1>]) -> f64 {

@@ -14,7 +14,7 @@ use super::attention::{self, Heads};
 use super::backend::{FusedOps, Projection};
 use super::host::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
-use crate::ops::Dropout;
+use crate::ops::{Dropout, LossWeights};
 
 /// What an operation of `N` inputs keeps of its forward pass for the backward pass.
 pub trait Saved<B: HostBackend, const N: usize>: Clone + Debug + Send + 'static {
@@ -108,7 +108,10 @@ impl<B: HostBackend, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn fused_cross_entropy(
         logits: FloatTensor<Self>,
         labels: Vec<Option<u32>>,
+        weights: LossWeights,
     ) -> FloatTensor<Self> {
-        record::<B, C, _, _>([logits], |inputs| loss::forward::<B>(inputs, &labels))
+        record::<B, C, _, _>([logits], |inputs| {
+            loss::forward::<B>(inputs, &labels, &weights)
+        })
     }
 }

@@ -14,7 +14,7 @@ use super::adamw;
 use super::attention::{self, Heads};
 use super::host::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
-use crate::ops::{AdamWStep, Dropout};
+use crate::ops::{AdamWStep, Dropout, LossWeights};
 
 /// Weight `[inputs, outputs]` and bias `[outputs]` of a linear layer.
 #[derive(Clone, Debug, ExtensionType)]
@@ -51,6 +51,7 @@ pub trait FusedOps: Backend {
     fn fused_cross_entropy(
         logits: FloatTensor<Self>,
         labels: Vec<Option<u32>>,
+        weights: LossWeights,
     ) -> FloatTensor<Self>;
 }
 
@@ -92,8 +93,12 @@ impl<B: HostBackend> FusedOps for B {
         attention::apply::<B>(&x, &[query, key, value], &heads)
     }
 
-    fn fused_cross_entropy(logits: FloatTensor<B>, labels: Vec<Option<u32>>) -> FloatTensor<B> {
-        loss::forward::<B>([logits], &labels).1
+    fn fused_cross_entropy(
+        logits: FloatTensor<B>,
+        labels: Vec<Option<u32>>,
+        weights: LossWeights,
+    ) -> FloatTensor<B> {
+        loss::forward::<B>([logits], &labels, &weights).1
     }
 }
 

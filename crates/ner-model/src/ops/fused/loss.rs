@@ -5,20 +5,23 @@ use burn::backend::tensor::FloatTensor;
 use super::autodiff::Saved;
 use super::host::HostBackend;
 use super::kernels::{Isa, softmax_row};
+use crate::ops::LossWeights;
 
 /// Gradient of the loss with respect to the logits.
 #[derive(Clone, Debug)]
 pub struct CrossEntropy<B: HostBackend>(FloatTensor<B>);
 
-/// Mean cross-entropy of `[logits]` over the rows that have a label.
+/// Cross-entropy of `[logits]` and the targets of the rows that have a label, over the sum of the labels' weights.
 pub fn forward<B: HostBackend>(
     [mut logits]: [FloatTensor<B>; 1],
     labels: &[Option<u32>],
+    weights: &LossWeights,
 ) -> (CrossEntropy<B>, FloatTensor<B>) {
     let isa = Isa::detect();
     let [rows, width] = B::dims(&logits);
     assert_eq!(labels.len(), rows, "one label a row");
-    let count = labels.iter().flatten().count().max(1) as f32;
+    let total_weight = weights.total(labels);
+    let (mut scores, mut target) = (vec![0.0; width], vec![0.0; width]);
     let mut sum = 0.0_f64;
     for (row, label) in B::elements_mut(&mut logits)
         .chunks_exact_mut(width)
@@ -28,13 +31,18 @@ pub fn forward<B: HostBackend>(
             row.fill(0.0);
             continue;
         };
-        let logit = row[label];
+        weights.target(label, &mut target);
+        scores.copy_from_slice(row);
         let log_total = softmax_row(isa, row);
-        sum += f64::from(log_total - logit);
-        row[label] -= 1.0;
-        row.iter_mut().for_each(|p| *p /= count);
+        let mass: f32 = target.iter().sum();
+        for ((p, &score), &target) in row.iter_mut().zip(&scores).zip(&target) {
+            if target > 0.0 {
+                sum += f64::from(target * (log_total - score));
+            }
+            *p = (*p * mass - target) / total_weight;
+        }
     }
-    let loss = B::tensor(vec![(sum / f64::from(count)) as f32], [1], &logits);
+    let loss = B::tensor(vec![(sum / f64::from(total_weight)) as f32], [1], &logits);
     (CrossEntropy(logits), loss)
 }
 

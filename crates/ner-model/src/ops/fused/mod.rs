@@ -31,7 +31,7 @@ use burn::tensor::{Device, Tensor};
 
 use backend::{FusedOps, OptimizerOps, Projection};
 
-use super::{AdamWStep, Dropout, Moments};
+use super::{AdamWStep, Dropout, LossWeights, Moments};
 use attention::Heads;
 pub use int8::Int8Weights;
 pub use kernels::transpose;
@@ -128,10 +128,15 @@ pub fn self_attention(
 ///
 /// # Panics
 /// A label is not below the number of columns, or there is not one label a row.
-pub fn cross_entropy(logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
+pub fn cross_entropy(
+    logits: Tensor<2>,
+    labels: &[Option<u32>],
+    weights: &LossWeights,
+) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::fused_cross_entropy(
         logits.into_dispatch(),
         labels.to_vec(),
+        weights.clone(),
     ))
 }
 

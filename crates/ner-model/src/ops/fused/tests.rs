@@ -5,7 +5,7 @@ use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
-use crate::ops::{AdamWStep, Dropout, Moments, fused, plain, split_mix};
+use crate::ops::{AdamWStep, Dropout, LossWeights, Moments, fused, plain, split_mix};
 
 const EPSILON: f64 = 1e-5;
 const DROPOUT: Dropout = Dropout {
@@ -156,6 +156,10 @@ fn cases(dropout: Dropout) -> Vec<Case> {
     }
     for columns in 1..10 {
         let rows = 3 * columns;
+        let weights = LossWeights {
+            classes: (0..columns).map(|class| 0.5 + class as f32).collect(),
+            smoothing: 0.05 * (columns % 3) as f32,
+        };
         let labels: Vec<_> = (0..rows as u32)
             .map(|row| (row % 3 != 1).then_some(row % columns as u32))
             .collect();
@@ -165,9 +169,9 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             move |inputs, fused| {
                 let logits = inputs[0].clone() * 5.0;
                 let loss = if fused {
-                    fused::cross_entropy(logits, &labels)
+                    fused::cross_entropy(logits, &labels, &weights)
                 } else {
-                    plain::cross_entropy(logits, &labels)
+                    plain::cross_entropy(logits, &labels, &weights)
                 };
                 loss.unsqueeze()
             },
@@ -398,7 +402,7 @@ fn inputs_are_unharmed_and_views_are_read_rightly() {
 fn a_batch_without_labels_has_no_loss_and_no_gradient() {
     for device in devices() {
         let logits = Tensor::<2>::ones([2, 3], &device.autodiff()).require_grad();
-        let loss = fused::cross_entropy(logits.clone(), &[None, None]);
+        let loss = fused::cross_entropy(logits.clone(), &[None, None], &LossWeights::uniform(3));
         let gradients = loss.backward();
         assert_eq!(values(loss.inner()), [0.0]);
         assert_eq!(values(logits.grad(&gradients).unwrap()), [0.0; 6]);
@@ -478,5 +482,47 @@ fn adamw_and_square_sum_match_double_precision() {
             start,
             "a handle held elsewhere keeps its values"
         );
+    }
+}
+
+#[test]
+fn losses_are_those_of_torch() {
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        classes: Vec<f32>,
+        smoothing: f32,
+        labels: Vec<Option<u32>>,
+        logits: Vec<f32>,
+        loss: f32,
+        gradient: Vec<f32>,
+    }
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/goldens/losses/losses.json"
+    );
+    let goldens: Vec<Golden> =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for golden in goldens {
+        let weights = LossWeights {
+            classes: golden.classes,
+            smoothing: golden.smoothing,
+        };
+        let data = TensorData::new(golden.logits, [golden.labels.len(), 4]);
+        for device in devices() {
+            for fused in [true, false] {
+                let device = device.clone().autodiff();
+                let logits = Tensor::<2>::from_data(data.clone(), &device).require_grad();
+                let loss = if fused {
+                    fused::cross_entropy(logits.clone(), &golden.labels, &weights)
+                } else {
+                    plain::cross_entropy(logits.clone(), &golden.labels, &weights)
+                };
+                let gradient = values(logits.grad(&loss.backward()).unwrap());
+                assert!((loss.into_scalar::<f32>() - golden.loss).abs() < 1e-5);
+                for (found, expected) in gradient.iter().zip(&golden.gradient) {
+                    assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+                }
+            }
+        }
     }
 }

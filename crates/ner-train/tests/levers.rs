@@ -1,0 +1,228 @@
+//! Each setting of a run does what it says.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_train::{BestMetric, Checkpoint, Corpus, Event, Sentence, TrainSettings, train};
+use subword_align::SubwordTokenizer;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/goldens/models")
+        .join(name)
+}
+
+fn sentences() -> Vec<Sentence> {
+    (0..20)
+        .map(|i| Sentence {
+            words: (0..3 + i % 5)
+                .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
+                .collect(),
+            tags: (0..3 + i % 5)
+                .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
+                .collect(),
+        })
+        .collect()
+}
+
+/// Two steps an epoch.
+fn settings() -> TrainSettings {
+    TrainSettings {
+        max_steps: Some(1),
+        batch_size: 10,
+        max_length: 40,
+        learning_rate: 1e-3,
+        ..TrainSettings::default()
+    }
+}
+
+/// What a run told.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    losses: Vec<f64>,
+    /// Step, figures (F1 and loss), and whether it was the best.
+    evaluations: Vec<(usize, [f64; 2], bool)>,
+}
+
+fn run(out: &Path, settings: &TrainSettings, resume: Option<&Checkpoint>) -> Told {
+    let tokenizer = {
+        let dir = tempfile::tempdir().unwrap();
+        for (from, to) in [
+            ("vocab.txt", "vocab.txt"),
+            ("bert/config.json", "config.json"),
+        ] {
+            std::fs::copy(golden(from), dir.path().join(to)).unwrap();
+        }
+        SubwordTokenizer::from_dir(dir.path(), None).unwrap()
+    };
+    let device = DeviceChoice::Flex.open().unwrap().autodiff();
+    let dir = resume.map_or(golden("bert"), |checkpoint| checkpoint.dir.clone());
+    let config = ModelConfig::from_dir(&dir).unwrap();
+    let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
+    let data = sentences();
+    let corpus = Corpus {
+        train: &data,
+        dev: &data[..7],
+    };
+    let mut told = Told::default();
+    let observer = &mut |event: Event<'_>| {
+        match event {
+            Event::Stepped(step) => told.losses.push(step.loss),
+            Event::Evaluated {
+                step,
+                evaluation,
+                best,
+                ..
+            } => told
+                .evaluations
+                .push((step, [evaluation.report.micro.f1, evaluation.loss], best)),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    };
+    train(model, &tokenizer, corpus, settings, out, resume, observer).unwrap();
+    told
+}
+
+/// The tensors of a model directory.
+fn tensors(dir: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = std::fs::read(dir.join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let values = |data: &[u8]| {
+        data.chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect()
+    };
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| (name, values(view.data())))
+        .collect()
+}
+
+/// The largest change of any element of the tensors whose name contains `part`.
+fn largest_change(
+    before: &BTreeMap<String, Vec<f32>>,
+    after: &BTreeMap<String, Vec<f32>>,
+    part: &str,
+) -> f32 {
+    let changes = after
+        .iter()
+        .filter(|(name, _)| name.contains(part))
+        .flat_map(|(name, values)| values.iter().zip(&before[name]))
+        .map(|(a, b)| (a - b).abs());
+    changes.fold(0.0, f32::max)
+}
+
+const PARTS: [&str; 4] = ["embeddings", "layer.0.", "layer.1.", "classifier"];
+
+/// The largest change of each of [`PARTS`] in one step.
+fn changes(settings: &TrainSettings) -> [f32; 4] {
+    let out = tempfile::tempdir().unwrap();
+    run(out.path(), settings, None);
+    let (before, after) = (tensors(&golden("bert")), tensors(out.path()));
+    PARTS.map(|part| largest_change(&before, &after, part))
+}
+
+#[test]
+fn frozen_parts_stay_and_the_others_move() {
+    let moved = |settings| changes(&settings).map(|change| change > 0.0);
+    assert_eq!(moved(settings()), [true; 4]);
+    let embeddings = TrainSettings {
+        freeze_embeddings: true,
+        ..settings()
+    };
+    assert_eq!(moved(embeddings.clone()), [false, true, true, true]);
+    let lower_half = TrainSettings {
+        freeze_layers: 1,
+        ..embeddings
+    };
+    assert_eq!(moved(lower_half.clone()), [false, false, true, true]);
+    let all_layers = TrainSettings {
+        freeze_layers: 9,
+        ..lower_half
+    };
+    assert_eq!(moved(all_layers), [false, false, false, true]);
+}
+
+#[test]
+fn the_learning_rate_falls_from_layer_to_layer() {
+    // AdamW's first step moves an element by the learning rate.
+    let decayed = changes(&TrainSettings {
+        layer_decay: 0.5,
+        ..settings()
+    });
+    for (change, factor) in decayed.into_iter().zip([0.125, 0.25, 0.5, 1.0]) {
+        assert!((change / (1e-3 * factor) - 1.0).abs() < 0.01, "{decayed:?}");
+    }
+}
+
+#[test]
+fn smoothing_and_weights_change_the_loss() {
+    let loss = |settings: &TrainSettings| {
+        let out = tempfile::tempdir().unwrap();
+        run(out.path(), settings, None).losses[0]
+    };
+    let plain = loss(&settings());
+    let smoothed = TrainSettings {
+        label_smoothing: 0.2,
+        ..settings()
+    };
+    assert!((loss(&smoothed) - plain).abs() > 1e-3);
+    let weighted = |labels: &[&str]| TrainSettings {
+        class_weights: labels
+            .iter()
+            .map(|label| ((*label).to_owned(), 3.0))
+            .collect(),
+        ..settings()
+    };
+    assert!((loss(&weighted(&["O"])) - plain).abs() > 1e-3);
+    // The mean is over the weights: where all labels of the data have the same, it is as without.
+    let all = loss(&weighted(&["O", "B-PER", "I-PER", "B-LOC"]));
+    assert!((all - plain).abs() < 1e-5, "{all} {plain}");
+}
+
+#[test]
+fn evaluation_comes_when_asked_for_and_marks_the_best() {
+    let every_three = TrainSettings {
+        max_steps: Some(8),
+        eval_steps: 3,
+        save_steps: 3,
+        learning_rate: 0.02,
+        ..settings()
+    };
+    let out = tempfile::tempdir().unwrap();
+    for metric in [BestMetric::F1, BestMetric::Loss] {
+        let settings = TrainSettings {
+            best_metric: metric,
+            ..every_three.clone()
+        };
+        let told = run(out.path(), &settings, None);
+        let steps: Vec<usize> = told.evaluations.iter().map(|found| found.0).collect();
+        assert_eq!(steps, [3, 6, 8]);
+        let mut best = f64::NEG_INFINITY;
+        for (_, [f1, loss], is_best) in &told.evaluations {
+            let gain = if metric == BestMetric::F1 { *f1 } else { -loss };
+            assert_eq!(*is_best, gain > best, "{told:?}");
+            best = best.max(gain);
+        }
+        // A run that goes on after step 3 makes up for the evaluation that was not done yet.
+        let whole = tensors(out.path());
+        let checkpoint = Checkpoint::open(&out.path().join("checkpoint-3")).unwrap();
+        let resumed = run(out.path(), &settings, Some(&checkpoint));
+        assert_eq!(resumed.evaluations, told.evaluations);
+        assert_eq!(resumed.losses, told.losses[3..]);
+        assert_eq!(tensors(out.path()), whole);
+    }
+    let each_epoch = TrainSettings {
+        max_steps: Some(5),
+        ..settings()
+    };
+    let steps = run(out.path(), &each_epoch, None).evaluations;
+    assert_eq!(
+        steps.iter().map(|found| found.0).collect::<Vec<_>>(),
+        [2, 4, 5]
+    );
+}
