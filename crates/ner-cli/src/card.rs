@@ -164,7 +164,7 @@ impl Card<'_> {
 
     fn training(&self) -> Result<String> {
         let mut text =
-            "AdamW with a linear schedule.\n\n| setting | value |\n|---|---|\n".to_owned();
+            "AdamW with a linear schedule.\n\n![Loss and F1 over the steps](curves.svg)\n\n| setting | value |\n|---|---|\n".to_owned();
         if let Value::Object(settings) = serde_json::to_value(self.settings)? {
             for (key, value) in settings {
                 if !value.is_null() {

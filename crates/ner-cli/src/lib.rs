@@ -9,6 +9,7 @@
 
 mod card;
 mod commands;
+mod config;
 mod data;
 pub mod hub;
 mod interrupt;
@@ -18,7 +19,7 @@ mod tagger;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Named-entity recognition: from a CoNLL file to a fine-tuned transformer, its report, and a tagger.
 #[derive(Debug, Parser)]
@@ -36,7 +37,7 @@ enum Command {
     Preprocess(commands::preprocess::Arguments),
     Labels(commands::labels::Arguments),
     NewModel(commands::new_model::Arguments),
-    Train(commands::train::Arguments),
+    Train(Box<commands::train::Arguments>),
     Evaluate(commands::evaluate::Arguments),
     Predict(commands::predict::Arguments),
 }
@@ -50,14 +51,24 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    execute(Cli::try_parse_from(arguments)?)
+    let mut command = Cli::command();
+    command.build();
+    let train = command.find_subcommand("train");
+    let mut line: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    if let Some(train) = train {
+        line = config::expand(line, train)?;
+    }
+    let matches = Cli::command().try_get_matches_from(line)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let (Command::Train(arguments), Some(train), Some((_, matches))) =
+        (&mut cli.command, train, matches.subcommand())
+    {
+        arguments.effective = config::effective(train, matches);
+    }
+    execute(cli)
 }
 
-/// Runs a parsed command line.
-///
-/// # Errors
-/// What the command could not do.
-pub fn execute(cli: Cli) -> anyhow::Result<()> {
+fn execute(cli: Cli) -> anyhow::Result<()> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Preprocess(arguments) => commands::preprocess::run(&arguments, quiet),

@@ -3,13 +3,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     ner_cli::tune_allocator();
-    let cli = ner_cli::Cli::parse(); // wrong usage ends here, with exit code 2
-    match ner_cli::execute(cli) {
+    match ner_cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Wrong usage, with exit code 2, or what --help and --version print.
+        Err(error) if error.is::<clap::Error>() => match error.downcast::<clap::Error>() {
+            Ok(error) => error.exit(),
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(error) if ner_cli::is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough, as in `… | head`
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -4,22 +4,36 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
 
 /// Talk of one command.
 pub struct Progress {
     quiet: bool,
+    json: bool,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
     /// Talk that `--quiet` silences.
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, bar: None }
+        Self {
+            quiet,
+            json: false,
+            bar: None,
+        }
+    }
+
+    /// Talk as one JSON object a line, `event` saying of what kind, and never a bar.
+    pub fn json(quiet: bool) -> Self {
+        Self {
+            json: true,
+            ..Self::new(quiet)
+        }
     }
 
     /// Whether a bar would be shown.
     fn on_terminal(&self) -> bool {
-        !self.quiet && std::io::stderr().is_terminal()
+        !self.quiet && !self.json && std::io::stderr().is_terminal()
     }
 
     /// Starts a bar of `total` steps in place of a former one; does nothing where there is no terminal.
@@ -72,15 +86,43 @@ impl Progress {
     pub fn say(&self, line: &str) {
         match &self.bar {
             _ if self.quiet => {}
+            _ if self.json => self.tell_json("message", || json!({"text": line})),
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),
         }
     }
 
-    /// Says a line only where no bar tells the same.
-    pub fn say_without_bar(&self, line: impl FnOnce() -> String) {
-        if !self.quiet && self.bar.is_none() {
+    /// Says what happened: as a line that stays, or by its fields where talk is JSON.
+    pub fn tell(&self, event: &str, line: &str, fields: impl FnOnce() -> Value) {
+        if self.json {
+            self.tell_json(event, fields);
+        } else {
+            self.say(line);
+        }
+    }
+
+    /// As [`tell`](Self::tell), but nothing where a bar tells the same.
+    pub fn tell_without_bar(
+        &self,
+        event: &str,
+        line: impl FnOnce() -> String,
+        fields: impl FnOnce() -> Value,
+    ) {
+        if self.json {
+            self.tell_json(event, fields);
+        } else if !self.quiet && self.bar.is_none() {
             eprintln!("{}", line());
+        }
+    }
+
+    /// Says what happened where talk is JSON.
+    pub fn tell_json(&self, event: &str, fields: impl FnOnce() -> Value) {
+        if self.json && !self.quiet {
+            let mut object = Map::from_iter([("event".to_owned(), json!(event))]);
+            if let Value::Object(fields) = fields() {
+                object.extend(fields);
+            }
+            eprintln!("{}", Value::Object(object));
         }
     }
 }

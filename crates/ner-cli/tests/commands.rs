@@ -126,8 +126,12 @@ fn from_a_column_file_to_a_tagger() {
         "best",
         "checkpoint-50",
         "config.json",
+        "curves.svg",
+        "eval_log.csv",
         "eval_results.txt",
         "model.safetensors",
+        "settings.toml",
+        "tensorboard",
         "test_predictions.txt",
         "test_results.txt",
         "tokenizer.json",
@@ -148,6 +152,7 @@ fn from_a_column_file_to_a_tagger() {
         "| learning_rate | 0.01 |",
         "ner-cli predict --model out ",
         "aggregation_strategy",
+        "(curves.svg)",
     ] {
         assert!(card.contains(part), "{part} is missing in {card}");
     }
@@ -686,4 +691,154 @@ fn a_closed_pipe_is_no_error() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn settings_come_from_a_file_and_flags_win() {
+    let folder = Folder::new();
+    let config = |text: &str| {
+        fs::write(folder.path("run.toml"), text).unwrap();
+        folder.path("run.toml")
+    };
+    let path = config(
+        "max_steps = 4\nlabel-smoothing = 0.1\nfreeze-embeddings = true\nwarmup-ratio = 0.5\ndecode = \"constrained\"\n",
+    );
+    let trained = folder.train(
+        "a",
+        &["--config", &path, "--max-steps", "2", "--warmup-steps", "1"],
+    );
+    assert!(
+        trained.status.success(),
+        "{}",
+        String::from_utf8_lossy(&trained.stderr)
+    );
+    let saved: toml::Table = folder.read("a/settings.toml").parse().unwrap();
+    assert_eq!(saved["max-steps"].as_integer(), Some(2));
+    assert_eq!(saved["label-smoothing"].as_float(), Some(0.1));
+    assert_eq!(saved["freeze-embeddings"].as_bool(), Some(true));
+    assert_eq!(saved["no-shuffle"].as_bool(), Some(false));
+    assert_eq!(saved["decode"].as_str(), Some("constrained"));
+    assert_eq!(
+        saved["warmup-steps"].as_integer(),
+        Some(1),
+        "what the flag excludes is left out"
+    );
+    assert!(!saved.contains_key("warmup-ratio"));
+    let talk = String::from_utf8(trained.stderr).unwrap();
+    assert!(talk.contains("\"label-smoothing\":0.1"), "{talk}");
+
+    // The saved settings are a file of settings themselves, and give the same weights.
+    let weights = |name: &str| fs::read(folder.path(&format!("{name}/model.safetensors"))).unwrap();
+    let again = ner_cli(&[
+        "train",
+        "--config",
+        &folder.path("a/settings.toml"),
+        "--output-dir",
+        &folder.path("b"),
+    ]);
+    assert!(
+        again.status.success(),
+        "{}",
+        String::from_utf8_lossy(&again.stderr)
+    );
+    assert!(weights("a") == weights("b"));
+    assert!(folder.train("c", &["--max-steps", "2"]).status.success());
+    assert!(weights("a") != weights("c"));
+
+    for (text, said) in [
+        ("learning_rat = 1.0", "`learning_rat` is no setting"),
+        ("config = \"x\"", "`config` is no setting"),
+        ("no-shuffle = 3", "true or false"),
+        ("epochs = ", "run.toml"),
+        ("epochs = \"many\"", "--epochs"),
+    ] {
+        let refused = folder.train("d", &["--config", &config(text)]);
+        assert!(!refused.status.success());
+        let talk = String::from_utf8(refused.stderr).unwrap();
+        assert!(talk.contains(said), "{text}: {talk}");
+    }
+}
+
+#[test]
+fn a_run_tells_machines_what_it_tells_people() {
+    let folder = Folder::new();
+    let flags = [
+        "--max-steps",
+        "4",
+        "--logging-steps",
+        "1",
+        "--save-steps",
+        "2",
+        "--eval-all-checkpoints",
+    ];
+    let trained = folder.train(
+        "out",
+        &[
+            &flags[..],
+            &["--log-format", "json", "--class-weights", "balanced"],
+        ]
+        .concat(),
+    );
+    let talk = String::from_utf8(trained.stderr).unwrap();
+    assert!(trained.status.success(), "{talk}");
+    let events: Vec<Value> = talk
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |kind: &str| {
+        events
+            .iter()
+            .filter(|event| event["event"] == kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("plan")[0]["words"], 14);
+    let steps: Vec<u64> = of("step")
+        .iter()
+        .map(|event| event["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [1, 2, 3, 4]);
+    assert_eq!(of("evaluation").len(), 2);
+    assert!(of("evaluation")[0]["f1"].is_f64());
+    assert!(!of("saved").is_empty());
+
+    let results = folder.read("out/eval_results.txt");
+    for line in ["\n2_f1 = ", "\n2_loss = ", "\n4_f1 = "] {
+        assert!(results.contains(line), "{line:?} is missing in {results}");
+    }
+    let rows = folder.read("out/eval_log.csv");
+    assert_eq!(rows.lines().count(), 1 + 2, "{rows}");
+    let svg = folder.read("out/curves.svg");
+    assert_eq!(svg.matches("<polyline").count(), 3, "{svg}");
+    let events = names(Path::new(&folder.path("out/tensorboard")));
+    assert!(events[0].starts_with("events.out.tfevents."), "{events:?}");
+
+    let loss = |name: &str, more: &[&str]| {
+        let trained = folder.train(
+            name,
+            &[
+                &["--max-steps", "1", "--logging-steps", "1", "--no-shuffle"],
+                more,
+            ]
+            .concat(),
+        );
+        assert!(
+            trained.status.success(),
+            "{}",
+            String::from_utf8_lossy(&trained.stderr)
+        );
+        let log = folder.read(&format!("{name}/train_log.csv"));
+        log.lines()
+            .nth(1)
+            .unwrap()
+            .split(',')
+            .nth(2)
+            .unwrap()
+            .to_owned()
+    };
+    let plain = loss("plain", &[]);
+    assert_ne!(loss("balanced", &["--class-weights", "balanced"]), plain);
+    assert_ne!(loss("given", &["--class-weights", "O=0.5,B-PER=3"]), plain);
+    let refused = folder.train("refused", &["--class-weights", "B-XYZ=2"]);
+    let talk = String::from_utf8(refused.stderr).unwrap();
+    assert!(talk.contains("`B-XYZ` is not among the labels"), "{talk}");
 }

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use ner_model::ops::LossWeights;
 use ner_model::{Mode, TokenClassifier};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
@@ -22,7 +22,7 @@ use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 
 /// What a run will do, known before its first step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Sentences of the training data.
     pub sentences: usize,
@@ -43,7 +43,7 @@ pub struct Plan {
 }
 
 /// One optimizer step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Number of the step, from 1.
     pub step: usize,
@@ -188,6 +188,7 @@ pub fn train(
             let batch: Vec<&Feature> = batch.iter().map(|&index| &features[index]).collect();
             run = run.step(&batch)?;
             run.evaluate_if_due(corpus.dev)?;
+            run.save_if_due()?;
             if run.has_lost_patience() {
                 break 'epochs;
             }
@@ -359,18 +360,22 @@ impl Run<'_> {
         if self.step.is_multiple_of(self.settings.logging_steps) {
             stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
         }
-        let due =
-            self.settings.save_steps > 0 && self.step.is_multiple_of(self.settings.save_steps);
-        if due || stop {
-            let checkpoint = self.checkpoint()?;
-            if stop {
-                return Err(Error::Stopped {
-                    step: self.step,
-                    checkpoint,
-                });
-            }
+        if stop {
+            return Err(Error::Stopped {
+                step: self.step,
+                checkpoint: self.checkpoint()?,
+            });
         }
         Ok(self)
+    }
+
+    /// Writes a checkpoint where the settings ask for one after this step.
+    fn save_if_due(&mut self) -> Result<()> {
+        let every = self.settings.save_steps;
+        if every > 0 && self.step.is_multiple_of(every) {
+            self.checkpoint()?;
+        }
+        Ok(())
     }
 
     /// The latest checkpoint of this run whose weights are not those that the present step fails with.

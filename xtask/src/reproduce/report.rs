@@ -189,7 +189,11 @@ impl Report {
         for (title, report) in &self.texts {
             _ = write!(text, "\n{title}\n\n{}\n", report.trim_end_matches('\n'));
         }
-        _ = write!(text, "\n{}", self.summary());
+        _ = write!(
+            text,
+            "\ncurves of loss and F1: output/curves.svg\n\n{}",
+            self.summary()
+        );
         text
     }
 

@@ -1,20 +1,22 @@
 //! `train`: fine-tuning.
 
+mod curves;
+mod observer;
+mod record;
+mod tensorboard;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufWriter;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{
-    BestMetric, Checkpoint, Corpus, Evaluation, Event, Step, TrainSettings, evaluate, train,
-};
+use ner_train::{BestMetric, Checkpoint, Corpus, Evaluation, TrainSettings, evaluate, train};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
+use self::observer::Observer;
+use self::record::Record;
 use crate::card::Card;
 use crate::data::{DecodeArguments, Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
@@ -147,12 +149,27 @@ pub struct Arguments {
     /// auto, cuda, cuda:N, flex or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
+    /// Form of what is said on stderr: `json` is one object a line, for machines.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// TOML file with flags as keys, such as `learning-rate = 5e-5`; flags given here win.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     decode: DecodeArguments,
     #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
     hub: HubArguments,
+    /// Every flag with its value, as --config reads it.
+    #[arg(skip)]
+    pub effective: toml::Table,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 /// Weights of labels in the loss.
@@ -282,7 +299,10 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         arguments.overwrite_output_dir || checkpoint.is_some(),
     )?;
 
-    let mut progress = Progress::new(quiet);
+    let mut progress = match arguments.log_format {
+        LogFormat::Text => Progress::new(quiet),
+        LogFormat::Json => Progress::json(quiet),
+    };
     progress.say(&format!(
         "device {}, weights of {}",
         arguments.device.resolve(),
@@ -295,16 +315,20 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         progress.say(&format!("not used: {}", loaded.unused.join(", ")));
     }
 
-    let log = arguments.output_dir.join("train_log.csv");
-    let log = match &checkpoint {
-        Some(checkpoint) => {
-            progress.say(&format!("going on after step {}", checkpoint.state.step));
-            TrainLog::resume(&log, checkpoint.state.step)?
-        }
-        None => TrainLog::create(&log)?,
-    };
+    let after = checkpoint.as_ref().map(|checkpoint| checkpoint.state.step);
+    if let Some(step) = after {
+        progress.say(&format!("going on after step {step}"));
+    }
+    write_file(
+        &arguments.output_dir.join("settings.toml"),
+        &arguments.effective.to_string(),
+    )?;
+    progress.say(&format!(
+        "settings: {}",
+        serde_json::to_string(&arguments.effective)?
+    ));
     let mut observer = Observer {
-        log,
+        record: Record::open(&arguments.output_dir, after)?,
         listening: Listening::start()?,
         progress: &mut progress,
         failed: None,
@@ -329,6 +353,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     }
     let last_evaluation = observer.last_evaluation;
     drop(observer.listening);
+    drop(observer.record);
     progress.end();
     let model = trained.map_err(|error| match error {
         ner_train::Error::Stopped { .. } => anyhow::Error::new(Interrupted(format!(
@@ -372,6 +397,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         )?;
         test = Some((test_file, found));
     }
+    curves::write(&arguments.output_dir)?;
     let card = Card {
         base_model: &arguments.model,
         labels: &config.id2label,
@@ -468,124 +494,4 @@ pub fn write_predictions(path: &Path, file: &TaggedFile, predicted: &[Vec<String
         text.push('\n');
     }
     write_file(path, &text)
-}
-
-/// Turns the events of a run into a log, a progress bar and lines.
-struct Observer<'a> {
-    log: TrainLog,
-    listening: Listening,
-    progress: &'a mut Progress,
-    failed: Option<anyhow::Error>,
-    last_evaluation: Option<Evaluation>,
-    total_steps: usize,
-}
-
-impl Observer<'_> {
-    fn hear(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        match event {
-            Event::Planned(plan) => {
-                self.total_steps = plan.total_steps;
-                self.progress.say(&format!(
-                    "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
-                    plan.sentences, plan.sequences, plan.sub_words, plan.words, plan.labelled_words, plan.unknown_words, plan.total_steps,
-                ));
-                self.progress.start("train", plan.total_steps);
-            }
-            Event::Stepped(step) => {
-                self.progress.set(step.step, || {
-                    let mut text = format!(
-                        "loss {:.4} lr {:.1e} {:.0} sub-words/s",
-                        step.loss, step.learning_rate, step.tokens_per_second
-                    );
-                    if let Some(found) = &self.last_evaluation {
-                        text.push_str(&format!(" dev F1 {:.4}", found.report.micro.f1));
-                    }
-                    text
-                });
-                if self.listening.heard() {
-                    return ControlFlow::Break(());
-                }
-            }
-            Event::Logged(step) => {
-                let total = self.total_steps;
-                self.progress.say_without_bar(|| {
-                    format!(
-                        "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
-                        step.step, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
-                    )
-                });
-                if let Err(error) = self.log.write(step) {
-                    self.failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            Event::Evaluated {
-                step,
-                epoch,
-                evaluation,
-                best,
-            } => {
-                let mark = if *best { " (best so far)" } else { "" };
-                self.progress.say(&format!(
-                    "step {step}, epoch {}, dev: {}{mark}",
-                    (epoch * 100.0).round() / 100.0,
-                    summary(evaluation)
-                ));
-                self.last_evaluation = Some((*evaluation).clone());
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// `train_log.csv`.
-struct TrainLog {
-    writer: csv::Writer<BufWriter<File>>,
-    path: PathBuf,
-}
-
-impl TrainLog {
-    fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| path.display().to_string())?;
-        Ok(Self {
-            writer: csv::Writer::from_writer(BufWriter::new(file)),
-            path: path.to_owned(),
-        })
-    }
-
-    /// Goes on with the log of a run, without the rows after the step at which it is taken up.
-    fn resume(path: &Path, step: usize) -> Result<Self> {
-        let in_log = || path.display().to_string();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(error).with_context(in_log),
-        };
-        let is_kept = |line: &&str| {
-            let first = line.split(',').next().unwrap_or_default();
-            first.parse().map_or(true, |row: usize| row <= step)
-        };
-        // A row that was cut short has no line end.
-        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let kept: String = whole.split_inclusive('\n').filter(is_kept).collect();
-        write_file(path, &kept)?;
-        let file = File::options()
-            .append(true)
-            .open(path)
-            .with_context(in_log)?;
-        let writer = csv::WriterBuilder::new()
-            .has_headers(kept.is_empty())
-            .from_writer(BufWriter::new(file));
-        Ok(Self {
-            writer,
-            path: path.to_owned(),
-        })
-    }
-
-    fn write(&mut self, step: &Step) -> Result<()> {
-        let in_log = || self.path.display().to_string();
-        self.writer.serialize(step).with_context(in_log)?;
-        self.writer.flush().with_context(in_log)
-    }
 }

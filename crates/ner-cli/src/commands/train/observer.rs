@@ -1,0 +1,100 @@
+//! What a run tells while it goes.
+
+use std::ops::ControlFlow;
+
+use ner_train::{Evaluation, Event};
+use serde_json::json;
+
+use super::record::Record;
+use super::summary;
+use crate::interrupt::Listening;
+use crate::progress::Progress;
+
+/// Turns the events of a run into its record, a progress bar and lines.
+pub struct Observer<'a> {
+    pub record: Record,
+    pub listening: Listening,
+    pub progress: &'a mut Progress,
+    pub failed: Option<anyhow::Error>,
+    pub last_evaluation: Option<Evaluation>,
+    pub total_steps: usize,
+}
+
+impl Observer<'_> {
+    pub fn hear(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        if let Err(error) = self.record.write(event) {
+            self.failed = Some(error);
+            return ControlFlow::Break(());
+        }
+        match event {
+            Event::Planned(plan) => {
+                self.total_steps = plan.total_steps;
+                let text = format!(
+                    "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
+                    plan.sentences,
+                    plan.sequences,
+                    plan.sub_words,
+                    plan.words,
+                    plan.labelled_words,
+                    plan.unknown_words,
+                    plan.total_steps,
+                );
+                self.progress.tell("plan", &text, || json!(plan));
+                self.progress.start("train", plan.total_steps);
+            }
+            Event::Stepped(step) => {
+                self.progress.set(step.step, || {
+                    let mut text = format!(
+                        "loss {:.4} lr {:.1e} {:.0} sub-words/s",
+                        step.loss, step.learning_rate, step.tokens_per_second
+                    );
+                    if let Some(found) = &self.last_evaluation {
+                        text.push_str(&format!(" dev F1 {:.4}", found.report.micro.f1));
+                    }
+                    text
+                });
+                if self.listening.heard() {
+                    return ControlFlow::Break(());
+                }
+            }
+            Event::Logged(step) => {
+                let total = self.total_steps;
+                let text = || {
+                    format!(
+                        "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
+                        step.step,
+                        step.loss,
+                        step.learning_rate,
+                        step.grad_norm,
+                        step.tokens_per_second
+                    )
+                };
+                self.progress.tell_without_bar("step", text, || json!(step));
+            }
+            Event::Evaluated {
+                step,
+                epoch,
+                evaluation,
+                best,
+            } => {
+                let mark = if *best { " (best so far)" } else { "" };
+                let text = format!(
+                    "step {step}, epoch {}, dev: {}{mark}",
+                    (epoch * 100.0).round() / 100.0,
+                    summary(evaluation)
+                );
+                self.progress.tell("evaluation", &text, || {
+                    let micro = &evaluation.report.micro;
+                    json!({"step": step, "epoch": epoch, "f1": micro.f1, "precision": micro.precision, "recall": micro.recall,
+                           "loss": evaluation.loss, "best": best})
+                });
+                self.last_evaluation = Some((*evaluation).clone());
+            }
+            Event::Saved { dir } => {
+                self.progress.tell_json("saved", || json!({"dir": dir}));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Flags of `train` from a TOML file, and the other way.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use toml::{Table, Value};
+
+/// Flags that a file cannot hold, and that are no settings.
+const NOT_SETTINGS: [&str; 5] = ["config", "help", "quiet", "resume", "version"];
+
+/// The command line of `train` with the flags of its `--config` file, where there is one, before its own.
+///
+/// A flag of the command line wins over the file's, and over those of the file that it excludes.
+///
+/// # Errors
+/// A file that cannot be read or is no TOML, a key that is no flag, or a value that no flag can have.
+pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let Some(place) = line
+        .iter()
+        .position(|argument| argument == train.get_name())
+    else {
+        return Ok(line);
+    };
+    let own: Vec<String> = line[place + 1..].iter().map(text).collect();
+    let after = own.iter().position(|argument| argument == "--config");
+    let path = match after {
+        Some(at) => own.get(at + 1).cloned(),
+        None => own
+            .iter()
+            .find_map(|argument| argument.strip_prefix("--config=").map(str::to_owned)),
+    };
+    let Some(path) = path else {
+        return Ok(line);
+    };
+    let is_given = |long: &str| {
+        let flag = format!("--{long}");
+        own.iter()
+            .any(|argument| *argument == flag || argument.starts_with(&format!("{flag}=")))
+    };
+    let mut flags = Vec::new();
+    for (key, value) in read(Path::new(&path))? {
+        let long = key.replace('_', "-");
+        let known = |argument: &&Arg| {
+            argument.get_long() == Some(long.as_str()) && !NOT_SETTINGS.contains(&long.as_str())
+        };
+        let Some(argument) = train.get_arguments().find(known) else {
+            bail!(
+                "{path}: `{key}` is no setting of {}; see `ner-cli train --help`",
+                train.get_name()
+            );
+        };
+        let rivals = train.get_arg_conflicts_with(argument);
+        let rivals = rivals.into_iter().filter_map(Arg::get_long);
+        if is_given(&long) || rivals.into_iter().any(is_given) {
+            continue;
+        }
+        let flag = format!("--{long}");
+        match (argument.get_action(), value) {
+            (ArgAction::SetTrue, Value::Boolean(true)) => flags.push(flag),
+            (ArgAction::SetTrue, Value::Boolean(false)) => {}
+            (ArgAction::SetTrue, _) => bail!("{path}: `{key}` is true or false"),
+            (_, Value::Array(values)) => {
+                let values: Result<Vec<String>> = values
+                    .iter()
+                    .map(|value| plain(&path, &key, value))
+                    .collect();
+                flags.push(format!("{flag}={}", values?.join(",")));
+            }
+            (_, value) => flags.push(format!("{flag}={}", plain(&path, &key, &value)?)),
+        }
+    }
+    let mut expanded = line;
+    expanded.splice(place + 1..=place, flags.into_iter().map(OsString::from));
+    Ok(expanded)
+}
+
+fn read(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    text.parse().with_context(|| path.display().to_string())
+}
+
+/// A value as it stands on a command line.
+fn plain(path: &str, key: &str, value: &Value) -> Result<String> {
+    Ok(match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        _ => bail!("{path}: `{key}` is a string, a number or a list of these"),
+    })
+}
+
+/// Every setting with the value that it has, as [`expand`] reads them.
+pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
+    let mut table = Table::new();
+    for argument in train.get_arguments() {
+        let Some(long) = argument
+            .get_long()
+            .filter(|long| !NOT_SETTINGS.contains(long))
+        else {
+            continue;
+        };
+        let id = argument.get_id().as_str();
+        if matches!(argument.get_action(), ArgAction::SetTrue) {
+            table.insert(long.to_owned(), Value::Boolean(matches.get_flag(id)));
+        } else if let Some(values) = matches.get_raw(id) {
+            let values: Vec<Value> = values
+                .map(|value| typed(&value.to_string_lossy()))
+                .collect();
+            let value = match <[Value; 1]>::try_from(values) {
+                Ok([value]) => value,
+                Err(values) => Value::Array(values),
+            };
+            table.insert(long.to_owned(), value);
+        }
+    }
+    table
+}
+
+/// A number where the text is one as TOML writes it.
+fn typed(text: &str) -> Value {
+    let number = format!("x = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("x"));
+    match number {
+        Some(number @ (Value::Integer(_) | Value::Float(_))) => number,
+        _ => Value::String(text.to_owned()),
+    }
+}
