@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use conll_io::{Column, Encoding, ReaderBuilder, Separator};
 use ner_metrics::Scheme;
+use ner_model::TokenClassifier;
 use ner_train::{Decoding, Sentence};
 
 /// How column files are laid out.
@@ -253,12 +254,9 @@ impl DecodeArguments {
         (self.decode == Decode::Constrained).then_some(self.decode_scheme)
     }
 
-    /// The decoding of a model with these labels.
-    pub fn decoding(&self, labels: &[String]) -> Result<Decoding> {
-        Ok(match self.scheme() {
-            Some(scheme) => Decoding::constrained(scheme, labels)?,
-            None => Decoding::Argmax,
-        })
+    /// How the labels of this model are chosen.
+    pub fn decoding(&self, model: &TokenClassifier) -> Result<Decoding> {
+        Ok(Decoding::new(model, self.scheme())?)
     }
 }
 

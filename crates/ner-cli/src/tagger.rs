@@ -43,7 +43,6 @@ impl Tagger {
     pub fn load(dir: &Path, arguments: &InferenceArguments) -> Result<Self> {
         let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
         let config = ModelConfig::from_dir(dir)?;
-        let decoding = arguments.decode.decoding(&config.id2label)?;
         let (model, loaded) = TokenClassifier::load(dir, &config, &arguments.device.open()?, 0)?;
         if let Some(reason) = loaded.new_classifier {
             bail!(
@@ -51,6 +50,7 @@ impl Tagger {
                 dir.display()
             );
         }
+        let decoding = arguments.decode.decoding(&model)?;
         let usable = config.usable_positions();
         let max_length = arguments.max_length.unwrap_or(usable);
         ensure!(

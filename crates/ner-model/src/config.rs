@@ -59,9 +59,29 @@ pub struct ModelConfig {
     /// Label of each class, by class number. Default: `LABEL_0`, `LABEL_1`, as `transformers` names unnamed classes.
     #[serde(default = "default_id2label", with = "id2label")]
     pub id2label: Vec<String>,
+    /// What decides label sequences. Default: each word by itself.
+    #[serde(default, skip_serializing_if = "Head::is_linear")]
+    pub head: Head,
     /// Everything else in the file, kept as it was.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// What decides label sequences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// Each word's own scores.
+    #[default]
+    Linear,
+    /// These and learnt scores for which label follows which ([`Crf`](crate::Crf)).
+    Crf,
+}
+
+impl Head {
+    fn is_linear(&self) -> bool {
+        *self == Self::Linear
+    }
 }
 
 fn default_activation() -> String {
@@ -124,6 +144,7 @@ impl ModelConfig {
             (2, default_layer_norm_eps())
         };
         let mut config = Self {
+            head: Head::Linear,
             model_type,
             vocab_size: sizes.vocab_size,
             hidden_size: sizes.hidden_size,

@@ -81,16 +81,16 @@ impl Logits {
     }
 }
 
-/// Which labels may begin, end and follow one another in a sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Scores of labels that begin, end and follow one another in a sequence; minus infinity for what may not be.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Transitions {
-    start: Vec<bool>,
-    end: Vec<bool>,
-    between: Vec<bool>,
+    start: Vec<f64>,
+    end: Vec<f64>,
+    between: Vec<f64>,
 }
 
 impl Transitions {
-    /// From three tables.
+    /// From three tables of what may be.
     ///
     /// # Shapes
     /// - start, end: `[labels]`; between: `[labels (from), labels (to)]`, row-major
@@ -106,21 +106,82 @@ impl Transitions {
                 between.len()
             )));
         }
-        Ok(Self {
+        let scores = |allowed: Vec<bool>| {
+            let score = |allowed| if allowed { 0.0 } else { f64::NEG_INFINITY };
+            allowed.into_iter().map(score).collect()
+        };
+        Ok(Self::scored(scores(start), scores(end), scores(between)))
+    }
+
+    /// From three tables of scores, in the shapes of [`new`](Self::new).
+    pub(crate) fn scored(start: Vec<f64>, end: Vec<f64>, between: Vec<f64>) -> Self {
+        Self {
             start,
             end,
             between,
-        })
+        }
     }
 
-    /// The likeliest sequence of labels among those that are allowed: the highest product of probabilities (Viterbi 1967,
+    /// Scores of both together: what one of them forbids is forbidden.
+    ///
+    /// # Panics
+    /// They are of different numbers of labels.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        assert_eq!(self.start.len(), other.start.len(), "numbers of labels");
+        let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a + b).collect();
+        Self {
+            start: sum(&self.start, &other.start),
+            end: sum(&self.end, &other.end),
+            between: sum(&self.between, &other.between),
+        }
+    }
+
+    /// Negative logarithm of the probability of the labels among all sequences, by the forward algorithm.
+    ///
+    /// # Shapes
+    /// - logits: one row of `[labels]` for each word
+    ///
+    /// # Panics
+    /// A label that is none of these, or a row of another length.
+    pub fn negative_log_likelihood(&self, logits: &[&[f32]], labels: &[u32]) -> f64 {
+        let count = self.start.len();
+        let mut forward = self.start.clone();
+        let mut score = 0.0;
+        let mut before = None;
+        for (row, &label) in logits.iter().zip(labels) {
+            let label = label as usize;
+            score += f64::from(row[label]);
+            if let Some(before) = before {
+                score += self.between[before * count + label];
+                let into = |to: usize| {
+                    let terms =
+                        (0..count).map(|from| forward[from] + self.between[from * count + to]);
+                    log_sum_exp(terms)
+                };
+                forward = (0..count).map(into).collect();
+            } else {
+                score += self.start[label];
+            }
+            forward
+                .iter_mut()
+                .zip(*row)
+                .for_each(|(forward, &logit)| *forward += f64::from(logit));
+            before = Some(label);
+        }
+        let Some(last) = before else {
+            return 0.0;
+        };
+        log_sum_exp(forward.iter().zip(&self.end).map(|(a, b)| a + b)) - score - self.end[last]
+    }
+
+    /// The sequence of labels with the highest sum of scores and of logarithms of probabilities (Viterbi 1967,
     /// <https://doi.org/10.1109/TIT.1967.1054010>), ties going to the label that comes first. Nothing where no sequence is allowed.
     ///
     /// # Shapes
     /// - probabilities: `[words, labels]`, row-major; output: `[words]`
     pub fn best_sequence(&self, probabilities: &[f32]) -> Option<Vec<usize>> {
         let labels = self.start.len();
-        let allowed = |is_allowed: bool| if is_allowed { 0.0 } else { f64::NEG_INFINITY };
         let mut rows = probabilities.chunks_exact(labels.max(1)).map(|row| {
             // A probability that is too small for f32 is still better than what is not allowed.
             row.iter().map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln())
@@ -130,14 +191,13 @@ impl Transitions {
         };
         let mut scores: Vec<f64> = first
             .zip(&self.start)
-            .map(|(score, start)| score + allowed(*start))
+            .map(|(score, start)| score + start)
             .collect();
         let mut came_from = Vec::new(); // [words - 1, labels]
         for row in rows {
             let step = row.enumerate().map(|(to, score)| {
                 let from = highest(
-                    (0..labels)
-                        .map(|from| scores[from] + allowed(self.between[from * labels + to])),
+                    (0..labels).map(|from| scores[from] + self.between[from * labels + to]),
                 );
                 (from.0, from.1 + score)
             });
@@ -145,12 +205,7 @@ impl Transitions {
             came_from.push(from);
             scores = next;
         }
-        let (last, score) = highest(
-            scores
-                .iter()
-                .zip(&self.end)
-                .map(|(score, end)| score + allowed(*end)),
-        );
+        let (last, score) = highest(scores.iter().zip(&self.end).map(|(score, end)| score + end));
         if score == f64::NEG_INFINITY {
             return None;
         }
@@ -161,6 +216,14 @@ impl Transitions {
         sequence.reverse();
         Some(sequence)
     }
+}
+
+fn log_sum_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
+    if largest == f64::NEG_INFINITY {
+        return largest;
+    }
+    largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
 }
 
 /// The first highest value and where it stands.
@@ -184,25 +247,31 @@ mod tests {
             let sequence: Vec<usize> = (0..words)
                 .map(|word| number / labels.pow(word as u32) % labels)
                 .collect();
-            let is_allowed = transitions.start[sequence[0]]
-                && transitions.end[sequence[words - 1]]
-                && sequence
-                    .windows(2)
-                    .all(|pair| transitions.between[pair[0] * labels + pair[1]]);
-            let score = score(&sequence, probabilities, labels);
-            if is_allowed && best.is_none_or(|best| score > best) {
+            let score = score(transitions, &sequence, probabilities, labels);
+            if score > f64::NEG_INFINITY && best.is_none_or(|best| score > best) {
                 best = Some(score);
             }
         }
         best
     }
 
-    fn score(sequence: &[usize], probabilities: &[f32], labels: usize) -> f64 {
+    fn score(
+        transitions: &Transitions,
+        sequence: &[usize],
+        probabilities: &[f32],
+        labels: usize,
+    ) -> f64 {
         let chosen = sequence
             .iter()
             .enumerate()
             .map(|(word, label)| probabilities[word * labels + label]);
-        chosen.map(|p| f64::from(p).ln()).sum()
+        let links = sequence
+            .windows(2)
+            .map(|pair| transitions.between[pair[0] * labels + pair[1]]);
+        chosen.map(|p| f64::from(p).ln()).sum::<f64>()
+            + links.sum::<f64>()
+            + transitions.start[sequence[0]]
+            + transitions.end[sequence[sequence.len() - 1]]
     }
 
     #[test]
@@ -220,12 +289,22 @@ mod tests {
             let mut table =
                 |count: usize| (0..count).map(|_| random() < 0.6).collect::<Vec<bool>>();
             let (start, end, between) = (table(labels), table(labels), table(labels * labels));
-            let transitions = Transitions::new(start, end, between).expect("sizes agree");
+            let mut transitions = Transitions::new(start, end, between).expect("sizes agree");
+            if case % 2 == 1 {
+                let mut scores = |count: usize| {
+                    (0..count)
+                        .map(|_| 4.0 * f64::from(random()) - 2.0)
+                        .collect()
+                };
+                let learnt =
+                    Transitions::scored(scores(labels), scores(labels), scores(labels * labels));
+                transitions = transitions.and(&learnt);
+            }
             let probabilities: Vec<f32> = (0..words * labels).map(|_| 0.01 + random()).collect();
             let expected = brute_force(&transitions, &probabilities, labels);
             match transitions.best_sequence(&probabilities) {
                 Some(sequence) => {
-                    let score = score(&sequence, &probabilities, labels);
+                    let score = score(&transitions, &sequence, &probabilities, labels);
                     assert!((score - expected.expect("one is allowed")).abs() < 1e-9);
                     found += 1;
                 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod config;
+mod crf;
 mod decode;
 mod device;
 mod error;
@@ -11,7 +12,8 @@ pub mod ops;
 mod weights;
 
 pub use batch::Batch;
-pub use config::{EncoderSizes, ModelConfig};
+pub use config::{EncoderSizes, Head, ModelConfig};
+pub use crf::Crf;
 pub use decode::{Logits, Transitions};
 pub use device::DeviceChoice;
 pub use error::Error;

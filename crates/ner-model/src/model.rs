@@ -16,7 +16,7 @@ use burn::nn::{
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::ops::{Dropout, Int8Weights, LossWeights, Ops, Precision};
-use crate::{Batch, Error, ModelConfig};
+use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
 
 /// Whether dropout acts, and what decides which elements it drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,7 @@ pub struct TokenClassifier {
     embeddings_project: Option<Linear>,
     encoder: Encoder,
     classifier: Linear,
+    crf: Option<Crf>,
     #[module(skip)]
     config: ModelConfig,
     #[module(skip)]
@@ -170,6 +171,7 @@ impl TokenClassifier {
                 layer: layers.collect(),
             },
             classifier: linear(hidden, config.id2label.len()),
+            crf: (config.head == Head::Crf).then(|| Crf::init(config.id2label.len(), device)),
             config: config.clone(),
             ops: Ops::for_device(device),
         }
@@ -229,21 +231,28 @@ impl TokenClassifier {
     /// # Shapes
     /// - logits: `[sub_words, labels]` of [`forward`](Self::forward); labels: one a sub-word; output: `[1]`
     pub fn loss(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
-        self.weighted_loss(
-            logits,
-            labels,
-            &LossWeights::uniform(self.config.id2label.len()),
-        )
+        let weights = LossWeights::uniform(self.config.id2label.len());
+        self.ops.cross_entropy(logits, labels, &weights)
     }
 
-    /// As [`loss`](Self::loss), with the mean weighted by the labels' weights and the targets smoothed.
-    pub fn weighted_loss(
+    /// What training makes smaller: the mean cross-entropy as the weights have it, or with a CRF the negative logarithm of the probability
+    /// of each sequence's labels over their number, which knows no weights.
+    pub fn training_loss(
         &self,
         logits: Tensor<2>,
+        batch: &Batch,
         labels: &[Option<u32>],
         weights: &LossWeights,
     ) -> Tensor<1> {
-        self.ops.cross_entropy(logits, labels, weights)
+        match &self.crf {
+            Some(crf) => crf.loss(logits, batch, labels),
+            None => self.ops.cross_entropy(logits, labels, weights),
+        }
+    }
+
+    /// The learnt scores of which label follows which; none without a CRF.
+    pub fn transitions(&self) -> Option<Transitions> {
+        self.crf.as_ref().map(Crf::scores)
     }
 
     /// The same model with its embeddings, or its first layers, as they are: training leaves them alone and computes no gradient for them.

@@ -74,7 +74,7 @@ impl TokenClassifier {
         for parameter in parameters(&model) {
             let name = hub_name(config.model_type, &parameter.path);
             let expected = parameter.hub_shape();
-            let is_classifier = name.starts_with("classifier.");
+            let is_classifier = is_of_head(&name);
             match take(&mut stored, config.model_type, &name) {
                 Some(tensor) if *tensor.shape == *expected => matched.push((parameter, tensor)),
                 Some(tensor) if is_classifier => {
@@ -92,8 +92,7 @@ impl TokenClassifier {
                     });
                 }
                 None if is_classifier => {
-                    new_classifier
-                        .get_or_insert_with(|| "the checkpoint has no classifier".to_owned());
+                    new_classifier.get_or_insert_with(|| format!("the checkpoint has no {name}"));
                 }
                 None => missing.push(name),
             }
@@ -105,7 +104,7 @@ impl TokenClassifier {
             });
         }
         if new_classifier.is_some() {
-            matched.retain(|(parameter, _)| !parameter.path.starts_with("classifier."));
+            matched.retain(|(parameter, _)| !is_of_head(&parameter.path));
         }
         let values = matched.into_par_iter().map(|(parameter, tensor)| {
             let name = tensor.name.clone();
@@ -327,6 +326,11 @@ fn take(
         .find_map(|candidate| stored.remove(candidate))
 }
 
+/// Whether a parameter lies above the encoder; its name is the same here and on the hub.
+fn is_of_head(name: &str) -> bool {
+    name.starts_with("classifier.") || name.starts_with("crf.")
+}
+
 /// The hub's name of a parameter.
 fn hub_name(model_type: ModelType, path: &str) -> String {
     let path = path.replace(".self_attention.", ".self.");
@@ -335,7 +339,7 @@ fn hub_name(model_type: ModelType, path: &str) -> String {
         Some((module, "beta")) => format!("{module}.bias"),
         _ => path,
     };
-    if path.starts_with("classifier.") {
+    if is_of_head(&path) {
         path
     } else {
         format!(

@@ -92,11 +92,16 @@ fn losses_with_dropout_are_of_one_distribution() {
     let labels: Vec<Option<u32>> = (0..batch.ids().len() as u32)
         .map(|at| (at % 3 > 0).then_some(at % 5))
         .collect();
+    // One set of weights: the generator that draws them is shared with the other tests.
+    let dir = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let initial = TokenClassifier::init(&config(), &device, 3);
+    initial.save(dir.path()).unwrap();
     // Mean and variance.
     let losses = |dropout: f64, ops: Option<Ops>| {
         let mut config = config();
         config.set_dropout(dropout).unwrap();
-        let model = TokenClassifier::init(&config, &Device::flex(), 3);
+        let (model, _) = TokenClassifier::load(dir.path(), &config, &device, 0).unwrap();
         let ops = ops.unwrap_or(model.ops());
         let model = model.with_ops(ops);
         let loss = |seed| {

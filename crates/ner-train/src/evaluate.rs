@@ -68,25 +68,32 @@ pub fn evaluate(
 }
 
 /// How labels are chosen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Decoding {
     /// The likeliest label of each word by itself.
     #[default]
     Argmax,
-    /// The likeliest sequence in which every label may follow the one before it.
+    /// The likeliest sequence by the scores of which label follows which.
     Constrained(Transitions),
 }
 
 impl Decoding {
-    /// Sequences that are well-formed in a tagging scheme.
+    /// How a model's labels are chosen: by its CRF where it has one, and among the well-formed sequences of the scheme where one is given.
     ///
     /// # Errors
     /// A label that the scheme does not know.
-    pub fn constrained(scheme: Scheme, labels: &[String]) -> Result<Self> {
-        let table = scheme.legal_transitions(labels)?;
-        let [start, end, between] =
-            [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
-        Ok(Self::Constrained(Transitions::new(start, end, between)?))
+    pub fn new(model: &TokenClassifier, scheme: Option<Scheme>) -> Result<Self> {
+        let legal = scheme.map(|scheme| {
+            let table = scheme.legal_transitions(&model.config().id2label)?;
+            let [start, end, between] =
+                [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
+            Result::Ok(Transitions::new(start, end, between)?)
+        });
+        Ok(match (model.transitions(), legal.transpose()?) {
+            (None, None) => Self::Argmax,
+            (Some(scores), None) | (None, Some(scores)) => Self::Constrained(scores),
+            (Some(learnt), Some(legal)) => Self::Constrained(learnt.and(&legal)),
+        })
     }
 }
 
@@ -177,6 +184,7 @@ fn predict(
             .map(|&words| vec![0.0; words * labels_in_all])
             .collect(),
     };
+    let learnt = model.transitions();
     let mut losses = vec![(0.0, 0); features.len()];
     let mut done = 0;
     let sub_words: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
@@ -194,12 +202,21 @@ fn predict(
                         .for_each(|(slot, probability)| *slot = probability);
                 }
             }
-            for (sub_word, label) in range.zip(&feature.labels) {
-                if let Some(label) = label {
-                    losses[number].0 += logits.cross_entropy(sub_word, *label as usize);
-                    losses[number].1 += 1;
+            let labelled = range.zip(&feature.labels);
+            let labelled = labelled.filter_map(|(sub_word, label)| Some((sub_word, (*label)?)));
+            let (sub_words, labels): (Vec<usize>, Vec<u32>) = labelled.unzip();
+            let loss = match &learnt {
+                Some(scores) => {
+                    let rows: Vec<&[f32]> = sub_words.iter().map(|&at| logits.row(at)).collect();
+                    scores.negative_log_likelihood(&rows, &labels)
                 }
-            }
+                None => sub_words
+                    .iter()
+                    .zip(&labels)
+                    .map(|(&at, &label)| logits.cross_entropy(at, label as usize))
+                    .sum(),
+            };
+            losses[number] = (loss, labels.len());
         }
         done += numbers.len();
         progress(done, features.len());

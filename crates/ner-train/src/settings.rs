@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ner_metrics::Scheme;
+use ner_model::Head;
 use ner_model::ops::LossWeights;
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +220,24 @@ impl TrainSettings {
             classes: labels.iter().map(weight).collect(),
             smoothing: self.label_smoothing as f32,
         })
+    }
+
+    /// Refuses what only a loss of single words knows.
+    pub(crate) fn check_head(&self, head: Head) -> Result<()> {
+        let foreign = [
+            ("label_smoothing", self.label_smoothing != 0.0),
+            ("class_weights", !self.class_weights.is_empty()),
+            ("label_all_tokens", self.label_all_tokens),
+        ];
+        match foreign.into_iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) if head == Head::Crf => Err(Error::Setting {
+                name,
+                reason:
+                    "goes with the linear head only; a CRF's loss is of whole sequences of words"
+                        .to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use ner_metrics::Scheme;
 use ner_model::ops::LossWeights;
 use ner_model::{Mode, TokenClassifier};
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,8 @@ pub fn train(
     settings.check()?;
     let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
     label_ids(corpus.dev, &model.config().id2label)?;
+    settings.check_head(model.config().head)?;
+    Decoding::new(&model.valid(), settings.decode_scheme()?)?;
     let model = model.with_frozen(settings.freeze_embeddings, settings.freeze_layers);
     let mut optimizer = AdamW::new(
         settings.weight_decay,
@@ -143,10 +146,7 @@ pub fn train(
 
     let mut run = Run {
         data: digest(&features),
-        decoding: match settings.decode_scheme()? {
-            Some(scheme) => Decoding::constrained(scheme, &model.config().id2label)?,
-            None => Decoding::Argmax,
-        },
+        decode_scheme: settings.decode_scheme()?,
         loss_weights: settings.loss_weights(&model.config().id2label)?,
         optimizer,
         schedule: LinearSchedule {
@@ -285,7 +285,7 @@ fn digest(features: &[Feature]) -> String {
 
 struct Run<'a> {
     data: String,
-    decoding: Decoding,
+    decode_scheme: Option<Scheme>,
     model: TokenClassifier,
     tokenizer: &'a SubwordTokenizer,
     settings: &'a TrainSettings,
@@ -320,7 +320,7 @@ impl Run<'_> {
             let logits = self.model.forward(&batch, Mode::Training { seed })?;
             let part_loss = self
                 .model
-                .weighted_loss(logits, &labels, &self.loss_weights)
+                .training_loss(logits, &batch, &labels, &self.loss_weights)
                 * share;
             loss += f64::from(part_loss.clone().into_scalar::<f32>());
             sub_words += batch.ids().len();
@@ -475,7 +475,7 @@ impl Run<'_> {
             &model,
             self.tokenizer,
             dev,
-            &self.decoding,
+            &Decoding::new(&model, self.decode_scheme)?,
             settings.max_length,
             settings.eval_batch_size,
             |done, total| {

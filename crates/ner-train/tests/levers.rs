@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{BestMetric, Checkpoint, Corpus, Event, Sentence, TrainSettings, train};
 use subword_align::SubwordTokenizer;
 
@@ -48,6 +48,16 @@ struct Told {
 }
 
 fn run(out: &Path, settings: &TrainSettings, resume: Option<&Checkpoint>) -> Told {
+    run_with(out, settings, resume, None).unwrap()
+}
+
+/// As [`run`], with another head on the model.
+fn run_with(
+    out: &Path,
+    settings: &TrainSettings,
+    resume: Option<&Checkpoint>,
+    head: Option<Head>,
+) -> Result<Told, ner_train::Error> {
     let tokenizer = {
         let dir = tempfile::tempdir().unwrap();
         for (from, to) in [
@@ -60,7 +70,8 @@ fn run(out: &Path, settings: &TrainSettings, resume: Option<&Checkpoint>) -> Tol
     };
     let device = DeviceChoice::Flex.open().unwrap().autodiff();
     let dir = resume.map_or(golden("bert"), |checkpoint| checkpoint.dir.clone());
-    let config = ModelConfig::from_dir(&dir).unwrap();
+    let mut config = ModelConfig::from_dir(&dir).unwrap();
+    config.head = head.unwrap_or(config.head);
     let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
     let data = sentences();
     let corpus = Corpus {
@@ -83,8 +94,8 @@ fn run(out: &Path, settings: &TrainSettings, resume: Option<&Checkpoint>) -> Tol
         }
         ControlFlow::Continue(())
     };
-    train(model, &tokenizer, corpus, settings, out, resume, observer).unwrap();
-    told
+    train(model, &tokenizer, corpus, settings, out, resume, observer)?;
+    Ok(told)
 }
 
 /// The tensors of a model directory.
@@ -224,5 +235,51 @@ fn evaluation_comes_when_asked_for_and_marks_the_best() {
     assert_eq!(
         steps.iter().map(|found| found.0).collect::<Vec<_>>(),
         [2, 4, 5]
+    );
+}
+
+#[test]
+fn a_crf_learns_which_label_follows_which() {
+    let out = tempfile::tempdir().unwrap();
+    let settings = TrainSettings {
+        max_steps: Some(60),
+        learning_rate: 0.01,
+        save_steps: 30,
+        ..settings()
+    };
+    let crf = |resume| run_with(out.path(), &settings, resume, Some(Head::Crf)).unwrap();
+    let told = crf(None);
+    let (_, [f1, loss], _) = told.evaluations[told.evaluations.len() - 1];
+    assert!(f1 > 0.9 && loss < told.evaluations[0].1[1], "{told:?}");
+
+    // In the data O is followed by B-PER, and never by itself.
+    let config = ModelConfig::from_dir(out.path()).unwrap();
+    assert_eq!(config.head, Head::Crf);
+    let label = |name: &str| {
+        config
+            .id2label
+            .iter()
+            .position(|label| label == name)
+            .unwrap()
+    };
+    let scores = &tensors(out.path())["crf.transitions"];
+    let score = |from, to| scores[label(from) * config.id2label.len() + label(to)];
+    assert!(score("O", "B-PER") > score("O", "O") + 0.1, "{scores:?}");
+
+    // It is saved and resumed like the rest, to the same bits.
+    let whole = tensors(out.path());
+    let checkpoint = Checkpoint::open(&out.path().join("checkpoint-30")).unwrap();
+    assert_eq!(crf(Some(&checkpoint)).losses, told.losses[30..]);
+    assert_eq!(tensors(out.path()), whole);
+
+    // What knows single words only is refused.
+    let smoothed = TrainSettings {
+        label_smoothing: 0.1,
+        ..settings.clone()
+    };
+    let refused = run_with(out.path(), &smoothed, None, Some(Head::Crf)).unwrap_err();
+    assert!(
+        refused.to_string().contains("linear head only"),
+        "{refused}"
     );
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{BestMetric, Checkpoint, Corpus, Evaluation, TrainSettings, evaluate, train};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
@@ -91,6 +91,10 @@ pub struct Arguments {
     /// Dropout on hidden states, on attention probabilities and before the classifier, in place of the model's.
     #[arg(long)]
     dropout: Option<f64>,
+    /// What decides label sequences: `linear` each word by itself, `crf` with learnt scores of which label follows which; the model's own
+    /// choice where not given.
+    #[arg(long, value_enum)]
+    head: Option<HeadName>,
     /// Leave the embeddings as they are.
     #[arg(long)]
     freeze_embeddings: bool,
@@ -164,6 +168,12 @@ pub struct Arguments {
     /// Every flag with its value, as --config reads it.
     #[arg(skip)]
     pub effective: toml::Table,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum HeadName {
+    Linear,
+    Crf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -288,6 +298,12 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     files
         .iter()
         .try_for_each(|file| file.check_tags(&config.id2label))?;
+    if let Some(head) = arguments.head {
+        config.head = match head {
+            HeadName::Linear => Head::Linear,
+            HeadName::Crf => Head::Crf,
+        };
+    }
     if let Some(probability) = arguments.dropout {
         config.set_dropout(probability)?;
     }
@@ -379,7 +395,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             &model,
             &tokenizer,
             &test_file.sentences,
-            &arguments.decode.decoding(&config.id2label)?,
+            &arguments.decode.decoding(&model)?,
             settings.max_length,
             settings.eval_batch_size,
             |done, _| progress.set(done, String::new),
@@ -429,7 +445,7 @@ fn checkpoint_results(
             &model,
             &tokenizer,
             &dev.sentences,
-            &arguments.decode.decoding(&config.id2label)?,
+            &arguments.decode.decoding(&model)?,
             settings.max_length,
             settings.eval_batch_size,
             |_, _| {},
