@@ -7,6 +7,9 @@ use crate::ops::Dropout;
 
 const FRAC_1_SQRT_2_PI: f32 = 0.398_942_3;
 
+/// Elements that [`adamw`] looks at before it decides whether they need a step: less than a row of any embedding table that is worth it.
+const PART: usize = 128;
+
 /// `e^x`, within 2 units in the last place, flushing to the smallest normal number: Cephes' `expf`
 /// (<https://www.netlib.org/cephes/>).
 #[inline(always)]
@@ -194,14 +197,25 @@ vectorized! {
     }
 
     /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) in the order of `torch.optim.AdamW`:
-    /// `m` and `v` are the moments.
+    /// `m` and `v` are the moments. Rows of an embedding table that no step has touched yet are only decayed, which is all that the
+    /// step would do to them.
     fn adamw(factors: AdamWFactors, parameter: &mut [f32], gradient: &[f32], m: &mut [f32], v: &mut [f32]) {
         let f = factors;
-        for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
-            let g = g * f.gradient;
-            *m = f.betas[0] * *m + f.rest[0] * g;
-            *v = f.betas[1] * *v + f.rest[1] * g * g;
-            *p = *p * f.decay - f.step * *m / (v.sqrt() * f.correction + f.epsilon);
+        let parts = parameter.chunks_mut(PART).zip(gradient.chunks(PART)).zip(m.chunks_mut(PART)).zip(v.chunks_mut(PART));
+        for (((parameter, gradient), m), v) in parts {
+            let bits = gradient.iter().zip(&*m).zip(&*v);
+            if bits.fold(0, |bits, ((g, m), v)| bits | g.to_bits() | m.to_bits() | v.to_bits()) == 0 {
+                if f.decay != 1.0 {
+                    parameter.iter_mut().for_each(|p| *p *= f.decay);
+                }
+                continue;
+            }
+            for (((p, &g), m), v) in parameter.iter_mut().zip(gradient).zip(m).zip(v) {
+                let g = g * f.gradient;
+                *m = f.betas[0] * *m + f.rest[0] * g;
+                *v = f.betas[1] * *v + f.rest[1] * g * g;
+                *p = *p * f.decay - f.step * *m / (v.sqrt() * f.correction + f.epsilon);
+            }
         }
     }
 }

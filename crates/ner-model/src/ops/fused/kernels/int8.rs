@@ -1,16 +1,19 @@
 //! Matrix products of 8-bit integers.
 //!
 //! Weights have a scale for each output, inputs one for each row that is found when the row is seen ("dynamic quantization"). Products of
-//! integers are exact, so all instruction sets give the same bits.
+//! integers are exact, so all instruction sets give the same bits. What differs between them is the order of the weights in memory and the
+//! width of the inputs: AVX-512 VNNI multiplies bytes, AVX2 pairs of 16-bit integers (its product of bytes saturates).
 
 use rayon::prelude::*;
 
 use super::isa::vectorized;
 use super::{Isa, rows_per_task};
 
-/// Outputs that a tile computes at once: four registers of sixteen 32-bit sums.
+/// Outputs that a parallel task computes, and the most that a panel holds: four registers of sixteen 32-bit sums.
 const PANEL: usize = 64;
-/// Inputs that one instruction multiplies and sums for each output.
+/// Outputs of a block where a kernel takes words: two registers of eight products each.
+const BLOCK: usize = 8;
+/// Inputs that lie side by side for each output; VNNI multiplies and sums them by one instruction.
 const GROUP: usize = 4;
 /// Rows of a tile: with four sums each they fill 24 of the 32 registers.
 const TILE: usize = 6;
@@ -24,11 +27,15 @@ const OFFSET: i32 = 128;
 /// Added to a float of small magnitude, it leaves no bits below the point, and the rounded value in the last ones.
 const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
 
+/// Sums of one tile: of each row and each output of a panel.
+type Sums = [[i32; PANEL]; TILE];
+
 /// Weights of a linear layer, quantized for each output.
 pub struct Int8Matrix {
     inputs: usize,
     outputs: usize,
-    /// `[panels, groups, PANEL, GROUP]`; what lies beyond the matrix is zero.
+    kernel: Kernel,
+    /// `[panels, blocks, groups, block outputs, GROUP]`; what lies beyond the matrix is zero.
     packed: Vec<i8>,
     /// Of each output: what 1 stands for.
     scales: Vec<f32>,
@@ -45,42 +52,82 @@ impl std::fmt::Debug for Int8Matrix {
 /// Rows quantized each with its own scale.
 pub struct Int8Rows {
     inputs: usize,
-    /// `[rows, groups, GROUP]`, with the offset.
-    values: Vec<u8>,
+    values: Values,
     scales: Vec<f32>,
 }
 
-vectorized! {
-    /// Quantizes one row. Returns what 1 stands for.
-    fn quantize_row(x: &[f32], out: &mut [u8]) -> f32 {
-        let mut lanes = [0.0_f32; 16];
-        let chunks = x.chunks_exact(16);
-        let rest = chunks.remainder().iter().fold(0.0_f32, |a, x| a.max(x.abs()));
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = if x.abs() > *lane { x.abs() } else { *lane };
-            }
+/// `[rows, groups, GROUP]`, with the offset, as wide as the kernel takes them.
+enum Values {
+    Bytes(Vec<u8>),
+    Words(Vec<i16>),
+}
+
+/// What 1 stands for in a row, and its inverse.
+#[inline(always)]
+fn row_scale(x: &[f32]) -> (f32, f32) {
+    let mut lanes = [0.0_f32; 16];
+    let chunks = x.chunks_exact(16);
+    let rest = chunks
+        .remainder()
+        .iter()
+        .fold(0.0_f32, |a, x| a.max(x.abs()));
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = if x.abs() > *lane { x.abs() } else { *lane };
         }
-        let largest = lanes.iter().fold(rest, |a, &b| a.max(b));
-        let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+    }
+    let largest = lanes.iter().fold(rest, |a, &b| a.max(b));
+    let inverse = if largest > 0.0 {
+        LARGEST / largest
+    } else {
+        0.0
+    };
+    (largest / LARGEST, inverse)
+}
+
+vectorized! {
+    /// Quantizes one row to bytes. Returns what 1 stands for.
+    fn quantize_to_bytes(x: &[f32], out: &mut [u8]) -> f32 {
+        let (scale, inverse) = row_scale(x);
         for (out, &x) in out.iter_mut().zip(x) {
             // The sum's last bits are the rounded value, and flipping the highest of eight adds 128.
             *out = (x * inverse + ROUNDING).to_bits() as u8 ^ 0x80;
         }
-        largest / LARGEST
+        scale
+    }
+
+    /// Quantizes one row to 16-bit integers. Returns what 1 stands for.
+    fn quantize_to_words(x: &[f32], out: &mut [i16]) -> f32 {
+        let (scale, inverse) = row_scale(x);
+        for (out, &x) in out.iter_mut().zip(x) {
+            // The same values as those of the bytes: offset included, and 0 to 255 for whatever is no number.
+            *out = ((x * inverse + ROUNDING).to_bits() as u8 ^ 0x80).into();
+        }
+        scale
     }
 
     /// Sums of products of some rows with one panel.
-    fn tile_sums(x: &[&[u8]], panel: &[i8], sums: &mut [[i32; PANEL]; TILE]) {
-        for (x, sums) in x.iter().zip(sums) {
-            *sums = [0; PANEL];
-            for (x, panel) in x.chunks_exact(GROUP).zip(panel.chunks_exact(PANEL * GROUP)) {
-                let x = [x[0], x[1], x[2], x[3]].map(i16::from);
-                for (sum, w) in sums.iter_mut().zip(panel.chunks_exact(GROUP)) {
-                    *sum += i32::from(x[0] * i16::from(w[0])) + i32::from(x[1] * i16::from(w[1]))
-                        + i32::from(x[2] * i16::from(w[2])) + i32::from(x[3] * i16::from(w[3]));
+    fn portable_sums(x: &[&[i16]], panel: &[i8], sums: &mut Sums) {
+        let block_bytes = panel.len() / (PANEL / BLOCK);
+        for (number, block) in panel.chunks_exact(block_bytes).enumerate() {
+            for (x, sums) in x.iter().zip(&mut *sums) {
+                let mut block_sums = [0_i32; BLOCK];
+                for (x, weights) in x.chunks_exact(GROUP).zip(block.chunks_exact(BLOCK * GROUP)) {
+                    for (sum, w) in block_sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
+                        for (&x, &w) in x.iter().zip(w) {
+                            *sum += i32::from(x) * i32::from(w);
+                        }
+                    }
                 }
+                sums[number * BLOCK..(number + 1) * BLOCK].copy_from_slice(&block_sums);
             }
+        }
+    }
+
+    /// From sums of one row to values.
+    fn scale_row(sums: &[i32; PANEL], offsets: &[i32], scales: &[f32], scale: f32, bias: &[f32], out: &mut [f32]) {
+        for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(offsets).zip(scales).zip(bias) {
+            *out = (sum - offset) as f32 * (scale * weight_scale) + bias;
         }
     }
 }
@@ -88,6 +135,10 @@ vectorized! {
 impl Int8Matrix {
     /// Quantizes a row-major `[inputs, outputs]` matrix.
     pub fn new(weights: &[f32], outputs: usize) -> Self {
+        Self::for_kernel(Kernel::detect(), weights, outputs)
+    }
+
+    fn for_kernel(kernel: Kernel, weights: &[f32], outputs: usize) -> Self {
         let inputs = weights.len() / outputs;
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
         let mut scales = vec![0.0_f32; outputs];
@@ -98,6 +149,7 @@ impl Int8Matrix {
         }
         let mut packed = vec![0; panels * groups * PANEL * GROUP];
         let mut offsets = vec![0; outputs];
+        let block = kernel.block();
         for (input, row) in weights.chunks_exact(outputs).enumerate() {
             for (output, &weight) in row.iter().enumerate() {
                 let scale = scales[output];
@@ -106,15 +158,15 @@ impl Int8Matrix {
                 } else {
                     0
                 };
-                let (panel, column) = (output / PANEL, output % PANEL);
-                let at = ((panel * groups + input / GROUP) * PANEL + column) * GROUP;
-                packed[at + input % GROUP] = value as i8;
+                let at = (output / block * groups + input / GROUP) * block + output % block;
+                packed[at * GROUP + input % GROUP] = value as i8;
                 offsets[output] += OFFSET * value;
             }
         }
         Self {
             inputs,
             outputs,
+            kernel,
             packed,
             scales,
             offsets,
@@ -133,13 +185,29 @@ impl Int8Matrix {
             (self.inputs, self.outputs),
             "shapes of a product"
         );
+        match &x.values {
+            Values::Bytes(values) => self.product(values, x, bias, |rows, panel, sums| {
+                self.kernel.sums_of_bytes(rows, panel, sums);
+            }),
+            Values::Words(values) => self.product(values, x, bias, |rows, panel, sums| {
+                self.kernel.sums_of_words(rows, panel, sums);
+            }),
+        }
+    }
+
+    fn product<T: Sync>(
+        &self,
+        values: &[T],
+        x: &Int8Rows,
+        bias: &[f32],
+        tile_sums: impl Fn(&[&[T]], &[i8], &mut Sums) + Sync,
+    ) -> Vec<f32> {
+        let isa = Isa::detect();
         let rows = x.scales.len();
-        let panel_bytes = self.inputs.div_ceil(GROUP) * PANEL * GROUP;
-        let row_bytes = self.inputs.div_ceil(GROUP) * GROUP;
-        let kernel = Kernel::detect();
+        let width = self.inputs.div_ceil(GROUP) * GROUP;
         let mut out = Vec::with_capacity(rows * self.outputs);
         let target = Target(out.as_mut_ptr());
-        let panels = self.packed.chunks_exact(panel_bytes).enumerate();
+        let panels = self.packed.chunks_exact(width * PANEL).enumerate();
         let tasks: Vec<_> = (0..rows)
             .step_by(TASK_ROWS)
             .flat_map(|first| {
@@ -153,17 +221,17 @@ impl Int8Matrix {
             let mut sums = [[0; PANEL]; TILE];
             for first in (first..rows.min(first + TASK_ROWS)).step_by(TILE) {
                 let tile = first..rows.min(first + TILE);
-                let mut inputs: [&[u8]; TILE] = [&[]; TILE];
+                let mut inputs: [&[T]; TILE] = [&[]; TILE];
                 for (input, row) in inputs.iter_mut().zip(tile.clone()) {
-                    *input = &x.values[row * row_bytes..(row + 1) * row_bytes];
+                    *input = &values[row * width..(row + 1) * width];
                 }
-                kernel.sums(&inputs[..tile.len()], panel, &mut sums);
+                tile_sums(&inputs[..tile.len()], panel, &mut sums);
                 for (row, sums) in tile.zip(&sums) {
                     // SAFETY: no other task has these columns of this row, and they lie within the buffer.
                     let out =
                         unsafe { target.slice(row * self.outputs + columns.start, columns.len()) };
                     scale_row(
-                        kernel.isa,
+                        isa,
                         sums,
                         &self.offsets[columns.clone()],
                         &self.scales[columns.clone()],
@@ -183,23 +251,17 @@ impl Int8Matrix {
 impl Int8Rows {
     /// Quantizes row-major rows of so many inputs, by all threads.
     pub fn new(x: &[f32], inputs: usize) -> Self {
-        let isa = Isa::detect();
-        let rows = x.len() / inputs;
-        let row_bytes = inputs.div_ceil(GROUP) * GROUP;
-        let per_task = rows_per_task(inputs);
-        let mut values = vec![0; rows * row_bytes];
-        let mut scales = vec![0.0; rows];
-        x.par_chunks(per_task * inputs)
-            .zip(values.par_chunks_mut(per_task * row_bytes))
-            .zip(scales.par_chunks_mut(per_task))
-            .for_each(|((x, values), scales)| {
-                let rows = x
-                    .chunks_exact(inputs)
-                    .zip(values.chunks_exact_mut(row_bytes));
-                for ((x, values), scale) in rows.zip(scales) {
-                    *scale = quantize_row(isa, x, values);
-                }
-            });
+        Self::for_kernel(Kernel::detect(), x, inputs)
+    }
+
+    fn for_kernel(kernel: Kernel, x: &[f32], inputs: usize) -> Self {
+        let (values, scales) = if kernel.takes_bytes() {
+            let (values, scales) = quantize(x, inputs, quantize_to_bytes);
+            (Values::Bytes(values), scales)
+        } else {
+            let (values, scales) = quantize(x, inputs, quantize_to_words);
+            (Values::Words(values), scales)
+        };
         Self {
             inputs,
             values,
@@ -208,13 +270,28 @@ impl Int8Rows {
     }
 }
 
-vectorized! {
-    /// From sums of one row to values.
-    fn scale_row(sums: &[i32; PANEL], offsets: &[i32], scales: &[f32], scale: f32, bias: &[f32], out: &mut [f32]) {
-        for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(offsets).zip(scales).zip(bias) {
-            *out = (sum - offset) as f32 * (scale * weight_scale) + bias;
-        }
-    }
+/// Values and scales of all rows.
+fn quantize<T: Copy + Default + Send>(
+    x: &[f32],
+    inputs: usize,
+    quantize_row: impl Fn(Isa, &[f32], &mut [T]) -> f32 + Sync,
+) -> (Vec<T>, Vec<f32>) {
+    let isa = Isa::detect();
+    let rows = x.len() / inputs;
+    let width = inputs.div_ceil(GROUP) * GROUP;
+    let per_task = rows_per_task(inputs);
+    let mut values = vec![T::default(); rows * width];
+    let mut scales = vec![0.0; rows];
+    x.par_chunks(per_task * inputs)
+        .zip(values.par_chunks_mut(per_task * width))
+        .zip(scales.par_chunks_mut(per_task))
+        .for_each(|((x, values), scales)| {
+            let rows = x.chunks_exact(inputs).zip(values.chunks_exact_mut(width));
+            for ((x, values), scale) in rows.zip(scales) {
+                *scale = quantize_row(isa, x, values);
+            }
+        });
+    (values, scales)
 }
 
 /// The buffer that parallel tasks write disjoint parts of.
@@ -232,41 +309,64 @@ impl Target {
     }
 }
 
-/// How sums are computed on this processor.
-#[derive(Clone, Copy)]
-pub(super) struct Kernel {
-    isa: Isa,
-    /// Whether it has AVX-512's multiply-and-sum of bytes.
-    vnni: bool,
+/// How sums are computed on this processor. Only [`detect`](Self::detect) and [`all`](Self::all) make one, so that its instructions are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kernel {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
 }
 
 impl Kernel {
+    /// The fastest.
     fn detect() -> Self {
-        Self {
-            isa: Isa::detect(),
-            #[cfg(target_arch = "x86_64")]
-            vnni: is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"),
-            #[cfg(not(target_arch = "x86_64"))]
-            vnni: false,
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+                return Self::Vnni;
+            }
+            if is_x86_feature_detected!("avx2") {
+                return Self::Avx2;
+            }
         }
+        Self::Portable
     }
 
     /// All that this processor has.
     #[cfg(test)]
-    pub(super) fn all() -> Vec<Self> {
-        let plain = Isa::all().into_iter().map(|isa| Self { isa, vnni: false });
-        plain.chain([Self::detect()]).collect()
+    fn all() -> Vec<Self> {
+        match Self::detect() {
+            Self::Portable => vec![Self::Portable],
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => vec![Self::Portable, Self::Avx2],
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => vec![Self::Portable, Self::Avx2, Self::Vnni],
+        }
     }
 
-    pub(super) fn sums(self, x: &[&[u8]], panel: &[i8], sums: &mut [[i32; PANEL]; TILE]) {
+    /// Outputs that lie side by side in the packed weights.
+    fn block(self) -> usize {
+        if self.takes_bytes() { PANEL } else { BLOCK }
+    }
+
+    fn takes_bytes(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        if self.vnni {
-            let groups = panel.len() / (PANEL * GROUP);
-            assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
+        if self == Self::Vnni {
+            return true;
+        }
+        false
+    }
+
+    /// Sums of products of some rows with one panel, whose rows are 1 to `TILE` and all as long as the panel's weights of one output.
+    fn sums_of_bytes(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
+        let groups = groups(x, panel);
+        match self {
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the instructions, and every row and the panel hold so many groups.
-            unsafe {
+            Self::Vnni => unsafe {
                 match x.len() {
-                    0 => {}
                     1 => vnni::sums::<1>(x, panel, groups, sums),
                     2 => vnni::sums::<2>(x, panel, groups, sums),
                     3 => vnni::sums::<3>(x, panel, groups, sums),
@@ -274,10 +374,92 @@ impl Kernel {
                     5 => vnni::sums::<5>(x, panel, groups, sums),
                     _ => vnni::sums::<TILE>(x, panel, groups, sums),
                 }
-            }
-            return;
+            },
+            _ => unreachable!("{self:?} takes words, for {groups} groups"),
         }
-        tile_sums(self.isa, x, panel, sums);
+    }
+
+    /// As [`sums_of_bytes`](Self::sums_of_bytes).
+    fn sums_of_words(self, x: &[&[i16]], panel: &[i8], sums: &mut Sums) {
+        let groups = groups(x, panel);
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the processor has the instructions, and every row and the panel hold so many groups.
+            Self::Avx2 => unsafe {
+                match x.len() {
+                    1 => avx2::sums::<1>(x, panel, groups, sums),
+                    2 => avx2::sums::<2>(x, panel, groups, sums),
+                    3 => avx2::sums::<3>(x, panel, groups, sums),
+                    4 => avx2::sums::<4>(x, panel, groups, sums),
+                    5 => avx2::sums::<5>(x, panel, groups, sums),
+                    _ => avx2::sums::<TILE>(x, panel, groups, sums),
+                }
+            },
+            _ => portable_sums(Isa::detect(), x, &panel[..groups * PANEL * GROUP], sums),
+        }
+    }
+}
+
+/// Groups of a panel, after a check that the rows of a tile hold as many.
+fn groups<T>(x: &[&[T]], panel: &[i8]) -> usize {
+    let groups = panel.len() / (PANEL * GROUP);
+    assert!((1..=TILE).contains(&x.len()), "rows of a tile");
+    assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
+    groups
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::{
+        _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32,
+        _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256,
+        _mm256_storeu_si256,
+    };
+
+    use super::{BLOCK, GROUP, PANEL, Sums};
+
+    /// Each register of sums has two for each of four outputs: of a group's first and of its last two inputs.
+    ///
+    /// # Safety
+    /// The processor has AVX2; the first `ROWS` of `x` hold `groups` groups, the panel as many.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn sums<const ROWS: usize>(
+        x: &[&[i16]],
+        panel: &[i8],
+        groups: usize,
+        sums: &mut Sums,
+    ) {
+        let mut rows = [std::ptr::null::<i16>(); ROWS];
+        for (row, x) in rows.iter_mut().zip(x) {
+            *row = x.as_ptr();
+        }
+        for first in (0..PANEL).step_by(BLOCK) {
+            let mut accumulators = [[_mm256_setzero_si256(); 2]; ROWS];
+            // SAFETY: the block is within the panel.
+            let block = unsafe { panel.as_ptr().add(first * groups * GROUP) };
+            for group in 0..groups {
+                // SAFETY: the group is within the block and the rows.
+                unsafe {
+                    let block = block.add(group * BLOCK * GROUP);
+                    let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.cast()));
+                    let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.add(16).cast()));
+                    for (row, [of_low, of_high]) in rows.iter().zip(&mut accumulators) {
+                        let x = row.add(group * GROUP).cast::<i64>().read_unaligned();
+                        let x = _mm256_set1_epi64x(x);
+                        *of_low = _mm256_add_epi32(*of_low, _mm256_madd_epi16(x, low));
+                        *of_high = _mm256_add_epi32(*of_high, _mm256_madd_epi16(x, high));
+                    }
+                }
+            }
+            for ([low, high], sums) in accumulators.iter().zip(&mut *sums) {
+                // Sums of outputs 0, 1, 4, 5, 2, 3, 6, 7, put in order.
+                let of_block = _mm256_hadd_epi32(*low, *high);
+                let of_block = _mm256_permute4x64_epi64::<0b11_01_10_00>(of_block);
+                let sums = &mut sums[first..first + BLOCK];
+                // SAFETY: eight sums are 32 bytes.
+                unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), of_block) };
+            }
+        }
     }
 }
 
@@ -288,7 +470,7 @@ mod vnni {
         _mm512_storeu_si512,
     };
 
-    use super::{GROUP, PANEL, TILE};
+    use super::{GROUP, PANEL, Sums};
 
     /// # Safety
     /// The processor has AVX-512 VNNI; the first `ROWS` of `x` hold `groups` groups, the panel as many.
@@ -297,7 +479,7 @@ mod vnni {
         x: &[&[u8]],
         panel: &[i8],
         groups: usize,
-        sums: &mut [[i32; PANEL]; TILE],
+        sums: &mut Sums,
     ) {
         const VECTORS: usize = PANEL / 16;
         let mut accumulators = [[_mm512_setzero_si512(); VECTORS]; ROWS];
@@ -370,27 +552,30 @@ mod tests {
     }
 
     #[test]
-    fn every_instruction_set_gives_the_same_sums() {
-        let (inputs, outputs) = (52, 64);
-        let matrix = Int8Matrix::new(&values(inputs * outputs, 5), outputs);
-        let rows = Int8Rows::new(&values(TILE * inputs, 6), inputs);
-        for count in 1..=TILE {
-            let x: Vec<&[u8]> = rows.values.chunks_exact(inputs).take(count).collect();
-            let mut expected = [[0; PANEL]; TILE];
-            for (x, expected) in x.iter().zip(&mut expected) {
-                for (column, sum) in expected.iter_mut().enumerate() {
-                    let weight = |input: usize| {
-                        matrix.packed[(input / GROUP * PANEL + column) * GROUP + input % GROUP]
-                    };
-                    *sum = (0..inputs)
-                        .map(|input| i32::from(x[input]) * i32::from(weight(input)))
-                        .sum();
-                }
-            }
+    fn every_kernel_gives_the_same_bits() {
+        let (inputs, outputs) = (52, 70);
+        let (weights, bias) = (values(inputs * outputs, 5), values(outputs, 7));
+        for rows in 1..=2 * TILE {
+            let x = values(rows * inputs, 6);
+            let by = |kernel| {
+                Int8Matrix::for_kernel(kernel, &weights, outputs)
+                    .affine(&Int8Rows::for_kernel(kernel, &x, inputs), &bias)
+            };
             for kernel in Kernel::all() {
-                let mut sums = [[0; PANEL]; TILE];
-                kernel.sums(&x, &matrix.packed, &mut sums);
-                assert_eq!(sums[..count], expected[..count]);
+                assert_eq!(by(kernel), by(Kernel::Portable), "{kernel:?}, {rows} rows");
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_weights_and_inputs_do_not_saturate() {
+        let inputs = 64;
+        for sign in [1.0, -1.0] {
+            for kernel in Kernel::all() {
+                let matrix = Int8Matrix::for_kernel(kernel, &vec![sign; inputs], 1);
+                let rows = Int8Rows::for_kernel(kernel, &vec![1.0; inputs], inputs);
+                let y = matrix.affine(&rows, &[0.0])[0];
+                assert!((y - sign * inputs as f32).abs() < 1e-3, "{kernel:?}: {y}");
             }
         }
     }

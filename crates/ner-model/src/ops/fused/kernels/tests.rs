@@ -239,3 +239,46 @@ fn masks_drop_the_right_share_independently() {
     );
     assert!(Mask::new(Dropout::OFF).is_none());
 }
+
+#[test]
+fn adamw_passes_over_untouched_rows_as_a_step_would_leave_them() {
+    const WIDTH: usize = 300;
+    for decay in [1.0, 0.99] {
+        let factors = AdamWFactors {
+            gradient: 0.5,
+            betas: [0.9, 0.999],
+            rest: [0.1, 0.001],
+            decay,
+            step: 0.01,
+            correction: 1.2,
+            epsilon: 1e-8,
+        };
+        // Row 0 has a gradient, row 1 had one before, row 2 never had.
+        let touched = |row: usize, seed: u64| {
+            let mut x = vec![0.0; 3 * WIDTH];
+            x[row * WIDTH..(row + 1) * WIDTH].copy_from_slice(&numbers(WIDTH, seed));
+            x
+        };
+        let (g, mut m, mut v) = (touched(0, 1), touched(1, 2), touched(1, 3));
+        v.iter_mut().for_each(|v| *v *= *v);
+        let parameter = numbers(3 * WIDTH, 4);
+        let wanted = parameter.iter().zip(&g).zip(&m).zip(&v);
+        let wanted: Vec<f32> = wanted
+            .map(|(((p, g), m), v)| {
+                let g = g * factors.gradient;
+                let m = 0.9 * m + 0.1 * g;
+                let v = 0.999 * v + 0.001 * g * g;
+                p * decay - 0.01 * m / (v.sqrt() * 1.2 + 1e-8)
+            })
+            .collect();
+        let mut found = parameter.clone();
+        adamw(Isa::detect(), factors, &mut found, &g, &mut m, &mut v);
+        for (found, wanted) in found.iter().zip(&wanted) {
+            assert!((found - wanted).abs() < 1e-6, "{found}, not {wanted}");
+        }
+        let moved = |row: usize| {
+            (row * WIDTH..(row + 1) * WIDTH).any(|at| found[at] != parameter[at] * decay)
+        };
+        assert_eq!([moved(0), moved(1), moved(2)], [true, true, false]);
+    }
+}
