@@ -68,7 +68,7 @@ impl Layout {
 pub struct TaggedFile {
     /// The file.
     pub path: PathBuf,
-    /// Its sentences.
+    /// Its sentences. Without document boundaries the file is one document.
     pub sentences: Vec<Sentence>,
     /// Line of each word.
     lines: Vec<Vec<u64>>,
@@ -100,8 +100,10 @@ impl TaggedFile {
     pub fn read_any(path: &Path, layout: &Layout) -> Result<Self> {
         let mut sentences = Vec::new();
         let mut lines = Vec::new();
+        let mut document = 0;
         for sentence in layout.reader().from_path(path)?.sentences() {
             let sentence = sentence?;
+            document += usize::from(sentence.starts_document());
             lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
             sentences.push(Sentence {
                 words: sentence.tokens().map(str::to_owned).collect(),
@@ -111,6 +113,7 @@ impl TaggedFile {
                     .flatten()
                     .map(str::to_owned)
                     .collect(),
+                document,
             });
         }
         Ok(Self {

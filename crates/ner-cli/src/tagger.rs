@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_train::{BATCH_TOKENS, Decoding, WordTag, find_entities, score_texts, tag};
+use ner_train::{
+    BATCH_TOKENS, Decoding, Featurizer, Sentence, WordTag, find_entities, score_texts, tag,
+};
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
 
 use crate::data::DecodeArguments;
@@ -16,6 +18,10 @@ pub struct InferenceArguments {
     /// Longest sequence of sub-words, special tokens included; the model's limit where not given.
     #[arg(long)]
     max_length: Option<usize>,
+    /// Sub-words of the neighbouring sentences of its document to put on each side of a column file's sentence, as far as --max-length leaves
+    /// room; what the model was trained with where not given. A plain text stands alone.
+    #[arg(long, value_name = "N")]
+    document_context: Option<usize>,
     /// Sub-words of a forward pass, padding included where a device pads.
     #[arg(long, default_value_t = BATCH_TOKENS)]
     batch_tokens: usize,
@@ -35,6 +41,7 @@ pub struct Tagger {
     tokenizer: SubwordTokenizer,
     decoding: Decoding,
     max_length: usize,
+    document_context: usize,
     batch_tokens: usize,
 }
 
@@ -62,25 +69,28 @@ impl Tagger {
             tokenizer,
             decoding,
             max_length,
+            document_context: arguments
+                .document_context
+                .unwrap_or(config.document_context),
             batch_tokens: arguments.batch_tokens,
         })
     }
 
-    /// Tags of sentences given as words.
+    /// Tags of sentences given as words, each in the context of its document.
     pub fn tag(
         &self,
-        words: &[Vec<String>],
+        sentences: &[Sentence],
         progress: impl Fn(usize),
     ) -> Result<Vec<Vec<WordTag>>> {
-        let progress = |done, _| progress(done);
+        let featurizer = Featurizer::new(&self.tokenizer, self.max_length)?
+            .with_document_context(self.document_context);
         Ok(tag(
             &self.model,
-            &self.tokenizer,
-            words,
+            &featurizer,
+            sentences,
             &self.decoding,
-            self.max_length,
             self.batch_tokens,
-            progress,
+            |done, _| progress(done),
         )?)
     }
 

@@ -47,8 +47,12 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
+        Self::with(CORPUS)
+    }
+
+    fn with(corpus: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        folder.write("train.conll", CORPUS);
+        folder.write("train.conll", corpus);
         let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
         let [train, model] = ["train.conll", "model"].map(|name| folder.path(name));
         let mut arguments = vec!["new-model", "--train", &train, "--output", &model];
@@ -841,4 +845,79 @@ fn a_run_tells_machines_what_it_tells_people() {
     let refused = folder.train("refused", &["--class-weights", "B-XYZ=2"]);
     let talk = String::from_utf8(refused.stderr).unwrap();
     assert!(talk.contains("`B-XYZ` is not among the labels"), "{talk}");
+}
+
+#[test]
+fn document_context_is_learnt_remembered_and_ends_with_the_document() {
+    // Whether Paz is a person or a place, only the sentence before it tells.
+    let person = "-DOCSTART- O\n\nCanta O\nsiempre O\n\nPaz B-PER\n\n";
+    let place = "-DOCSTART- O\n\nLlueve O\nallí O\n\nPaz B-LOC\n\n";
+    let corpus = [person, place].concat();
+    let folder = Folder::with(&corpus);
+    let flags = ["--epochs", "80", "--dropout", "0", "--device", "flex"];
+    let train = |output: &str, more: &[&str]| {
+        let trained = folder.train(output, &[&flags[..], more].concat());
+        let talk = String::from_utf8(trained.stderr).unwrap();
+        assert!(trained.status.success(), "{talk}");
+        (
+            folder.read(&format!("{output}/test_results.txt")),
+            fs::read(folder.path(&format!("{output}/model.safetensors"))).unwrap(),
+        )
+    };
+    let context = ["--document-context", "16"];
+    let (results, weights) = train("out", &context);
+    assert!(results.starts_with("f1 = 1\n"), "{results}");
+    let (results, alone) = train("alone", &[]);
+    assert!(!results.starts_with("f1 = 1\n"), "{results}");
+    assert!(weights != alone);
+
+    let config = |output: &str| -> Value {
+        serde_json::from_str(&folder.read(&format!("{output}/config.json"))).unwrap()
+    };
+    assert_eq!(config("out")["document_context"], 16);
+    assert!(config("alone").get("document_context").is_none());
+    assert_eq!(
+        config("out/best")["document_context"],
+        16,
+        "the best model is one of the run"
+    );
+
+    // Use takes it from the model, unless it is told otherwise.
+    let (out, data) = (folder.path("out"), folder.path("train.conll"));
+    let f1 = |more: &[&str]| {
+        let command = [
+            "evaluate", "--model", &out, "--data", &data, "--format", "json",
+        ];
+        let report: Value = serde_json::from_str(&stdout(&[&command[..], more].concat())).unwrap();
+        report["entity"]["micro"]["f1"].as_f64().unwrap()
+    };
+    assert_eq!(f1(&[]), 1.0);
+    assert_eq!(f1(&context), 1.0);
+    assert!(f1(&["--document-context", "0"]) < 1.0);
+
+    // Without its marks the file is one document, and with more of them each sentence stands alone.
+    let bare = folder.write("bare.conll", &corpus.replace("-DOCSTART- O\n\n", ""));
+    let split = corpus.replace("\n\nPaz", "\n\n-DOCSTART- O\n\nPaz");
+    let split = folder.write("split.conll", &split);
+    let predict = |data: &str, more: &[&str]| {
+        let command = [
+            "predict", "--model", &out, "--input", data, "--format", "jsonl",
+        ];
+        stdout(&[&command[..], &["--input-format", "conll"], more].concat())
+    };
+    let marked = predict(&data, &[]);
+    assert!(marked.contains("PER") && marked.contains("LOC"), "{marked}");
+    assert_ne!(predict(&bare, &[]), marked);
+    assert_ne!(predict(&split, &[]), marked);
+    let none = ["--document-context", "0"];
+    assert_eq!(predict(&split, &[]), predict(&data, &none));
+    let trained_bare = train("bare", &[&context[..], &["--train", &bare]].concat());
+    assert!(trained_bare.1 != weights);
+
+    // A plain text stands alone.
+    let text = |more: &[&str]| {
+        let command = ["predict", "--model", &out, "--format", "jsonl"];
+        stdout(&[&command[..], more, &["Canta siempre", "Paz"]].concat())
+    };
+    assert_eq!(text(&[]), text(&none));
 }

@@ -62,6 +62,10 @@ pub struct ModelConfig {
     /// What decides label sequences. Default: each word by itself.
     #[serde(default, skip_serializing_if = "Head::is_linear")]
     pub head: Head,
+    /// Sub-words of its document on each side of a sentence in the sequences that the model was trained on, for those who make sequences to
+    /// use it on. Default: 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub document_context: usize,
     /// Everything else in the file, kept as it was.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -84,6 +88,9 @@ impl Head {
     }
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
 fn default_activation() -> String {
     "gelu".to_owned()
 }
@@ -145,6 +152,7 @@ impl ModelConfig {
         };
         let mut config = Self {
             head: Head::Linear,
+            document_context: 0,
             model_type,
             vocab_size: sizes.vocab_size,
             hidden_size: sizes.hidden_size,

@@ -272,6 +272,13 @@ impl TokenClassifier {
         self
     }
 
+    /// Records in the configuration how much context the training sequences have ([`ModelConfig::document_context`]); computes nothing else.
+    #[must_use]
+    pub fn with_document_context(mut self, sub_words: usize) -> Self {
+        self.config.document_context = sub_words;
+        self
+    }
+
     /// Last hidden state of every sub-word, before the classifier.
     ///
     /// # Shapes

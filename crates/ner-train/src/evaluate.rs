@@ -2,8 +2,6 @@
 
 use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
 use ner_model::{Mode, TokenClassifier, Transitions};
-use rayon::prelude::*;
-use subword_align::SubwordTokenizer;
 
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
@@ -23,7 +21,8 @@ pub struct Evaluation {
     pub predicted: Vec<Vec<String>>,
 }
 
-/// Predicts tags for sentences that have some, and compares. `batch_size` decides nothing but the loss that is reported.
+/// Predicts tags for sentences that have some, and compares. `featurizer` has the model's tokenizer and the context that it was trained with;
+/// `batch_size` decides nothing but the loss that is reported.
 ///
 /// `progress` is called after each batch with the numbers of sequences done and to do.
 ///
@@ -31,23 +30,16 @@ pub struct Evaluation {
 /// A tag that is not among the model's labels, a tokenizer that fails, or a batch that does not fit the model.
 pub fn evaluate(
     model: &TokenClassifier,
-    tokenizer: &SubwordTokenizer,
+    featurizer: &Featurizer<'_>,
     sentences: &[Sentence],
     decoding: &Decoding,
-    max_length: usize,
     batch_size: usize,
     progress: impl FnMut(usize, usize),
 ) -> Result<Evaluation> {
     let labels = &model.config().id2label;
     let gold = label_ids(sentences, labels)?;
-    let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let features = in_parallel(sentences, |index, sentence| {
-        featurizer.features(index, &sentence.words, Some(&gold[index]))
-    })?;
-    let lengths: Vec<usize> = sentences
-        .iter()
-        .map(|sentence| sentence.words.len())
-        .collect();
+    let features = featurizer.features(sentences, Some(&gold))?;
+    let lengths = word_counts(sentences);
     let (best, losses) = predict(model, &features, &lengths, decoding, BATCH_TOKENS, progress)?;
     let predicted: Vec<Vec<String>> = best
         .into_iter()
@@ -106,24 +98,21 @@ pub struct WordTag {
     pub score: f32,
 }
 
-/// Predicts one tag for each word of each sentence, in passes of at most `batch_tokens` sub-words.
+/// Predicts one tag for each word of each sentence, in passes of at most `batch_tokens` sub-words. `featurizer` has the model's tokenizer and
+/// the context that it was trained with; the sentences need no tags.
 ///
 /// # Errors
 /// A tokenizer that fails, or a batch that does not fit the model.
-pub fn tag<S: AsRef<str> + Sync>(
+pub fn tag(
     model: &TokenClassifier,
-    tokenizer: &SubwordTokenizer,
-    sentences: &[Vec<S>],
+    featurizer: &Featurizer<'_>,
+    sentences: &[Sentence],
     decoding: &Decoding,
-    max_length: usize,
     batch_tokens: usize,
     progress: impl FnMut(usize, usize),
 ) -> Result<Vec<Vec<WordTag>>> {
-    let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let features = in_parallel(sentences, |index, words| {
-        featurizer.features(index, words, None)
-    })?;
-    let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
+    let features = featurizer.features(sentences, None)?;
+    let lengths = word_counts(sentences);
     let (best, _) = predict(model, &features, &lengths, decoding, batch_tokens, progress)?;
     let labels = &model.config().id2label;
     let tag = |(label, score): (usize, f32)| WordTag {
@@ -136,14 +125,11 @@ pub fn tag<S: AsRef<str> + Sync>(
         .collect())
 }
 
-/// The features of all items, in their order, made on all threads.
-fn in_parallel<T: Sync>(
-    items: &[T],
-    features: impl Fn(usize, &T) -> Result<Vec<Feature>> + Sync,
-) -> Result<Vec<Feature>> {
-    let made = items.par_iter().enumerate();
-    let made = made.map(|(index, item)| features(index, item));
-    Ok(made.collect::<Result<Vec<_>>>()?.concat())
+fn word_counts(sentences: &[Sentence]) -> Vec<usize> {
+    sentences
+        .iter()
+        .map(|sentence| sentence.words.len())
+        .collect()
 }
 
 /// For each word of each sentence the number of its best label, and that label's probability.

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use ner_model::Batch;
-use subword_align::{EncodedWords, LabelAlignment, SubwordTokenizer, align_labels, windows};
+use rayon::prelude::*;
+use subword_align::{
+    EncodedWords, LabelAlignment, SubwordTokenizer, Window, align_labels, windows,
+};
 
 use crate::error::{Error, Result};
 
@@ -15,16 +18,19 @@ const OVERLAP_SHARE: usize = 4;
 pub struct Sentence {
     /// The words.
     pub words: Vec<String>,
-    /// One tag a word.
+    /// One tag a word; none where they are not known.
     pub tags: Vec<String>,
+    /// Number of its document. Sentences that follow each other under one number can be context of each other; where nothing tells
+    /// documents apart, all have the same.
+    pub document: usize,
 }
 
-/// One sequence of the model: a sentence, or a window of one that is too long.
+/// One sequence of the model: a sentence, or a window of one that is too long, with its context where that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// Number of the sentence, from 0.
     pub sentence: usize,
-    /// Sub-word ids, special tokens included.
+    /// Sub-word ids, special tokens and context included.
     pub ids: Vec<u32>,
     /// Words that this sequence decides, and for each the place of its first sub-word in `ids`.
     pub words: Range<usize>,
@@ -39,12 +45,14 @@ pub struct Feature {
 pub struct Featurizer<'a> {
     tokenizer: &'a SubwordTokenizer,
     budget: usize,
+    /// Sub-words of context on each side.
+    context: usize,
     /// Label of a word's further sub-words, where they carry one.
     continuation: Option<Vec<u32>>,
 }
 
 impl<'a> Featurizer<'a> {
-    /// For sequences of at most `max_length` sub-words, special tokens included.
+    /// For sequences of at most `max_length` sub-words, special tokens included, without context.
     ///
     /// # Errors
     /// `max_length` leaves no room beside the special tokens.
@@ -53,6 +61,7 @@ impl<'a> Featurizer<'a> {
             Some(budget) if budget > 0 => Ok(Self {
                 tokenizer,
                 budget,
+                context: 0,
                 continuation: None,
             }),
             _ => Err(Error::Setting {
@@ -82,50 +91,83 @@ impl<'a> Featurizer<'a> {
         self
     }
 
-    /// Features of one sentence: one where it fits, windows where it does not. Every word is decided by exactly one of them.
+    /// Puts the nearest `sub_words` sub-words of the document before and after each sentence around it, as FLERT does (Schweter & Akbik 2020,
+    /// <https://arxiv.org/abs/2011.06993>). They carry no label and decide no word.
+    ///
+    /// Context never takes room from the sentence: it shrinks to what `max_length` leaves, half of that to each side and what one side does
+    /// not need to the other. A sentence that is too long for one sequence has it at the outer ends of its first and last window only.
+    #[must_use]
+    pub fn with_document_context(mut self, sub_words: usize) -> Self {
+        self.context = sub_words;
+        self
+    }
+
+    /// Features of the sentences, in their order: one where a sentence fits, windows where it does not. Every word is decided by exactly one
+    /// of them. `labels` are those of each sentence's words.
     ///
     /// # Errors
-    /// The tokenizer fails.
-    pub fn features<S: AsRef<str>>(
+    /// The tokenizer fails, or a sentence has not one label a word.
+    pub fn features(
+        &self,
+        sentences: &[Sentence],
+        labels: Option<&[Vec<u32>]>,
+    ) -> Result<Vec<Feature>> {
+        let encoded = Encoded::new(self.tokenizer, sentences)?;
+        let features = (0..sentences.len()).into_par_iter().map(|sentence| {
+            let labels = labels.map(|all| all.get(sentence).map_or(&[][..], Vec::as_slice));
+            self.features_of(sentence, &encoded, labels)
+        });
+        let features: Vec<Vec<Feature>> = features.collect::<Result<_>>()?;
+        Ok(features.into_iter().flatten().collect())
+    }
+
+    fn features_of(
         &self,
         sentence: usize,
-        words: &[S],
+        encoded: &Encoded,
         labels: Option<&[u32]>,
     ) -> Result<Vec<Feature>> {
-        let encoded = self.tokenizer.encode_words(words)?;
-        let subword_labels = match labels {
-            Some(labels) => match &self.continuation {
-                None => align_labels(&encoded, labels, LabelAlignment::First, |label| label)?,
-                Some(next) => {
-                    let next_of = |label: u32| next.get(label as usize).copied().unwrap_or(label);
-                    align_labels(&encoded, labels, LabelAlignment::All, next_of)?
-                }
-            },
-            None => vec![None; encoded.ids.len()],
+        let words = &encoded.sentences[sentence];
+        let labels = match labels {
+            Some(labels) => self.subword_labels(words, labels)?,
+            None => vec![None; words.ids.len()],
         };
-        let windows = windows(&encoded.word_starts, self.budget, self.overlap())?;
+        let windows = windows(&words.word_starts, self.budget, self.overlap())?;
         Ok(windows
-            .into_iter()
-            .map(|window| self.feature(sentence, &encoded, &subword_labels, &window))
+            .iter()
+            .map(|window| self.feature(sentence, encoded, &labels, window))
             .collect())
+    }
+
+    fn subword_labels(&self, words: &EncodedWords, labels: &[u32]) -> Result<Vec<Option<u32>>> {
+        Ok(match &self.continuation {
+            None => align_labels(words, labels, LabelAlignment::First, |label| label)?,
+            Some(next) => {
+                let next_of = |label: u32| next.get(label as usize).copied().unwrap_or(label);
+                align_labels(words, labels, LabelAlignment::All, next_of)?
+            }
+        })
     }
 
     fn feature(
         &self,
         sentence: usize,
-        encoded: &EncodedWords,
+        encoded: &Encoded,
         labels: &[Option<u32>],
-        window: &subword_align::Window,
+        window: &Window,
     ) -> Feature {
+        let words = &encoded.sentences[sentence];
+        let seen = self.with_context(window, sentence, encoded);
         let (prefix, suffix) = (self.tokenizer.prefix_ids(), self.tokenizer.suffix_ids());
-        let ids = [prefix, &encoded.ids[window.subwords.clone()], suffix].concat();
-        let place = |subword: usize| prefix.len() + subword - window.subwords.start;
+        let ids = [prefix, &encoded.ids[seen.clone()], suffix].concat();
+        let start = encoded.starts[sentence];
+        let place = |subword: usize| prefix.len() + start + subword - seen.start;
 
         // A word belongs to the window that owns its first sub-word.
-        let starts = &encoded.word_starts[..encoded.words()];
-        let words = starts.partition_point(|&start| start < window.owned.start)
+        let starts = &words.word_starts[..words.words()];
+        let decided = starts.partition_point(|&start| start < window.owned.start)
             ..starts.partition_point(|&start| start < window.owned.end);
-        let first_subwords = starts[words.clone()]
+        let first_subwords = starts[decided.clone()]
             .iter()
             .map(|&start| place(start))
             .collect();
@@ -136,10 +178,75 @@ impl<'a> Featurizer<'a> {
         Feature {
             sentence,
             ids,
-            words,
+            words: decided,
             first_subwords,
             labels: sequence_labels,
         }
+    }
+
+    /// The sub-words of the data that a window of a sentence sees, its context included.
+    fn with_context(&self, window: &Window, sentence: usize, encoded: &Encoded) -> Range<usize> {
+        let own = encoded.range(sentence);
+        let document = &encoded.documents[sentence];
+        // At an inner end of a window the sentence is its own context.
+        let reach = |is_outer: bool, sub_words: usize| {
+            if is_outer {
+                sub_words.min(self.context)
+            } else {
+                0
+            }
+        };
+        let seen = own.start + window.subwords.start..own.start + window.subwords.end;
+        let before = reach(seen.start == own.start, own.start - document.start);
+        let after = reach(seen.end == own.end, document.end - own.end);
+        let room = self.budget - seen.len();
+        let before = before.min((room / 2).max(room.saturating_sub(after)));
+        let after = after.min(room - before);
+        seen.start - before..seen.end + after
+    }
+}
+
+/// Sentences as sub-words. Each is encoded once, however many others it is context of.
+struct Encoded {
+    sentences: Vec<EncodedWords>,
+    /// The sub-words of all sentences, one after the other.
+    ids: Vec<u32>,
+    /// Where each sentence begins in `ids`.
+    starts: Vec<usize>,
+    /// The part of `ids` that is each sentence's document.
+    documents: Vec<Range<usize>>,
+}
+
+impl Encoded {
+    fn new(tokenizer: &SubwordTokenizer, sentences: &[Sentence]) -> Result<Self> {
+        let encoded = sentences
+            .par_iter()
+            .map(|sentence| tokenizer.encode_words(&sentence.words));
+        let encoded: Vec<EncodedWords> = encoded.collect::<std::result::Result<_, _>>()?;
+        let mut ids = Vec::new();
+        let mut starts = Vec::with_capacity(encoded.len());
+        for sentence in &encoded {
+            starts.push(ids.len());
+            ids.extend_from_slice(&sentence.ids);
+        }
+        let mut documents = Vec::with_capacity(encoded.len());
+        for document in sentences.chunk_by(|a, b| a.document == b.document) {
+            let (first, next) = (documents.len(), documents.len() + document.len());
+            let end = starts.get(next).copied().unwrap_or(ids.len());
+            documents.resize(next, starts[first]..end);
+        }
+        Ok(Self {
+            sentences: encoded,
+            ids,
+            starts,
+            documents,
+        })
+    }
+
+    /// The part of `ids` that is a sentence.
+    fn range(&self, sentence: usize) -> Range<usize> {
+        let start = self.starts[sentence];
+        start..start + self.sentences[sentence].ids.len()
     }
 }
 
@@ -199,3 +306,6 @@ pub fn pack<'f>(features: impl IntoIterator<Item = &'f Feature>) -> (Batch, Vec<
     }
     (batch, labels)
 }
+
+#[cfg(test)]
+mod tests;

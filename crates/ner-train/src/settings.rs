@@ -8,9 +8,11 @@ use ner_metrics::Scheme;
 use ner_model::Head;
 use ner_model::ops::LossWeights;
 use serde::{Deserialize, Serialize};
+use subword_align::SubwordTokenizer;
 
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
+use crate::features::Featurizer;
 
 /// Settings of a run. The defaults are those with which the tutorial calls `run_ner.py` (April 2020), and that script's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct TrainSettings {
     pub gradient_accumulation_steps: usize,
     /// Longest sequence of sub-words, special tokens included; longer sentences become several windows. Default: 128.
     pub max_length: usize,
+    /// Sub-words of the neighbouring sentences of its document on each side of a sentence, as far as `max_length` leaves room
+    /// ([`Featurizer::with_document_context`]). Default: 0.
+    pub document_context: usize,
     /// Peak learning rate. Default: 5e-5.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0. Default: 0.
@@ -162,6 +167,7 @@ impl Default for TrainSettings {
             batch_size: 32,
             gradient_accumulation_steps: 1,
             max_length: 128,
+            document_context: 0,
             learning_rate: 5e-5,
             warmup_steps: 0,
             warmup_ratio: None,
@@ -190,6 +196,15 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// What makes the sequences that the run is evaluated on, and that its model is to be used on.
+    ///
+    /// # Errors
+    /// `max_length` leaves no room beside the special tokens.
+    pub fn featurizer<'a>(&self, tokenizer: &'a SubwordTokenizer) -> Result<Featurizer<'a>> {
+        let featurizer = Featurizer::new(tokenizer, self.max_length)?;
+        Ok(featurizer.with_document_context(self.document_context))
+    }
+
     /// Steps of warm-up in a run of so many steps; a share is rounded up, as `transformers` rounds it.
     pub(crate) fn warmup(&self, total_steps: usize) -> usize {
         self.warmup_ratio.map_or(self.warmup_steps, |ratio| {

@@ -16,7 +16,7 @@ use subword_align::SubwordTokenizer;
 use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
-use crate::features::{Feature, Featurizer, Sentence, continuations, label_ids, pack};
+use crate::features::{Feature, Sentence, continuations, label_ids, pack};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
 use crate::schedule::LinearSchedule;
@@ -33,7 +33,7 @@ pub struct Plan {
     pub labelled_words: usize,
     /// Sequences that the sentences make: more than sentences where some are too long and become windows.
     pub sequences: usize,
-    /// Their sub-words, special tokens included.
+    /// Their sub-words, special tokens and context included.
     pub sub_words: usize,
     /// Words that the tokenizer has no sub-word for.
     pub unknown_words: usize,
@@ -132,7 +132,9 @@ pub fn train(
     label_ids(corpus.dev, &model.config().id2label)?;
     settings.check_head(model.config().head)?;
     Decoding::new(&model.valid(), settings.decode_scheme()?)?;
-    let model = model.with_frozen(settings.freeze_embeddings, settings.freeze_layers);
+    let model = model
+        .with_frozen(settings.freeze_embeddings, settings.freeze_layers)
+        .with_document_context(settings.document_context);
     let mut optimizer = AdamW::new(
         settings.weight_decay,
         settings.adam_epsilon,
@@ -223,14 +225,11 @@ fn prepare(
         });
     }
     let labels = label_ids(sentences, &model.config().id2label)?;
-    let mut featurizer = Featurizer::new(tokenizer, settings.max_length)?;
+    let mut featurizer = settings.featurizer(tokenizer)?;
     if settings.label_all_tokens {
         featurizer = featurizer.labelling_all(continuations(&model.config().id2label));
     }
-    let mut features = Vec::new();
-    for (index, (sentence, labels)) in sentences.iter().zip(&labels).enumerate() {
-        features.extend(featurizer.features(index, &sentence.words, Some(labels))?);
-    }
+    let features = featurizer.features(sentences, Some(&labels))?;
     if features.is_empty() {
         return Err(Error::NoData);
     }
@@ -473,10 +472,9 @@ impl Run<'_> {
         let model = self.model.valid();
         let evaluation = evaluate(
             &model,
-            self.tokenizer,
+            &settings.featurizer(self.tokenizer)?,
             dev,
             &Decoding::new(&model, self.decode_scheme)?,
-            settings.max_length,
             settings.eval_batch_size,
             |done, total| {
                 let _ = (self.observer)(Event::Evaluating { done, total });

@@ -6,7 +6,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
-use ner_train::{BestMetric, Checkpoint, Corpus, Event, Sentence, TrainSettings, train};
+use ner_train::{
+    BATCH_TOKENS, BestMetric, Checkpoint, Corpus, Decoding, Event, Sentence, TrainSettings, tag,
+    train,
+};
 use subword_align::SubwordTokenizer;
 
 fn golden(name: &str) -> PathBuf {
@@ -24,6 +27,7 @@ fn sentences() -> Vec<Sentence> {
             tags: (0..3 + i % 5)
                 .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
                 .collect(),
+            document: 0,
         })
         .collect()
 }
@@ -58,26 +62,39 @@ fn run_with(
     resume: Option<&Checkpoint>,
     head: Option<Head>,
 ) -> Result<Told, ner_train::Error> {
-    let tokenizer = {
-        let dir = tempfile::tempdir().unwrap();
-        for (from, to) in [
-            ("vocab.txt", "vocab.txt"),
-            ("bert/config.json", "config.json"),
-        ] {
-            std::fs::copy(golden(from), dir.path().join(to)).unwrap();
-        }
-        SubwordTokenizer::from_dir(dir.path(), None).unwrap()
-    };
-    let device = DeviceChoice::Flex.open().unwrap().autodiff();
-    let dir = resume.map_or(golden("bert"), |checkpoint| checkpoint.dir.clone());
-    let mut config = ModelConfig::from_dir(&dir).unwrap();
-    config.head = head.unwrap_or(config.head);
-    let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
     let data = sentences();
     let corpus = Corpus {
         train: &data,
         dev: &data[..7],
     };
+    run_on(corpus, out, settings, resume, head)
+}
+
+fn tokenizer() -> SubwordTokenizer {
+    let dir = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("vocab.txt", "vocab.txt"),
+        ("bert/config.json", "config.json"),
+    ] {
+        std::fs::copy(golden(from), dir.path().join(to)).unwrap();
+    }
+    SubwordTokenizer::from_dir(dir.path(), None).unwrap()
+}
+
+/// As [`run_with`], on other data.
+fn run_on(
+    corpus: Corpus<'_>,
+    out: &Path,
+    settings: &TrainSettings,
+    resume: Option<&Checkpoint>,
+    head: Option<Head>,
+) -> Result<Told, ner_train::Error> {
+    let tokenizer = tokenizer();
+    let device = DeviceChoice::Flex.open().unwrap().autodiff();
+    let dir = resume.map_or(golden("bert"), |checkpoint| checkpoint.dir.clone());
+    let mut config = ModelConfig::from_dir(&dir).unwrap();
+    config.head = head.unwrap_or(config.head);
+    let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
     let mut told = Told::default();
     let observer = &mut |event: Event<'_>| {
         match event {
@@ -282,4 +299,108 @@ fn a_crf_learns_which_label_follows_which() {
         refused.to_string().contains("linear head only"),
         "{refused}"
     );
+}
+
+/// Documents of two sentences: what the second one's word is, only the first one tells.
+fn documents() -> Vec<Sentence> {
+    let sentence = |word: &str, tag: &str, document| Sentence {
+        words: vec![word.to_owned()],
+        tags: vec![tag.to_owned()],
+        document,
+    };
+    (0..10)
+        .flat_map(|document| {
+            let (first, tag) = [("a5x", "B-PER"), ("a6x", "B-LOC")][document % 2];
+            [
+                sentence(first, "O", document),
+                sentence("a9x", tag, document),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn document_context_tells_what_a_sentence_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = TrainSettings {
+        max_steps: Some(60),
+        learning_rate: 0.01,
+        save_steps: 30,
+        document_context: 4,
+        ..settings()
+    };
+    let train = |name: &str, data: &[Sentence], settings: &TrainSettings| {
+        let corpus = Corpus {
+            train: data,
+            dev: data,
+        };
+        let out = dir.path().join(name);
+        let told = run_on(corpus, &out, settings, None, None).unwrap();
+        (
+            told.evaluations[told.evaluations.len() - 1].1[0],
+            tensors(&out),
+        )
+    };
+    let data = documents();
+    let (f1, _) = train("context", &data, &settings);
+    assert!(f1 > 0.99, "{f1}");
+    let without = TrainSettings {
+        document_context: 0,
+        ..settings.clone()
+    };
+    let (f1, alone) = train("alone", &data, &without);
+    assert!(f1 < 0.7, "{f1}");
+
+    // Where every sentence is a document of its own there is no context to be had.
+    let mut single = data.clone();
+    (0..)
+        .zip(&mut single)
+        .for_each(|(number, sentence)| sentence.document = number);
+    let (_, weights) = train("single", &single, &settings);
+    assert_eq!(weights, alone);
+
+    // The model says what it needs, and needs it.
+    let out = dir.path().join("context");
+    let config = ModelConfig::from_dir(&out).unwrap();
+    assert_eq!(config.document_context, 4);
+    let untold = ModelConfig::from_dir(&dir.path().join("alone")).unwrap();
+    assert_eq!(untold.document_context, 0);
+    let device = DeviceChoice::Flex.open().unwrap();
+    let (model, _) = TokenClassifier::load(&out, &config, &device, 0).unwrap();
+    let tokenizer = tokenizer();
+    let tags = |settings: &TrainSettings| -> Vec<String> {
+        let featurizer = settings.featurizer(&tokenizer).unwrap();
+        let decoding = Decoding::Argmax;
+        let tagged = tag(
+            &model,
+            &featurizer,
+            &data,
+            &decoding,
+            BATCH_TOKENS,
+            |_, _| {},
+        );
+        let words = tagged.unwrap().into_iter().flatten();
+        words.map(|word| word.tag).collect()
+    };
+    let gold: Vec<String> = data
+        .iter()
+        .flat_map(|sentence| sentence.tags.clone())
+        .collect();
+    assert_eq!(tags(&settings), gold);
+    assert_ne!(tags(&without), gold);
+
+    // A run goes on with the context that it was begun with.
+    let checkpoint = Checkpoint::open(&out.join("checkpoint-30")).unwrap();
+    let corpus = Corpus {
+        train: &data,
+        dev: &data,
+    };
+    let whole = tensors(&out);
+    let refused = run_on(corpus, &out, &without, Some(&checkpoint), None).unwrap_err();
+    assert!(
+        refused.to_string().contains("document_context was 4, is 0"),
+        "{refused}"
+    );
+    run_on(corpus, &out, &settings, Some(&checkpoint), None).unwrap();
+    assert_eq!(tensors(&out), whole);
 }

@@ -49,6 +49,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     .map(|(words, tags)| Sentence {
         words: strings(words),
         tags: strings(tags),
+        document: 0,
     })
     .collect();
     let number = |name: &str| golden["settings"][name].as_f64().unwrap();
@@ -122,6 +123,7 @@ fn a_model_drawn_on_the_training_device_learns() {
     let data = [Sentence {
         words: words("a34xb187x a60x a9x"),
         tags: words("B-PER O B-LOC"),
+        document: 0,
     }];
     let settings = TrainSettings {
         max_length: 40,

@@ -36,6 +36,7 @@ fn sentences() -> Vec<Sentence> {
             tags: (0..3 + i % 5)
                 .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
                 .collect(),
+            document: 0,
         })
         .collect()
 }

@@ -96,6 +96,7 @@ fn sentences(path: &Path) -> Result<Vec<Sentence>> {
                 .flatten()
                 .map(str::to_owned)
                 .collect(),
+            document: 0,
         })
     };
     read.map(sentence).collect()

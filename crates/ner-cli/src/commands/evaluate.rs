@@ -176,12 +176,7 @@ fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<Strin
             let tagger = Tagger::load(&dir, &arguments.inference)?;
             let mut progress = Progress::new(quiet);
             progress.start("evaluate", gold.sentences.len());
-            let words: Vec<_> = gold
-                .sentences
-                .iter()
-                .map(|sentence| sentence.words.clone())
-                .collect();
-            let tagged = tagger.tag(&words, |done| progress.set(done, String::new))?;
+            let tagged = tagger.tag(&gold.sentences, |done| progress.set(done, String::new))?;
             progress.end();
             let predicted: Vec<Vec<String>> = tagged
                 .into_iter()

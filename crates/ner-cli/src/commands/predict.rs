@@ -17,7 +17,8 @@ use crate::tagger::{InferenceArguments, Tagger};
 
 /// Find the entities in texts: the arguments, else the lines of --input, else those of stdin.
 ///
-/// Nothing is cut off: a text longer than the model is read in overlapping windows. Offsets count Unicode code points.
+/// Nothing is cut off: a text longer than the model is read in overlapping windows. Each text stands alone; the sentences of a column file
+/// have the document context that the model was trained with. Offsets count Unicode code points.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -76,14 +77,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             .as_deref()
             .context("--input-format conll needs --input FILE")?;
         let file = TaggedFile::read_any(path, &arguments.layout)?;
-        let words: Vec<_> = file
-            .sentences
-            .into_iter()
-            .map(|sentence| sentence.words)
-            .collect();
-        let tagged = tagger.tag(&words, |_| {})?;
-        for (words, tags) in words.iter().zip(&tagged) {
-            writer.write_words(words, tags)?;
+        let tagged = tagger.tag(&file.sentences, |_| {})?;
+        for (sentence, tags) in file.sentences.iter().zip(&tagged) {
+            writer.write_words(&sentence.words, tags)?;
         }
         return writer.output.finish();
     }

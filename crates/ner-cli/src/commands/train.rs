@@ -70,6 +70,10 @@ pub struct Arguments {
     /// Longest sequence of sub-words, special tokens included; longer sentences are read in overlapping windows.
     #[arg(long, default_value_t = TrainSettings::default().max_length)]
     max_length: usize,
+    /// Sub-words of the neighbouring sentences of its document (up to -DOCSTART-) to put on each side of each sentence, as far as --max-length
+    /// leaves room; 0 for none, 64 as in FLERT. The model remembers it.
+    #[arg(long, default_value_t = TrainSettings::default().document_context, value_name = "N")]
+    document_context: usize,
     /// Peak learning rate.
     #[arg(long, default_value_t = TrainSettings::default().learning_rate)]
     learning_rate: f64,
@@ -244,6 +248,7 @@ impl Arguments {
             batch_size: self.batch_size,
             gradient_accumulation_steps: self.gradient_accumulation_steps,
             max_length: self.max_length,
+            document_context: self.document_context,
             learning_rate: self.learning_rate,
             warmup_steps: self.warmup_steps,
             warmup_ratio: self.warmup_ratio,
@@ -393,10 +398,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         progress.start("test", test_file.sentences.len());
         let found = evaluate(
             &model,
-            &tokenizer,
+            &settings.featurizer(&tokenizer)?,
             &test_file.sentences,
             &arguments.decode.decoding(&model)?,
-            settings.max_length,
             settings.eval_batch_size,
             |done, _| progress.set(done, String::new),
         )?;
@@ -443,10 +447,9 @@ fn checkpoint_results(
         let (model, _) = TokenClassifier::load(&dir, &config, &arguments.device.open()?, 0)?;
         let found = evaluate(
             &model,
-            &tokenizer,
+            &settings.featurizer(&tokenizer)?,
             &dev.sentences,
             &arguments.decode.decoding(&model)?,
-            settings.max_length,
             settings.eval_batch_size,
             |_, _| {},
         )?;
