@@ -143,10 +143,10 @@ impl RowMask {
     /// What the element of this column is multiplied with: 0 or `1 / (1 - probability)`.
     #[inline(always)]
     pub(super) fn factor(self, column: usize) -> f32 {
+        let [first, second] = Mask::ROUNDS;
         let mut h = Mask::column(column) ^ self.key;
-        for (shift, multiplier) in Mask::ROUNDS {
-            h = (h ^ (h >> shift)).wrapping_mul(multiplier);
-        }
+        h = (h ^ (h >> first.0)).wrapping_mul(first.1);
+        h = (h ^ (h >> second.0)).wrapping_mul(second.1);
         if h ^ (h >> Mask::LAST_SHIFT) >= self.threshold {
             self.scale
         } else {
