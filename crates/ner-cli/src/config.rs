@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use toml::{Table, Value};
 
@@ -92,10 +93,16 @@ fn plain(path: &str, key: &str, value: &Value) -> Result<String> {
     })
 }
 
-/// Every setting with the value that it has, as [`expand`] reads them.
+/// Every setting with the value that it has, as [`expand`] reads them; not the default of one that a given flag excludes.
 pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
     let mut table = Table::new();
+    let source = |argument: &Arg| matches.value_source(argument.get_id().as_str());
+    let is_given = |argument: &Arg| source(argument) == Some(ValueSource::CommandLine);
     for argument in train.get_arguments() {
+        let rivals = train.get_arg_conflicts_with(argument);
+        if !is_given(argument) && rivals.into_iter().any(is_given) {
+            continue;
+        }
         let Some(long) = argument
             .get_long()
             .filter(|long| !NOT_SETTINGS.contains(long))

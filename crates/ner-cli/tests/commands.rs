@@ -764,6 +764,59 @@ fn settings_come_from_a_file_and_flags_win() {
 }
 
 #[test]
+fn several_devices_share_a_training() {
+    let folder = Folder::new();
+    let trained = folder.train("a", &["--devices", "flex,ndarray", "--max-steps", "3"]);
+    let talk = String::from_utf8(trained.stderr).unwrap();
+    assert!(trained.status.success(), "{talk}");
+    assert!(talk.contains("device flex, ndarray"), "{talk}");
+    let weights = |name: &str| fs::read(folder.path(&format!("{name}/model.safetensors"))).unwrap();
+    assert!(folder.train("b", &["--max-steps", "3"]).status.success());
+    assert!(
+        weights("a") != weights("b"),
+        "each device has a dropout of its own"
+    );
+
+    // The saved settings name the devices and not the default of --device, and give the same weights.
+    let settings = folder.path("a/settings.toml");
+    let again = ner_cli(&[
+        "train",
+        "--config",
+        &settings,
+        "--output-dir",
+        &folder.path("c"),
+    ]);
+    let talk = String::from_utf8(again.stderr).unwrap();
+    assert!(talk.contains("device flex, ndarray"), "{talk}");
+    assert!(weights("a") == weights("c"));
+    let table: toml::Table = folder.read("a/settings.toml").parse().unwrap();
+    assert_eq!(table["devices"].as_str(), Some("flex,ndarray"));
+    assert!(!table.contains_key("device"));
+
+    for (arguments, said) in [
+        (
+            &["--devices", "flex,tpu"][..],
+            "`tpu` is not available: expected auto, cuda, cuda:N, flex or ndarray",
+        ),
+        (
+            &["--devices", "flex,ndarray,flex"],
+            "flex is there twice; name each device once",
+        ),
+        (&["--devices", ""], "expected auto"),
+        (
+            &["--devices", "flex,ndarray", "--device", "flex"],
+            "cannot be used with",
+        ),
+    ] {
+        let refused = folder.train("d", arguments);
+        let talk = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{talk}");
+        assert!(talk.contains(said), "{arguments:?}: {talk}");
+    }
+    assert!(!Path::new(&folder.path("d")).exists());
+}
+
+#[test]
 fn a_run_tells_machines_what_it_tells_people() {
     let folder = Folder::new();
     let flags = [

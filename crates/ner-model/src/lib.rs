@@ -12,6 +12,7 @@ pub mod ops;
 mod weights;
 
 pub use batch::Batch;
+pub use burn::tensor::Device;
 pub use config::{EncoderSizes, Head, ModelConfig};
 pub use crf::Crf;
 pub use decode::{Logits, Transitions};

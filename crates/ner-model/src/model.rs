@@ -28,6 +28,12 @@ pub enum Mode {
         /// Seed of this forward pass; give each step its own.
         seed: u64,
     },
+    /// As [`Training`](Self::Training), where several devices compute at the same time. Nothing is drawn from a device's generator, which is
+    /// one for all GPUs of a process: what is dropped depends on the seed alone.
+    ParallelTraining {
+        /// Seed of this forward pass; give each step and device its own.
+        seed: u64,
+    },
 }
 
 /// Word, position and (but for DistilBERT) token-type embeddings, summed and normalised.
@@ -250,6 +256,15 @@ impl TokenClassifier {
         }
     }
 
+    /// What [`training_loss`](Self::training_loss) divides the sum over its sub-words by: the sum of their labels' weights, or with a CRF their
+    /// number; 1 where that is 0. It weighs the losses of parts of a batch so that they add up to the loss of the whole.
+    pub fn loss_divisor(&self, labels: &[Option<u32>], weights: &LossWeights) -> f64 {
+        match &self.crf {
+            Some(_) => labels.iter().flatten().count().max(1) as f64,
+            None => f64::from(weights.total(labels)),
+        }
+    }
+
     /// The learnt scores of which label follows which; none without a CRF.
     pub fn transitions(&self) -> Option<Transitions> {
         self.crf.as_ref().map(Crf::scores)
@@ -277,6 +292,12 @@ impl TokenClassifier {
     pub fn with_document_context(mut self, sub_words: usize) -> Self {
         self.config.document_context = sub_words;
         self
+    }
+
+    /// The same weights on another device, with gradients of their own for the same parameters, frozen ones left out.
+    #[must_use]
+    pub fn replica(&self, device: &Device) -> Self {
+        self.clone().fork(device).with_ops(Ops::for_device(device))
     }
 
     /// Last hidden state of every sub-word, before the classifier.
@@ -386,6 +407,10 @@ impl TokenClassifier {
         match mode {
             Mode::Inference => Dropout::OFF,
             Mode::Training { seed } => Dropout::new(probability, seed, site.number()),
+            Mode::ParallelTraining { seed } => Dropout {
+                draws: false,
+                ..Dropout::new(probability, seed, site.number())
+            },
         }
     }
 

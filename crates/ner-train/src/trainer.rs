@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
 use ner_metrics::Scheme;
+use ner_model::TokenClassifier;
 use ner_model::ops::LossWeights;
-use ner_model::{Mode, TokenClassifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
@@ -16,9 +16,10 @@ use subword_align::SubwordTokenizer;
 use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
-use crate::features::{Feature, Sentence, continuations, label_ids, pack};
+use crate::features::{Feature, Sentence, continuations, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
+use crate::parallel::{DataParallel, Passed, StepBatch, forward_backward};
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 
@@ -107,7 +108,8 @@ pub struct Corpus<'a> {
 /// Directory under the output directory that holds the model with the best development figure.
 pub const BEST: &str = "best";
 
-/// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step.
+/// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step. A [`DataParallel`] model is trained on
+/// several devices.
 ///
 /// Saves the model with the best development figure to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
 /// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run after a step, which leaves a checkpoint.
@@ -119,7 +121,7 @@ pub const BEST: &str = "best";
 /// Settings that cannot work, tags that are not labels, a checkpoint of other data or settings, a loss that is no number, files that cannot
 /// be written, or a stop.
 pub fn train(
-    model: TokenClassifier,
+    model: impl Into<DataParallel>,
     tokenizer: &SubwordTokenizer,
     corpus: Corpus<'_>,
     settings: &TrainSettings,
@@ -128,6 +130,7 @@ pub fn train(
     observer: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<TokenClassifier> {
     settings.check()?;
+    let DataParallel { model, others } = model.into();
     let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
     label_ids(corpus.dev, &model.config().id2label)?;
     settings.check_head(model.config().head)?;
@@ -163,6 +166,7 @@ pub fn train(
         epochs: 0,
         step: 0,
         model,
+        others,
         tokenizer,
         settings,
         output_dir,
@@ -286,6 +290,8 @@ struct Run<'a> {
     data: String,
     decode_scheme: Option<Scheme>,
     model: TokenClassifier,
+    /// Devices that compute beside the model's.
+    others: Vec<Device>,
     tokenizer: &'a SubwordTokenizer,
     settings: &'a TrainSettings,
     output_dir: &'a Path,
@@ -309,23 +315,17 @@ impl Run<'_> {
     /// One optimizer step: forward and backward on each part of the batch, then AdamW.
     fn step(mut self, features: &[&Feature]) -> Result<Self> {
         let started = Instant::now();
-        let parts = features.chunks(self.settings.batch_size);
-        let share = 1.0 / parts.len() as f64;
-        let mut gradients = GradientsAccumulator::new();
-        let (mut loss, mut sub_words) = (0.0, 0);
-        for (part, features) in parts.enumerate() {
-            let (batch, labels) = pack(features.iter().copied());
-            let seed = self.settings.seed ^ ((self.step as u64) << 16) ^ part as u64;
-            let logits = self.model.forward(&batch, Mode::Training { seed })?;
-            let part_loss = self
-                .model
-                .training_loss(logits, &batch, &labels, &self.loss_weights)
-                * share;
-            loss += f64::from(part_loss.clone().into_scalar::<f32>());
-            sub_words += batch.ids().len();
-            let part_gradients = GradientsParams::from_grads(part_loss.backward(), &self.model);
-            gradients.accumulate(&self.model, part_gradients);
-        }
+        let batch = StepBatch {
+            features,
+            batch_size: self.settings.batch_size,
+            seed: self.settings.seed ^ ((self.step as u64) << 16),
+            loss_weights: &self.loss_weights,
+        };
+        let Passed {
+            loss,
+            sub_words,
+            gradients,
+        } = forward_backward(&self.model, &self.others, &batch)?;
         if !loss.is_finite() {
             let sentences = features
                 .iter()
@@ -340,9 +340,9 @@ impl Run<'_> {
         }
         let learning_rate = self.schedule.at(self.step);
         let ops = self.model.ops();
-        let (model, grad_norm) =
-            self.optimizer
-                .step(self.model, gradients.grads(), learning_rate, &ops);
+        let (model, grad_norm) = self
+            .optimizer
+            .step(self.model, gradients, learning_rate, &ops);
         self.model = model;
         self.step += 1;
 

@@ -1,6 +1,7 @@
 //! `train`: fine-tuning.
 
 mod curves;
+mod devices;
 mod observer;
 mod record;
 mod tensorboard;
@@ -12,9 +13,12 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
-use ner_train::{BestMetric, Checkpoint, Corpus, Evaluation, TrainSettings, evaluate, train};
+use ner_train::{
+    BestMetric, Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, evaluate, train,
+};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
+use self::devices::DeviceList;
 use self::observer::Observer;
 use self::record::Record;
 use crate::card::Card;
@@ -155,8 +159,11 @@ pub struct Arguments {
     #[arg(long)]
     word_boundary: Option<WordBoundary>,
     /// auto, cuda, cuda:N, flex or ndarray.
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    #[arg(long, default_value_t = DeviceChoice::Auto, conflicts_with = "devices")]
     device: DeviceChoice,
+    /// Several devices that share each batch, such as cuda:0,cuda:1, in place of --device; the optimizer runs on the first.
+    #[arg(long, value_name = "DEVICE,…", conflicts_with = "device")]
+    devices: Option<DeviceList>,
     /// Form of what is said on stderr: `json` is one object a line, for machines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -268,6 +275,11 @@ impl Arguments {
         }
     }
 
+    fn devices(&self) -> DeviceList {
+        let given = self.devices.clone();
+        given.unwrap_or_else(|| DeviceList::from(self.device))
+    }
+
     /// Labels of the run: the file's, else the checkpoint's own, else the data's.
     fn labels(&self, config: &ModelConfig, files: &[&TaggedFile]) -> Result<Vec<String>> {
         match &self.labels {
@@ -313,7 +325,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         config.set_dropout(probability)?;
     }
 
-    let device = arguments.device.open()?.autodiff();
+    let devices = arguments.devices();
+    let (device, others) = devices.open()?;
+    let device = device.autodiff();
     let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
     make_dir(
         &arguments.output_dir,
@@ -325,8 +339,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         LogFormat::Json => Progress::json(quiet),
     };
     progress.say(&format!(
-        "device {}, weights of {}",
-        arguments.device.resolve(),
+        "device {devices}, weights of {}",
         loaded.path.display()
     ));
     if let Some(reason) = &loaded.new_classifier {
@@ -361,7 +374,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         dev: &dev_file.sentences,
     };
     let trained = train(
-        model,
+        DataParallel::new(model, others)?,
         &tokenizer,
         corpus,
         &settings,
@@ -440,11 +453,12 @@ fn checkpoint_results(
     progress: &Progress,
 ) -> Result<String> {
     let mut text = String::new();
+    let (device, _) = arguments.devices().open()?;
     for dir in Checkpoint::all(&arguments.output_dir)? {
         let step = Checkpoint::open(&dir)?.state.step;
         let tokenizer = SubwordTokenizer::from_dir(&dir, None)?;
         let config = ModelConfig::from_dir(&dir)?;
-        let (model, _) = TokenClassifier::load(&dir, &config, &arguments.device.open()?, 0)?;
+        let (model, _) = TokenClassifier::load(&dir, &config, &device, 0)?;
         let found = evaluate(
             &model,
             &settings.featurizer(&tokenizer)?,

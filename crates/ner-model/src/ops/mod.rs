@@ -67,6 +67,8 @@ pub struct Dropout {
     pub probability: f32,
     /// Decides, with an element's index, whether it is dropped.
     pub seed: u32,
+    /// Whether the plain form draws from the device's generator, which is fastest, and not by `seed`. The fused form never does.
+    pub draws: bool,
 }
 
 impl Dropout {
@@ -74,6 +76,7 @@ impl Dropout {
     pub const OFF: Self = Self {
         probability: 0.0,
         seed: 0,
+        draws: true,
     };
 
     /// Dropout at the place numbered `site` in the forward pass of the given seed.
@@ -81,6 +84,7 @@ impl Dropout {
         Self {
             probability: probability as f32,
             seed: split_mix(seed ^ split_mix(u64::from(site))) as u32,
+            draws: true,
         }
     }
 }

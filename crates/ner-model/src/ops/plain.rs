@@ -1,8 +1,9 @@
 //! The operations composed of Burn's own, for any device.
 
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Bool, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Distribution, Int, Tensor, TensorData};
 
+use super::fused::Mask;
 use super::{AdamWStep, Dropout, LossWeights, Moments};
 
 /// Sequences are padded to multiples of this, so that a device that tunes its kernels for each shape sees few shapes.
@@ -17,14 +18,63 @@ pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     x * cdf
 }
 
-/// Draws from the device's generator, which the caller seeds; the seed in `dropout` serves kernels that need no generator.
-pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Dropout) -> Tensor<D> {
-    if dropout.probability == 0.0 {
+/// Dropout of independent elements.
+pub fn dropout(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
+    dropout_rows(x, dropout, |row| row)
+}
+
+/// Draws from the device's generator, which the caller seeds, or drops what the fused form drops: `number` is the one that a row of the
+/// last dimension has there.
+fn dropout_rows<const D: usize>(
+    x: Tensor<D>,
+    dropout: Dropout,
+    number: impl Fn(usize) -> usize,
+) -> Tensor<D> {
+    let Some(mask) = Mask::new(dropout) else {
         return x;
-    }
+    };
     let keep = 1.0 - f64::from(dropout.probability);
-    let mask = x.random_like(Distribution::Bernoulli(keep));
-    x * mask * (1.0 / keep)
+    let kept = if dropout.draws {
+        x.random_like(Distribution::Bernoulli(keep))
+    } else {
+        let rows = x.shape().num_elements() / x.dims()[D - 1];
+        hashed_mask(&x, mask, (0..rows).map(number))
+    };
+    x * kept * (1.0 / keep)
+}
+
+/// 1 for each element that [`Mask`] keeps, 0 for the others. 32-bit arithmetic in 64-bit integers: no product overflows.
+fn hashed_mask<const D: usize>(
+    x: &Tensor<D>,
+    mask: Mask,
+    rows: impl Iterator<Item = usize>,
+) -> Tensor<D> {
+    const LOW_32_BITS: i64 = 0xffff_ffff;
+    let (device, shape) = (x.device(), x.dims());
+    let integers = |values: Vec<i64>, shape: [usize; 2]| {
+        let options = (&device, DType::I64);
+        Tensor::<2, Int>::from_data(TensorData::new(values, shape), options)
+    };
+    let keys: Vec<i64> = rows.map(|row| i64::from(mask.row(row).key())).collect();
+    let (rows, width) = (keys.len(), shape[D - 1]);
+    let columns = (0..width).map(|column| i64::from(Mask::column(column)));
+    let mut hash = integers(keys, [rows, 1])
+        .expand([rows, width])
+        .bitwise_xor(integers(columns.collect(), [1, width]).expand([rows, width]));
+    for (shift, multiplier) in Mask::ROUNDS {
+        let mixed = hash
+            .clone()
+            .bitwise_xor(hash.bitwise_right_shift_scalar(shift));
+        // The same product in its low bits, and too small to overflow.
+        let multiplier = i64::from(multiplier as i32);
+        hash = mixed.mul_scalar(multiplier).bitwise_and_scalar(LOW_32_BITS);
+    }
+    let hash = hash
+        .clone()
+        .bitwise_xor(hash.bitwise_right_shift_scalar(Mask::LAST_SHIFT));
+    hash.greater_equal_elem(i64::from(mask.threshold()))
+        .float()
+        .reshape(shape)
 }
 
 /// Pads the rows of each sequence to the longest one, and takes the padding out again.
@@ -79,7 +129,16 @@ pub fn attention(
         let mask = TensorData::new(is_padding, [sequences, 1, 1, longest]);
         scores = scores.mask_fill(Tensor::<4, Bool>::from_data(mask, &device), f32::MIN);
     }
-    let context = dropout(softmax(scores, 3), attention_dropout).matmul(value);
+    let row_number = |slot: usize| {
+        let (sequence, head, query) = (
+            slot / (heads * longest),
+            slot / longest % heads,
+            slot % longest,
+        );
+        (boundaries[sequence] + query) * heads + head
+    };
+    let probabilities = dropout_rows(softmax(scores, 3), attention_dropout, row_number);
+    let context = probabilities.matmul(value);
     let context = context
         .swap_dims(1, 2)
         .reshape([sequences * longest, hidden]);

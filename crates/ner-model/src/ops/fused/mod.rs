@@ -34,6 +34,7 @@ use backend::{FusedOps, OptimizerOps, Projection};
 use super::{AdamWStep, Dropout, LossWeights, Moments};
 use attention::Heads;
 pub use int8::Int8Weights;
+pub(super) use kernels::Mask;
 pub use kernels::transpose;
 
 /// Whether tensors of this device can be passed to this module's functions.

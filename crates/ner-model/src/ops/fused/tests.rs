@@ -11,6 +11,7 @@ const EPSILON: f64 = 1e-5;
 const DROPOUT: Dropout = Dropout {
     probability: 0.3,
     seed: 11,
+    draws: false,
 };
 
 fn devices() -> Vec<Device> {
@@ -112,7 +113,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 if fused {
                     fused::dropout(inputs[0].clone(), dropout)
                 } else {
-                    inputs[0].clone()
+                    plain::dropout(inputs[0].clone(), dropout)
                 }
             },
         ));
@@ -127,7 +128,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 if fused {
                     fused::residual_layer_norm(x, residual, &norm, EPSILON, dropout)
                 } else {
-                    norm.forward(x + residual)
+                    norm.forward(plain::dropout(x, dropout) + residual)
                 }
             },
         ));
@@ -150,7 +151,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 fused::self_attention(x, [&q, &k, &v], &boundaries, heads, dropout)
             } else {
                 let projected = [&q, &k, &v].map(|layer| layer.forward(x.clone()));
-                plain::attention(projected, &boundaries, heads, Dropout::OFF)
+                plain::attention(projected, &boundaries, heads, dropout)
             }
         }));
     }
@@ -235,7 +236,7 @@ fn largest(x: &[f32]) -> f32 {
 #[test]
 fn outputs_and_gradients_match_the_plain_form() {
     for device in devices() {
-        for case in cases(Dropout::OFF) {
+        for case in [cases(Dropout::OFF), cases(DROPOUT)].into_iter().flatten() {
             let (fused, plain) = (case.evaluate(&device, true), case.evaluate(&device, false));
             let overall = plain.iter().map(|x| largest(x)).fold(0.0, f32::max);
             for (number, (fused, plain)) in fused.iter().zip(&plain).enumerate() {

@@ -80,9 +80,17 @@ pub struct Mask {
 }
 
 impl Mask {
+    /// Shift and multiplier of each round of MurmurHash3's 32-bit finalizer
+    /// (<https://github.com/aappleby/smhasher/blob/master/src/MurmurHash3.cpp>).
+    pub const ROUNDS: [(u32, u32); 2] = [(16, 0x85eb_ca6b), (13, 0xc2b2_ae35)];
+    /// Shift after the last round.
+    pub const LAST_SHIFT: u32 = 16;
+
     /// `None` where nothing is dropped.
     pub fn new(dropout: Dropout) -> Option<Self> {
-        let Dropout { probability, seed } = dropout;
+        let Dropout {
+            probability, seed, ..
+        } = dropout;
         let scale = if probability < 1.0 {
             1.0 / (1.0 - probability)
         } else {
@@ -94,6 +102,17 @@ impl Mask {
             threshold,
             scale,
         })
+    }
+
+    /// An element is kept where its hash is not below this.
+    pub fn threshold(self) -> u32 {
+        self.threshold
+    }
+
+    /// What a column adds to the hash of its elements; each row mixes it with its [`key`](RowMask::key).
+    #[inline(always)]
+    pub fn column(column: usize) -> u32 {
+        (column as u32).wrapping_mul(0x9e37_79b9)
     }
 
     /// The mask of one row of at most 2^32 elements; rows have independent masks.
@@ -119,13 +138,19 @@ pub struct RowMask {
 }
 
 impl RowMask {
+    /// What the row mixes with the number of each column.
+    pub fn key(self) -> u32 {
+        self.key
+    }
+
     /// What the element of this column is multiplied with: 0 or `1 / (1 - probability)`.
     #[inline(always)]
     pub(super) fn factor(self, column: usize) -> f32 {
-        let mut h = (column as u32).wrapping_mul(0x9e37_79b9) ^ self.key;
-        h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b); // MurmurHash3's 32-bit finalizer
-        h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
-        if h ^ (h >> 16) >= self.threshold {
+        let [first, second] = Mask::ROUNDS;
+        let mut h = Mask::column(column) ^ self.key;
+        h = (h ^ (h >> first.0)).wrapping_mul(first.1);
+        h = (h ^ (h >> second.0)).wrapping_mul(second.1);
+        if h ^ (h >> Mask::LAST_SHIFT) >= self.threshold {
             self.scale
         } else {
             0.0

@@ -62,6 +62,7 @@ fn everything(isa: Isa, width: usize) -> Vec<f32> {
     let mask = Mask::new(Dropout {
         probability: 0.3,
         seed: 7,
+        ..Dropout::OFF
     })
     .map(|mask| mask.row(5));
     let mut all = vec![square_sum(isa, &x) as f32];
@@ -180,7 +181,11 @@ fn transposition_and_products_match_their_definitions() {
 fn masks_drop_the_right_share_independently() {
     let (rows, columns, probability) = (1000, 1000, 0.1);
     let rows_of = |seed| {
-        let mask = Mask::new(Dropout { probability, seed });
+        let mask = Mask::new(Dropout {
+            probability,
+            seed,
+            ..Dropout::OFF
+        });
         let row = move |row| {
             let mut x = vec![1.0; columns];
             mask.into_iter()
@@ -224,6 +229,7 @@ fn masks_drop_the_right_share_independently() {
     let Some(mask) = Mask::new(Dropout {
         probability,
         seed: 1,
+        ..Dropout::OFF
     }) else {
         panic!("dropout is on")
     };

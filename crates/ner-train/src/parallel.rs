@@ -1,0 +1,351 @@
+//! The forward and backward passes of an optimizer step, on one device or on several at the same time.
+//!
+//! Data parallelism out of Burn's parts, as its own multi-device learner has it: [`Module::fork`](burn::module::Module::fork) copies the weights
+//! to each device at the start of a step, a thread for each device computes its part, [`GradientsParams::to_device`] brings the gradients back,
+//! and one optimizer steps on the first device. Copies live for one step only, so there is nothing to keep alike, nor to save.
+
+use std::cmp::Reverse;
+use std::{panic, thread};
+
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::Device;
+use ner_model::ops::LossWeights;
+use ner_model::{Mode, TokenClassifier};
+
+use crate::error::{Error, Result};
+use crate::features::{Feature, pack};
+
+/// A model to train, and the devices that compute its gradients.
+#[derive(Debug)]
+pub struct DataParallel {
+    pub(crate) model: TokenClassifier,
+    /// Beside the model's own.
+    pub(crate) others: Vec<Device>,
+}
+
+impl DataParallel {
+    /// The model's own device and `others` share each batch; the optimizer runs on the model's.
+    ///
+    /// # Errors
+    /// A device that is named twice.
+    pub fn new(model: TokenClassifier, others: Vec<Device>) -> Result<Self> {
+        let mut seen = vec![model.device()];
+        for device in &others {
+            if seen.contains(device) {
+                return Err(Error::Setting {
+                    name: "devices",
+                    reason: format!("{device:?} is there twice; give each device once"),
+                });
+            }
+            seen.push(device.clone());
+        }
+        Ok(Self { model, others })
+    }
+}
+
+impl From<TokenClassifier> for DataParallel {
+    fn from(model: TokenClassifier) -> Self {
+        Self {
+            model,
+            others: Vec::new(),
+        }
+    }
+}
+
+/// What one optimizer step learns from.
+pub(crate) struct StepBatch<'a> {
+    pub features: &'a [&'a Feature],
+    /// Sequences of a part; the parts of a step count alike in its loss.
+    pub batch_size: usize,
+    /// Decides, with the numbers of part and device, what dropout drops.
+    pub seed: u64,
+    pub loss_weights: &'a LossWeights,
+}
+
+/// What the passes of a step found.
+pub(crate) struct Passed {
+    pub loss: f64,
+    pub sub_words: usize,
+    pub gradients: GradientsParams,
+}
+
+/// Loss and gradients of a step, on the model's device. They do not depend on the number of devices, but for rounding and dropout.
+pub(crate) fn forward_backward(
+    model: &TokenClassifier,
+    others: &[Device],
+    batch: &StepBatch<'_>,
+) -> Result<Passed> {
+    let passes = batch.passes(model, 1 + others.len());
+    let (mut sum, rest) = on_each_device(model, others, &passes, batch.loss_weights)?;
+    if rest.is_empty() {
+        return Ok(sum);
+    }
+    let mut gradients = GradientsAccumulator::new();
+    gradients.accumulate(model, sum.gradients);
+    for passed in rest {
+        sum.loss += passed.loss;
+        sum.sub_words += passed.sub_words;
+        gradients.accumulate(model, passed.gradients.to_device(&model.device(), model));
+    }
+    sum.gradients = gradients.grads();
+    Ok(sum)
+}
+
+/// What the model's device found and what each of the others that has a part did, with gradients where they were computed.
+fn on_each_device(
+    model: &TokenClassifier,
+    others: &[Device],
+    passes: &[Vec<Pass<'_>>],
+    loss_weights: &LossWeights,
+) -> Result<(Passed, Vec<Passed>)> {
+    thread::scope(|scope| {
+        let shares = others.iter().zip(&passes[1..]);
+        let busy = shares.filter(|(_, passes)| !passes.is_empty());
+        let threads: Vec<_> = busy
+            .map(|(device, passes)| {
+                let model = model.clone();
+                scope.spawn(move || run(&model.replica(device), passes, loss_weights))
+            })
+            .collect();
+        let own = run(model, &passes[0], loss_weights);
+        let rest = threads.into_iter().map(|thread| {
+            let joined = thread.join();
+            joined.unwrap_or_else(|cause| panic::resume_unwind(cause))
+        });
+        let rest: Result<Vec<Passed>> = rest.collect();
+        Ok((own?, rest?))
+    })
+}
+
+/// One forward and backward pass.
+#[derive(Clone)]
+struct Pass<'a> {
+    features: Vec<&'a Feature>,
+    mode: Mode,
+    /// What its loss counts in that of the step.
+    share: f64,
+}
+
+impl<'a> StepBatch<'a> {
+    /// The passes of each device.
+    fn passes(&self, model: &TokenClassifier, devices: usize) -> Vec<Vec<Pass<'a>>> {
+        let parts = self.features.chunks(self.batch_size);
+        let share = 1.0 / parts.len() as f64;
+        let mut passes = vec![Vec::new(); devices];
+        for (part, features) in (0_u64..).zip(parts) {
+            let whole = self.loss_divisor(model, features);
+            for (device, features) in (0_u64..).zip(split(features, devices)) {
+                if !features.is_empty() {
+                    passes[device as usize].push(Pass {
+                        share: share * (self.loss_divisor(model, &features) / whole),
+                        mode: mode(self.seed ^ part, device, devices),
+                        features,
+                    });
+                }
+            }
+        }
+        passes
+    }
+
+    fn loss_divisor(&self, model: &TokenClassifier, features: &[&Feature]) -> f64 {
+        let labels = features.iter().flat_map(|feature| &feature.labels);
+        let labels: Vec<Option<u32>> = labels.copied().collect();
+        model.loss_divisor(&labels, self.loss_weights)
+    }
+}
+
+fn mode(seed: u64, device: u64, devices: usize) -> Mode {
+    const DEVICE_BITS: u32 = 56; // above the number of the step
+    if devices == 1 {
+        Mode::Training { seed }
+    } else {
+        Mode::ParallelTraining {
+            seed: seed ^ (device << DEVICE_BITS),
+        }
+    }
+}
+
+/// Shares sequences among devices so that each has about as many sub-words: the longest first, each to the device that has the fewest
+/// (Graham 1969, <https://doi.org/10.1137/0117039>). A device's sequences stay in order.
+fn split<'a>(features: &[&'a Feature], devices: usize) -> Vec<Vec<&'a Feature>> {
+    let mut by_length: Vec<usize> = (0..features.len()).collect();
+    by_length.sort_by_key(|&index| Reverse(features[index].ids.len()));
+    let mut loads = vec![(0, Vec::new()); devices];
+    for index in by_length {
+        if let Some((sub_words, indices)) = loads.iter_mut().min_by_key(|(load, _)| *load) {
+            *sub_words += features[index].ids.len();
+            indices.push(index);
+        }
+    }
+    let in_order = |(_, mut indices): (usize, Vec<usize>)| {
+        indices.sort_unstable();
+        indices.into_iter().map(|index| features[index]).collect()
+    };
+    loads.into_iter().map(in_order).collect()
+}
+
+/// The passes of one device, one after the other.
+fn run(model: &TokenClassifier, passes: &[Pass<'_>], loss_weights: &LossWeights) -> Result<Passed> {
+    let mut gradients = GradientsAccumulator::new();
+    let (mut loss, mut sub_words) = (0.0, 0);
+    for pass in passes {
+        let (batch, labels) = pack(pass.features.iter().copied());
+        let logits = model.forward(&batch, pass.mode)?;
+        let part_loss = model.training_loss(logits, &batch, &labels, loss_weights) * pass.share;
+        loss += f64::from(part_loss.clone().into_scalar::<f32>());
+        sub_words += batch.ids().len();
+        let part_gradients = GradientsParams::from_grads(part_loss.backward(), model);
+        gradients.accumulate(model, part_gradients);
+    }
+    Ok(Passed {
+        loss,
+        sub_words,
+        gradients: gradients.grads(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use burn::module::{Module, ModuleVisitor, Param};
+    use burn::tensor::Tensor;
+    use ner_model::{DeviceChoice, ModelConfig};
+
+    use super::*;
+
+    fn model() -> TokenClassifier {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models/bert");
+        let config = ModelConfig::from_dir(&dir).unwrap();
+        let device = DeviceChoice::Flex.open().unwrap().autodiff();
+        TokenClassifier::load(&dir, &config, &device, 0).unwrap().0
+    }
+
+    /// Sequences of these lengths, every second sub-word with a label.
+    fn features(lengths: &[usize]) -> Vec<Feature> {
+        let feature = |(sentence, &length): (usize, &usize)| Feature {
+            sentence,
+            ids: (0..length as u32).map(|at| 5 + at).collect(),
+            words: 0..0,
+            first_subwords: Vec::new(),
+            labels: (0..length as u32)
+                .map(|at| (at % 2 == 1).then_some(at % 3))
+                .collect(),
+        };
+        lengths.iter().enumerate().map(feature).collect()
+    }
+
+    #[test]
+    fn sequences_are_shared_evenly_and_stay_in_order() {
+        for lengths in [
+            &[7][..],
+            &[5, 5, 5, 5],
+            &[1, 1, 1, 9, 1, 2, 3],
+            &[9, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+            &[3, 14, 15, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9],
+        ] {
+            let features = features(lengths);
+            let features: Vec<&Feature> = features.iter().collect();
+            for devices in 1..=4 {
+                let parts = split(&features, devices);
+                assert_eq!(parts.len(), devices);
+                let mut all: Vec<usize> = Vec::new();
+                for part in &parts {
+                    let sentences = part.iter().map(|feature| feature.sentence);
+                    assert!(sentences.clone().is_sorted(), "{lengths:?}");
+                    all.extend(sentences);
+                }
+                all.sort_unstable();
+                assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
+                let load = |part: &Vec<&Feature>| part.iter().map(|f| f.ids.len()).sum::<usize>();
+                let loads: Vec<usize> = parts.iter().map(load).collect();
+                let (least, most) = (loads.iter().min().unwrap(), loads.iter().max().unwrap());
+                assert!(most - least <= *lengths.iter().max().unwrap(), "{loads:?}");
+                let idle = loads.iter().filter(|load| **load == 0).count();
+                assert_eq!(idle, devices.saturating_sub(lengths.len()), "{loads:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_pass_has_a_seed_of_its_own_and_one_device_the_usual_one() {
+        let model = model();
+        let features = features(&[4; 12]);
+        let features: Vec<&Feature> = features.iter().collect();
+        let loss_weights = LossWeights::uniform(model.config().id2label.len());
+        let mut seeds = BTreeSet::new();
+        for step in 0..3_u64 {
+            let batch = StepBatch {
+                features: &features,
+                batch_size: 4,
+                seed: 42 ^ (step << 16),
+                loss_weights: &loss_weights,
+            };
+            for pass in batch.passes(&model, 3).concat() {
+                let Mode::ParallelTraining { seed } = pass.mode else {
+                    panic!("{:?}", pass.mode)
+                };
+                assert!(seeds.insert(seed), "{seed} is there twice");
+                assert!((pass.share - 1.0 / 9.0).abs() < 0.06, "{}", pass.share);
+            }
+            let alone = batch.passes(&model, 1).concat();
+            for (part, pass) in (0..).zip(&alone) {
+                let seed = 42 ^ (step << 16) ^ part;
+                assert_eq!(pass.mode, Mode::Training { seed });
+                assert_eq!(pass.share.to_bits(), (1.0_f64 / 3.0).to_bits());
+            }
+        }
+        assert_eq!(seeds.len(), 27);
+    }
+
+    /// The devices that hold a module's gradients.
+    struct Devices<'a>(&'a GradientsParams, Vec<Device>);
+
+    impl ModuleVisitor for Devices<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.0.get::<D>(param.id).unwrap();
+            self.1.push(gradient.device());
+        }
+    }
+
+    #[cfg(feature = "ndarray")]
+    #[test]
+    fn each_device_computes_its_part_and_the_first_gets_the_sum() {
+        let model = model();
+        let first = model.device();
+        let other = DeviceChoice::NdArray.open().unwrap();
+        let features = features(&[9, 5, 6, 2]);
+        let features: Vec<&Feature> = features.iter().collect();
+        let batch = StepBatch {
+            features: &features,
+            batch_size: 4,
+            seed: 0,
+            loss_weights: &LossWeights::uniform(model.config().id2label.len()),
+        };
+        let of = |gradients: &GradientsParams| {
+            let mut devices = Devices(gradients, Vec::new());
+            model.visit(&mut devices);
+            assert!(devices.1.iter().all(|device| *device == devices.1[0]));
+            devices.1.swap_remove(0)
+        };
+        let others = [other.clone()];
+        let passes = batch.passes(&model, 2);
+        let (own, rest) = on_each_device(&model, &others, &passes, batch.loss_weights).unwrap();
+        assert_eq!((of(&own.gradients), own.sub_words), (first.clone(), 11));
+        assert_eq!((of(&rest[0].gradients), rest[0].sub_words), (other, 11));
+        let sum = forward_backward(&model, &others, &batch).unwrap();
+        assert_eq!((of(&sum.gradients), sum.sub_words), (first, 22));
+    }
+
+    #[test]
+    fn a_device_is_given_once() {
+        let flex = DeviceChoice::Flex.open().unwrap();
+        let refused = DataParallel::new(model(), vec![flex]).unwrap_err();
+        assert!(
+            refused.to_string().contains("give each device once"),
+            "{refused}"
+        );
+    }
+}
