@@ -124,6 +124,11 @@ pub struct Train {
     pub gradient_accumulation_steps: usize,
     pub shuffle: bool,
     pub label_all_tokens: bool,
+    /// `linear` or `crf`; the model's own where absent.
+    pub head: Option<String>,
+    /// Sub-words of the neighbouring sentences on each side; none where absent.
+    #[serde(default)]
+    pub document_context: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! `--set key=value`: a recipe with other numbers.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
 use crate::{reproduce::recipe::Recipe, usage::UsageError};
@@ -69,9 +69,12 @@ fn parse_value(text: &str, replaces: &Value) -> Result<Value> {
     if replaces.is_string() {
         return Ok(Value::String(text.to_owned()));
     }
-    let table: toml::Table = toml::from_str(&format!("value = {text}"))
-        .ok()
-        .with_context(|| format!("cannot read {text} as a value"))?;
+    let table: toml::Table = match toml::from_str(&format!("value = {text}")) {
+        Ok(table) => table,
+        // An absent word, such as train.head=crf.
+        Err(_) if replaces.is_null() => return Ok(Value::String(text.to_owned())),
+        Err(_) => bail!("cannot read {text} as a value"),
+    };
     let value = serde_json::to_value(&table["value"])?;
     let fits = match replaces {
         Value::Number(_) => value.is_number(),

@@ -101,3 +101,16 @@ fn a_shortened_run_reaches_the_trainer() {
         "{line}"
     );
 }
+
+#[test]
+fn head_and_context_reach_the_trainer() {
+    let settings = ["train.head=crf", "train.document_context=32"].map(str::to_owned);
+    let recipe = Recipe::load("conll2002-small").unwrap().1;
+    let folder = Folder::symbolic(&recipe.model);
+    let line = |recipe: &Recipe| train::commands(recipe, &folder, "flex")[0].to_string();
+    let changed = recipe.with_settings(&settings).unwrap();
+    assert_eq!(
+        line(&changed),
+        line(&recipe) + " --head crf --document-context 32"
+    );
+}
