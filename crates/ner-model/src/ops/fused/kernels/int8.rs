@@ -1,27 +1,32 @@
 //! Matrix products of 8-bit integers.
 //!
 //! Weights have a scale for each output, inputs one for each row that is found when the row is seen ("dynamic quantization"). Products of
-//! integers are exact, so all instruction sets give the same bits. What differs between them is the order of the weights in memory and the
-//! width of the inputs: AVX-512 VNNI multiplies bytes, AVX2 pairs of 16-bit integers (its product of bytes saturates).
+//! integers are exact, so all instruction sets give the same bits.
+//!
+//! Inputs take all of their 8 bits, weights a quarter of that range: AVX2 multiplies bytes and sums pairs of products in 16 bits, saturating,
+//! and with weights so small not even two such sums together can saturate. ONNX Runtime reduces the range of weights for the same reason
+//! (<https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html>), by less, and cannot sum two.
 
 use rayon::prelude::*;
 
 use super::isa::vectorized;
 use super::{Isa, rows_per_task};
 
-/// Outputs that a parallel task computes, and the most that a panel holds: four registers of sixteen 32-bit sums.
+/// Outputs that a tile computes at once: with AVX-512, four registers of sixteen 32-bit sums.
 const PANEL: usize = 64;
-/// Outputs of a block where a kernel takes words: two registers of eight products each.
-const BLOCK: usize = 8;
-/// Inputs that lie side by side for each output; VNNI multiplies and sums them by one instruction.
+/// Outputs that lie side by side in the packed weights.
+const BLOCK: usize = 16;
+/// Inputs that lie side by side for each output: as many as one instruction of VNNI multiplies and sums.
 const GROUP: usize = 4;
-/// Rows of a tile: with four sums each they fill 24 of the 32 registers.
+/// The most rows of a tile.
 const TILE: usize = 6;
-/// Rows that a parallel task takes through one panel of weights.
-const TASK_ROWS: usize = 20 * TILE;
-/// The largest magnitude of an 8-bit value; −128 is left out, so that both signs are alike.
-const LARGEST: f32 = 127.0;
-/// Added to inputs, because the instruction multiplies unsigned with signed values.
+/// Rows that a parallel task takes through one panel of weights: a multiple of every kernel's tile.
+const TASK_ROWS: usize = 120;
+/// The largest magnitude of an input; −128 is left out, so that both signs are alike.
+const LARGEST_INPUT: f32 = 127.0;
+/// The largest magnitude of a weight: 4 · 255 · 31 is less than 2^15.
+const LARGEST_WEIGHT: f32 = 31.0;
+/// Added to inputs, because the instructions multiply unsigned with signed values.
 const OFFSET: i32 = 128;
 
 /// Added to a float of small magnitude, it leaves no bits below the point, and the rounded value in the last ones.
@@ -34,8 +39,7 @@ type Sums = [[i32; PANEL]; TILE];
 pub struct Int8Matrix {
     inputs: usize,
     outputs: usize,
-    kernel: Kernel,
-    /// `[panels, blocks, groups, block outputs, GROUP]`; what lies beyond the matrix is zero.
+    /// `[panels, PANEL / BLOCK, groups, BLOCK, GROUP]`; what lies beyond the matrix is zero.
     packed: Vec<i8>,
     /// Of each output: what 1 stands for.
     scales: Vec<f32>,
@@ -52,71 +56,42 @@ impl std::fmt::Debug for Int8Matrix {
 /// Rows quantized each with its own scale.
 pub struct Int8Rows {
     inputs: usize,
-    values: Values,
+    /// `[rows, groups, GROUP]`, with the offset.
+    values: Vec<u8>,
     scales: Vec<f32>,
 }
 
-/// `[rows, groups, GROUP]`, with the offset, as wide as the kernel takes them.
-enum Values {
-    Bytes(Vec<u8>),
-    Words(Vec<i16>),
-}
-
-/// What 1 stands for in a row, and its inverse.
-#[inline(always)]
-fn row_scale(x: &[f32]) -> (f32, f32) {
-    let mut lanes = [0.0_f32; 16];
-    let chunks = x.chunks_exact(16);
-    let rest = chunks
-        .remainder()
-        .iter()
-        .fold(0.0_f32, |a, x| a.max(x.abs()));
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = if x.abs() > *lane { x.abs() } else { *lane };
-        }
-    }
-    let largest = lanes.iter().fold(rest, |a, &b| a.max(b));
-    let inverse = if largest > 0.0 {
-        LARGEST / largest
-    } else {
-        0.0
-    };
-    (largest / LARGEST, inverse)
-}
-
 vectorized! {
-    /// Quantizes one row to bytes. Returns what 1 stands for.
-    fn quantize_to_bytes(x: &[f32], out: &mut [u8]) -> f32 {
-        let (scale, inverse) = row_scale(x);
+    /// Quantizes one row. Returns what 1 stands for.
+    fn quantize_row(x: &[f32], out: &mut [u8]) -> f32 {
+        let mut lanes = [0.0_f32; 16];
+        let chunks = x.chunks_exact(16);
+        let rest = chunks.remainder().iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+        for chunk in chunks {
+            for (lane, x) in lanes.iter_mut().zip(chunk) {
+                *lane = if x.abs() > *lane { x.abs() } else { *lane };
+            }
+        }
+        let largest = lanes.iter().fold(rest, |a, &b| a.max(b));
+        let inverse = if largest > 0.0 { LARGEST_INPUT / largest } else { 0.0 };
         for (out, &x) in out.iter_mut().zip(x) {
             // The sum's last bits are the rounded value, and flipping the highest of eight adds 128.
             *out = (x * inverse + ROUNDING).to_bits() as u8 ^ 0x80;
         }
-        scale
-    }
-
-    /// Quantizes one row to 16-bit integers. Returns what 1 stands for.
-    fn quantize_to_words(x: &[f32], out: &mut [i16]) -> f32 {
-        let (scale, inverse) = row_scale(x);
-        for (out, &x) in out.iter_mut().zip(x) {
-            // The same values as those of the bytes: offset included, and 0 to 255 for whatever is no number.
-            *out = ((x * inverse + ROUNDING).to_bits() as u8 ^ 0x80).into();
-        }
-        scale
+        largest / LARGEST_INPUT
     }
 
     /// Sums of products of some rows with one panel.
-    fn portable_sums(x: &[&[i16]], panel: &[i8], sums: &mut Sums) {
+    fn portable_sums(x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
         let block_bytes = panel.len() / (PANEL / BLOCK);
         for (number, block) in panel.chunks_exact(block_bytes).enumerate() {
             for (x, sums) in x.iter().zip(&mut *sums) {
                 let mut block_sums = [0_i32; BLOCK];
                 for (x, weights) in x.chunks_exact(GROUP).zip(block.chunks_exact(BLOCK * GROUP)) {
+                    let x = [x[0], x[1], x[2], x[3]].map(i16::from);
                     for (sum, w) in block_sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
-                        for (&x, &w) in x.iter().zip(w) {
-                            *sum += i32::from(x) * i32::from(w);
-                        }
+                        *sum += i32::from(x[0] * i16::from(w[0])) + i32::from(x[1] * i16::from(w[1]))
+                            + i32::from(x[2] * i16::from(w[2])) + i32::from(x[3] * i16::from(w[3]));
                     }
                 }
                 sums[number * BLOCK..(number + 1) * BLOCK].copy_from_slice(&block_sums);
@@ -135,21 +110,16 @@ vectorized! {
 impl Int8Matrix {
     /// Quantizes a row-major `[inputs, outputs]` matrix.
     pub fn new(weights: &[f32], outputs: usize) -> Self {
-        Self::for_kernel(Kernel::detect(), weights, outputs)
-    }
-
-    fn for_kernel(kernel: Kernel, weights: &[f32], outputs: usize) -> Self {
         let inputs = weights.len() / outputs;
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
         let mut scales = vec![0.0_f32; outputs];
         for row in weights.chunks_exact(outputs) {
             for (scale, weight) in scales.iter_mut().zip(row) {
-                *scale = scale.max(weight.abs() / LARGEST);
+                *scale = scale.max(weight.abs() / LARGEST_WEIGHT);
             }
         }
         let mut packed = vec![0; panels * groups * PANEL * GROUP];
         let mut offsets = vec![0; outputs];
-        let block = kernel.block();
         for (input, row) in weights.chunks_exact(outputs).enumerate() {
             for (output, &weight) in row.iter().enumerate() {
                 let scale = scales[output];
@@ -158,7 +128,7 @@ impl Int8Matrix {
                 } else {
                     0
                 };
-                let at = (output / block * groups + input / GROUP) * block + output % block;
+                let at = (output / BLOCK * groups + input / GROUP) * BLOCK + output % BLOCK;
                 packed[at * GROUP + input % GROUP] = value as i8;
                 offsets[output] += OFFSET * value;
             }
@@ -166,7 +136,6 @@ impl Int8Matrix {
         Self {
             inputs,
             outputs,
-            kernel,
             packed,
             scales,
             offsets,
@@ -180,28 +149,15 @@ impl Int8Matrix {
 
     /// `x · weights + bias`, row-major, by all threads.
     pub fn affine(&self, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
+        self.affine_by(Kernel::detect(), x, bias)
+    }
+
+    fn affine_by(&self, kernel: Kernel, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
         assert_eq!(
             (x.inputs, bias.len()),
             (self.inputs, self.outputs),
             "shapes of a product"
         );
-        match &x.values {
-            Values::Bytes(values) => self.product(values, x, bias, |rows, panel, sums| {
-                self.kernel.sums_of_bytes(rows, panel, sums);
-            }),
-            Values::Words(values) => self.product(values, x, bias, |rows, panel, sums| {
-                self.kernel.sums_of_words(rows, panel, sums);
-            }),
-        }
-    }
-
-    fn product<T: Sync>(
-        &self,
-        values: &[T],
-        x: &Int8Rows,
-        bias: &[f32],
-        tile_sums: impl Fn(&[&[T]], &[i8], &mut Sums) + Sync,
-    ) -> Vec<f32> {
         let isa = Isa::detect();
         let rows = x.scales.len();
         let width = self.inputs.div_ceil(GROUP) * GROUP;
@@ -219,13 +175,13 @@ impl Int8Matrix {
         tasks.into_par_iter().for_each(|(first, number, panel)| {
             let columns = number * PANEL..self.outputs.min((number + 1) * PANEL);
             let mut sums = [[0; PANEL]; TILE];
-            for first in (first..rows.min(first + TASK_ROWS)).step_by(TILE) {
-                let tile = first..rows.min(first + TILE);
-                let mut inputs: [&[T]; TILE] = [&[]; TILE];
+            for first in (first..rows.min(first + TASK_ROWS)).step_by(kernel.tile()) {
+                let tile = first..rows.min(first + kernel.tile());
+                let mut inputs: [&[u8]; TILE] = [&[]; TILE];
                 for (input, row) in inputs.iter_mut().zip(tile.clone()) {
-                    *input = &values[row * width..(row + 1) * width];
+                    *input = &x.values[row * width..(row + 1) * width];
                 }
-                tile_sums(&inputs[..tile.len()], panel, &mut sums);
+                kernel.sums(&inputs[..tile.len()], panel, &mut sums);
                 for (row, sums) in tile.zip(&sums) {
                     // SAFETY: no other task has these columns of this row, and they lie within the buffer.
                     let out =
@@ -251,47 +207,27 @@ impl Int8Matrix {
 impl Int8Rows {
     /// Quantizes row-major rows of so many inputs, by all threads.
     pub fn new(x: &[f32], inputs: usize) -> Self {
-        Self::for_kernel(Kernel::detect(), x, inputs)
-    }
-
-    fn for_kernel(kernel: Kernel, x: &[f32], inputs: usize) -> Self {
-        let (values, scales) = if kernel.takes_bytes() {
-            let (values, scales) = quantize(x, inputs, quantize_to_bytes);
-            (Values::Bytes(values), scales)
-        } else {
-            let (values, scales) = quantize(x, inputs, quantize_to_words);
-            (Values::Words(values), scales)
-        };
+        let isa = Isa::detect();
+        let rows = x.len() / inputs;
+        let width = inputs.div_ceil(GROUP) * GROUP;
+        let per_task = rows_per_task(inputs);
+        let mut values = vec![0; rows * width];
+        let mut scales = vec![0.0; rows];
+        x.par_chunks(per_task * inputs)
+            .zip(values.par_chunks_mut(per_task * width))
+            .zip(scales.par_chunks_mut(per_task))
+            .for_each(|((x, values), scales)| {
+                let rows = x.chunks_exact(inputs).zip(values.chunks_exact_mut(width));
+                for ((x, values), scale) in rows.zip(scales) {
+                    *scale = quantize_row(isa, x, values);
+                }
+            });
         Self {
             inputs,
             values,
             scales,
         }
     }
-}
-
-/// Values and scales of all rows.
-fn quantize<T: Copy + Default + Send>(
-    x: &[f32],
-    inputs: usize,
-    quantize_row: impl Fn(Isa, &[f32], &mut [T]) -> f32 + Sync,
-) -> (Vec<T>, Vec<f32>) {
-    let isa = Isa::detect();
-    let rows = x.len() / inputs;
-    let width = inputs.div_ceil(GROUP) * GROUP;
-    let per_task = rows_per_task(inputs);
-    let mut values = vec![T::default(); rows * width];
-    let mut scales = vec![0.0; rows];
-    x.par_chunks(per_task * inputs)
-        .zip(values.par_chunks_mut(per_task * width))
-        .zip(scales.par_chunks_mut(per_task))
-        .for_each(|((x, values), scales)| {
-            let rows = x.chunks_exact(inputs).zip(values.chunks_exact_mut(width));
-            for ((x, values), scale) in rows.zip(scales) {
-                *scale = quantize_row(isa, x, values);
-            }
-        });
-    (values, scales)
 }
 
 /// The buffer that parallel tasks write disjoint parts of.
@@ -346,25 +282,34 @@ impl Kernel {
         }
     }
 
-    /// Outputs that lie side by side in the packed weights.
-    fn block(self) -> usize {
-        if self.takes_bytes() { PANEL } else { BLOCK }
-    }
-
-    fn takes_bytes(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Vnni {
-            return true;
-        }
-        false
-    }
-
-    /// Sums of products of some rows with one panel, whose rows are 1 to `TILE` and all as long as the panel's weights of one output.
-    fn sums_of_bytes(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
-        let groups = groups(x, panel);
+    /// Rows of a tile: as many as leave their sums, the weights and an input in registers.
+    fn tile(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 4,
+            _ => TILE,
+        }
+    }
+
+    /// Sums of products of some rows, at most a tile, with one panel.
+    fn sums(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
+        let groups = panel.len() / (PANEL * GROUP);
+        assert!((1..=self.tile()).contains(&x.len()), "rows of a tile");
+        assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
+        match self {
+            Self::Portable => portable_sums(Isa::detect(), x, panel, sums),
+            #[cfg(target_arch = "x86_64")]
             // SAFETY: the processor has the instructions, and every row and the panel hold so many groups.
+            Self::Avx2 => unsafe {
+                match x.len() {
+                    1 => avx2::sums::<1>(x, panel, groups, sums),
+                    2 => avx2::sums::<2>(x, panel, groups, sums),
+                    3 => avx2::sums::<3>(x, panel, groups, sums),
+                    _ => avx2::sums::<4>(x, panel, groups, sums),
+                }
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
             Self::Vnni => unsafe {
                 match x.len() {
                     1 => vnni::sums::<1>(x, panel, groups, sums),
@@ -375,91 +320,100 @@ impl Kernel {
                     _ => vnni::sums::<TILE>(x, panel, groups, sums),
                 }
             },
-            _ => unreachable!("{self:?} takes words, for {groups} groups"),
         }
     }
-
-    /// As [`sums_of_bytes`](Self::sums_of_bytes).
-    fn sums_of_words(self, x: &[&[i16]], panel: &[i8], sums: &mut Sums) {
-        let groups = groups(x, panel);
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has the instructions, and every row and the panel hold so many groups.
-            Self::Avx2 => unsafe {
-                match x.len() {
-                    1 => avx2::sums::<1>(x, panel, groups, sums),
-                    2 => avx2::sums::<2>(x, panel, groups, sums),
-                    3 => avx2::sums::<3>(x, panel, groups, sums),
-                    4 => avx2::sums::<4>(x, panel, groups, sums),
-                    5 => avx2::sums::<5>(x, panel, groups, sums),
-                    _ => avx2::sums::<TILE>(x, panel, groups, sums),
-                }
-            },
-            _ => portable_sums(Isa::detect(), x, &panel[..groups * PANEL * GROUP], sums),
-        }
-    }
-}
-
-/// Groups of a panel, after a check that the rows of a tile hold as many.
-fn groups<T>(x: &[&[T]], panel: &[i8]) -> usize {
-    let groups = panel.len() / (PANEL * GROUP);
-    assert!((1..=TILE).contains(&x.len()), "rows of a tile");
-    assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
-    groups
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        _mm_loadu_si128, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_hadd_epi32,
-        _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_set1_epi64x, _mm256_setzero_si256,
+        __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
         _mm256_storeu_si256,
     };
 
     use super::{BLOCK, GROUP, PANEL, Sums};
 
-    /// Each register of sums has two for each of four outputs: of a group's first and of its last two inputs.
-    ///
+    /// Registers of a block.
+    const VECTORS: usize = BLOCK / 8;
+
     /// # Safety
     /// The processor has AVX2; the first `ROWS` of `x` hold `groups` groups, the panel as many.
     #[target_feature(enable = "avx2")]
     pub unsafe fn sums<const ROWS: usize>(
-        x: &[&[i16]],
+        x: &[&[u8]],
         panel: &[i8],
         groups: usize,
         sums: &mut Sums,
     ) {
-        let mut rows = [std::ptr::null::<i16>(); ROWS];
-        for (row, x) in rows.iter_mut().zip(x) {
-            *row = x.as_ptr();
-        }
+        let ones = _mm256_set1_epi16(1);
+        let rows: [*const u8; ROWS] = std::array::from_fn(|row| x[row].as_ptr());
         for first in (0..PANEL).step_by(BLOCK) {
-            let mut accumulators = [[_mm256_setzero_si256(); 2]; ROWS];
-            // SAFETY: the block is within the panel.
-            let block = unsafe { panel.as_ptr().add(first * groups * GROUP) };
-            for group in 0..groups {
-                // SAFETY: the group is within the block and the rows.
+            let block = panel[first * groups * GROUP..].as_ptr();
+            let mut accumulators = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+            for group in (0..groups / 2 * 2).step_by(2) {
+                // SAFETY: both groups are within the block and the rows.
                 unsafe {
-                    let block = block.add(group * BLOCK * GROUP);
-                    let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.cast()));
-                    let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(block.add(16).cast()));
-                    for (row, [of_low, of_high]) in rows.iter().zip(&mut accumulators) {
-                        let x = row.add(group * GROUP).cast::<i64>().read_unaligned();
-                        let x = _mm256_set1_epi64x(x);
-                        *of_low = _mm256_add_epi32(*of_low, _mm256_madd_epi16(x, low));
-                        *of_high = _mm256_add_epi32(*of_high, _mm256_madd_epi16(x, high));
+                    let weights = [load(block, group), load(block, group + 1)];
+                    for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
+                        let x = [broadcast(row, group), broadcast(row, group + 1)];
+                        for (vector, accumulator) in accumulators.iter_mut().enumerate() {
+                            let pairs = _mm256_add_epi16(
+                                _mm256_maddubs_epi16(x[0], weights[0][vector]),
+                                _mm256_maddubs_epi16(x[1], weights[1][vector]),
+                            );
+                            let of_outputs = _mm256_madd_epi16(pairs, ones);
+                            *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
+                        }
                     }
                 }
             }
-            for ([low, high], sums) in accumulators.iter().zip(&mut *sums) {
-                // Sums of outputs 0, 1, 4, 5, 2, 3, 6, 7, put in order.
-                let of_block = _mm256_hadd_epi32(*low, *high);
-                let of_block = _mm256_permute4x64_epi64::<0b11_01_10_00>(of_block);
-                let sums = &mut sums[first..first + BLOCK];
-                // SAFETY: eight sums are 32 bytes.
-                unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), of_block) };
+            if groups % 2 == 1 {
+                // SAFETY: as above.
+                unsafe {
+                    let weights = load(block, groups - 1);
+                    for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
+                        let x = broadcast(row, groups - 1);
+                        for (accumulator, weights) in accumulators.iter_mut().zip(weights) {
+                            let of_outputs =
+                                _mm256_madd_epi16(_mm256_maddubs_epi16(x, weights), ones);
+                            *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
+                        }
+                    }
+                }
+            }
+            for (accumulators, sums) in accumulators.iter().zip(&mut *sums) {
+                let sums = sums[first..first + BLOCK].chunks_exact_mut(8);
+                for (accumulator, sums) in accumulators.iter().zip(sums) {
+                    // SAFETY: eight sums are 32 bytes.
+                    unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), *accumulator) };
+                }
             }
         }
+    }
+
+    /// # Safety
+    /// The block holds the group.
+    #[target_feature(enable = "avx2")]
+    unsafe fn load(block: *const i8, group: usize) -> [__m256i; VECTORS] {
+        std::array::from_fn(|vector| {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let weights = block.add((group * BLOCK + vector * 8) * GROUP);
+                _mm256_loadu_si256(weights.cast())
+            }
+        })
+    }
+
+    /// The four inputs of a group, eight times.
+    ///
+    /// # Safety
+    /// The row holds the group.
+    #[target_feature(enable = "avx2")]
+    unsafe fn broadcast(row: *const u8, group: usize) -> __m256i {
+        // SAFETY: the caller's promise.
+        let inputs = unsafe { row.add(group * GROUP).cast::<i32>().read_unaligned() };
+        _mm256_set1_epi32(inputs)
     }
 }
 
@@ -470,7 +424,7 @@ mod vnni {
         _mm512_storeu_si512,
     };
 
-    use super::{GROUP, PANEL, Sums};
+    use super::{BLOCK, GROUP, PANEL, Sums};
 
     /// # Safety
     /// The processor has AVX-512 VNNI; the first `ROWS` of `x` hold `groups` groups, the panel as many.
@@ -481,7 +435,7 @@ mod vnni {
         groups: usize,
         sums: &mut Sums,
     ) {
-        const VECTORS: usize = PANEL / 16;
+        const VECTORS: usize = PANEL / BLOCK;
         let mut accumulators = [[_mm512_setzero_si512(); VECTORS]; ROWS];
         let mut rows = [std::ptr::null::<u8>(); ROWS];
         for (row, x) in rows.iter_mut().zip(x) {
@@ -490,10 +444,12 @@ mod vnni {
         for group in 0..groups {
             // SAFETY: the group is within the panel and the rows.
             unsafe {
-                let panel = panel.as_ptr().add(group * PANEL * GROUP);
                 let mut weights = [_mm512_setzero_si512(); VECTORS];
                 for (vector, weights) in weights.iter_mut().enumerate() {
-                    *weights = _mm512_loadu_si512(panel.add(vector * 64).cast());
+                    let block = panel
+                        .as_ptr()
+                        .add((vector * groups + group) * BLOCK * GROUP);
+                    *weights = _mm512_loadu_si512(block.cast());
                 }
                 for (row, accumulators) in rows.iter().zip(&mut accumulators) {
                     let x =
@@ -541,8 +497,9 @@ mod tests {
                         .map(|input| x[row * inputs + input] * weights[input * outputs + output])
                         .sum::<f32>()
                         + bias[output];
-                    // Each factor is off by half a step of 1/127 at most.
-                    let bound = inputs as f32 / LARGEST + 1e-5;
+                    // Each factor is off by half a step at most.
+                    let bound =
+                        inputs as f32 * 0.5 * (1.0 / LARGEST_INPUT + 1.1 / LARGEST_WEIGHT) + 1e-5;
                     assert!((y[row * outputs + output] - exact).abs() < bound);
                 }
             }
@@ -553,16 +510,16 @@ mod tests {
 
     #[test]
     fn every_kernel_gives_the_same_bits() {
-        let (inputs, outputs) = (52, 70);
-        let (weights, bias) = (values(inputs * outputs, 5), values(outputs, 7));
-        for rows in 1..=2 * TILE {
-            let x = values(rows * inputs, 6);
-            let by = |kernel| {
-                Int8Matrix::for_kernel(kernel, &weights, outputs)
-                    .affine(&Int8Rows::for_kernel(kernel, &x, inputs), &bias)
-            };
-            for kernel in Kernel::all() {
-                assert_eq!(by(kernel), by(Kernel::Portable), "{kernel:?}, {rows} rows");
+        for (inputs, outputs) in [(52, 70), (56, 64)] {
+            let matrix = Int8Matrix::new(&values(inputs * outputs, 5), outputs);
+            let bias = values(outputs, 7);
+            for rows in 1..=2 * TILE {
+                let x = Int8Rows::new(&values(rows * inputs, 6), inputs);
+                let wanted = matrix.affine_by(Kernel::Portable, &x, &bias);
+                for kernel in Kernel::all() {
+                    let found = matrix.affine_by(kernel, &x, &bias);
+                    assert_eq!(found, wanted, "{kernel:?}, {rows} rows of {inputs}");
+                }
             }
         }
     }
@@ -571,10 +528,10 @@ mod tests {
     fn extreme_weights_and_inputs_do_not_saturate() {
         let inputs = 64;
         for sign in [1.0, -1.0] {
+            let matrix = Int8Matrix::new(&vec![sign; inputs], 1);
+            let rows = Int8Rows::new(&vec![1.0; inputs], inputs);
             for kernel in Kernel::all() {
-                let matrix = Int8Matrix::for_kernel(kernel, &vec![sign; inputs], 1);
-                let rows = Int8Rows::for_kernel(kernel, &vec![1.0; inputs], inputs);
-                let y = matrix.affine(&rows, &[0.0])[0];
+                let y = matrix.affine_by(kernel, &rows, &[0.0])[0];
                 assert!((y - sign * inputs as f32).abs() < 1e-3, "{kernel:?}: {y}");
             }
         }
@@ -589,6 +546,6 @@ mod tests {
         );
         let y = matrix.affine(&Int8Rows::new(&[1.0, -1.0], 2), &[0.0, 0.0]);
         assert_eq!(y[0], 0.0);
-        assert!((y[1] - 3.0).abs() < 0.03, "{y:?}");
+        assert!((y[1] - 3.0).abs() < 0.06, "{y:?}");
     }
 }
