@@ -28,7 +28,7 @@ pub struct InferenceArguments {
     /// auto, cuda, cuda:N, flex or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
-    /// `int8` computes linear layers with 8-bit integers: faster on a CPU, scores a little off.
+    /// `int8` computes linear layers with 8-bit integers: faster on a CPU, scores a little off. `bf16` is for GPUs.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     #[command(flatten)]

@@ -626,8 +626,15 @@ fn bad_input_is_one_clear_error() {
             ],
         )
     };
+    let train_with = |name: &str, value: &str| {
+        let files = ["--train", &data, "--dev", &data, "--output-dir", &out];
+        let model = ["train", "--model", &model, "--device", "flex", name, value];
+        failure(1, &[&model[..], &files].concat())
+    };
     for (message, expected) in [
         (train(&empty, &out), "empty.conll: holds no sentence"),
+        (train_with("--precision", "bf16"), "bf16 is for GPUs"),
+        (train_with("--precision", "int8"), "int8 is for inference"),
         (train(&folder.path("missing.conll"), &out), "missing.conll"),
         (train(&ragged, &out), "ragged.conll:2"),
         (
@@ -746,6 +753,11 @@ fn settings_come_from_a_file_and_flags_win() {
         String::from_utf8_lossy(&again.stderr)
     );
     assert!(weights("a") == weights("b"));
+    let ratio = ["--max-steps", "2", "--warmup-ratio", "0.5"];
+    assert!(folder.train("r", &ratio).status.success());
+    let again = ["--config", &folder.path("r/settings.toml")];
+    assert!(folder.train("s", &again).status.success());
+    assert!(weights("r") == weights("s"));
     assert!(folder.train("c", &["--max-steps", "2"]).status.success());
     assert!(weights("a") != weights("c"));
 

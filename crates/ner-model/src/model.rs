@@ -297,7 +297,11 @@ impl TokenClassifier {
     /// The same weights on another device, with gradients of their own for the same parameters, frozen ones left out.
     #[must_use]
     pub fn replica(&self, device: &Device) -> Self {
-        self.clone().fork(device).with_ops(Ops::for_device(device))
+        let ops = match self.ops {
+            Ops::Bf16 => Ops::Bf16,
+            _ => Ops::for_device(device),
+        };
+        self.clone().fork(device).with_ops(ops)
     }
 
     /// Last hidden state of every sub-word, before the classifier.
@@ -429,20 +433,28 @@ impl TokenClassifier {
         self.ops.clone()
     }
 
-    /// The same model computing its linear layers, but for the classifier, with the given precision. It is then for inference only.
+    /// The same model computing with numbers of the given precision: [`Precision::Int8`] on `flex` and `ndarray`, for inference only;
+    /// [`Precision::Bf16`] on a GPU.
     ///
     /// # Errors
-    /// Other than f32 on a device that is neither `flex` nor `ndarray`.
+    /// The device, or training, is not for that precision.
     pub fn with_precision(self, precision: Precision) -> Result<Self, Error> {
-        if precision == Precision::F32 {
-            let ops = Ops::for_device(&self.device());
-            return Ok(self.with_ops(ops));
-        }
         let device = self.device();
-        if device.is_autodiff() || !matches!(Ops::for_device(&device), Ops::Fused) {
-            return Err(Error::Precision(format!(
-                "{precision} is for inference on flex and ndarray; use f32 on {device:?}"
-            )));
+        let is_host = matches!(Ops::for_device(&device), Ops::Fused);
+        match precision {
+            Precision::F32 => return Ok(self.with_ops(Ops::for_device(&device))),
+            Precision::Bf16 if !is_host => return Ok(self.with_ops(Ops::Bf16)),
+            Precision::Int8 if is_host && !device.is_autodiff() => {}
+            Precision::Bf16 => {
+                return Err(Error::Precision(format!(
+                    "bf16 is for GPUs; use f32 on {device:?}, or int8 for inference"
+                )));
+            }
+            Precision::Int8 => {
+                return Err(Error::Precision(format!(
+                    "int8 is for inference on flex and ndarray; use f32 on {device:?}"
+                )));
+            }
         }
         let mut weights = Int8Weights::default();
         for layer in &self.encoder.layer {

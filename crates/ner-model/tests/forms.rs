@@ -1,6 +1,7 @@
 //! The forms that one model can be computed in give one result.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use burn::module::Module;
 use burn::tensor::Device;
 use ner_model::ops::Ops;
 use ner_model::{Batch, DeviceChoice, Logits, Mode, ModelConfig, Precision, TokenClassifier};
@@ -147,5 +148,56 @@ fn int8_is_near_f32_and_for_inference_only() {
         .to_string();
     assert!(message.contains("for inference"), "{message}");
     let message = "int4".parse::<Precision>().unwrap_err().to_string();
-    assert!(message.contains("expected f32 or int8"), "{message}");
+    assert!(message.contains("expected f32, int8 or bf16"), "{message}");
+}
+
+/// On a CPU device bf16 is for this test only; users are refused it. `ndarray` does not have it.
+#[test]
+fn bf16_is_near_f32_in_inference_and_in_training() {
+    // A factor is off by 2^-9 at most; a product of two of them, and what comes of it in two layers, by a few times that.
+    const NEAR: std::ops::Range<f32> = 5e-4..3e-2;
+    let batch = batch(&[5, 19, 2, 33, 64]);
+    let labels: Vec<Option<u32>> = (0..batch.ids().len() as u32)
+        .map(|at| Some(at % 5))
+        .collect();
+    let norm = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let relative = |exact: &[f32], rounded: &[f32]| {
+        let differences = exact.iter().zip(rounded).map(|(a, b)| a - b);
+        norm(&differences.collect::<Vec<f32>>()) / norm(exact)
+    };
+    let model = |device: &Device| {
+        let mut config = config();
+        config.set_dropout(0.0).unwrap();
+        TokenClassifier::init(&config, device, 3).with_ops(Ops::Plain)
+    };
+
+    let exact = model(&Device::flex());
+    let rounded = exact.clone().with_ops(Ops::Bf16);
+    let difference = relative(&logits(&exact, &batch), &logits(&rounded, &batch));
+    assert!(NEAR.contains(&difference), "{difference}");
+    let message = exact.with_precision(Precision::Bf16).unwrap_err();
+    assert!(message.to_string().contains("for GPUs"), "{message}");
+
+    let exact = model(&Device::flex().autodiff());
+    let gradients = |model: &TokenClassifier| {
+        let logits = model.forward(&batch, Mode::Training { seed: 1 }).unwrap();
+        let gradients = model.loss(logits, &labels).backward();
+        let gradients = burn::optim::GradientsParams::from_grads(gradients, model);
+        let mut found = Gradients(gradients, Vec::new());
+        model.visit(&mut found);
+        found.1
+    };
+    let rounded = exact.clone().with_ops(Ops::Bf16);
+    let difference = relative(&gradients(&exact), &gradients(&rounded));
+    assert!(NEAR.contains(&difference), "{difference}");
+}
+
+/// All gradients of a module, one after the other.
+struct Gradients(burn::optim::GradientsParams, Vec<f32>);
+
+impl burn::module::ModuleVisitor for Gradients {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::Tensor<D>>) {
+        let gradient = self.0.get::<D>(param.id).unwrap().into_data();
+        self.1.extend(gradient.iter::<f32>());
+    }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use ner_metrics::Scheme;
-use ner_model::Head;
 use ner_model::ops::LossWeights;
+use ner_model::{Head, Precision};
 use serde::{Deserialize, Serialize};
 use subword_align::SubwordTokenizer;
 
@@ -78,6 +78,8 @@ pub struct TrainSettings {
     /// Tagging scheme whose well-formed sequences alone are predicted in evaluation (`iob2`, …); each word by itself where none.
     /// Default: none.
     pub constrained_scheme: Option<String>,
+    /// Numbers of the matrix products: f32, or bf16 on a GPU. Default: f32.
+    pub precision: Precision,
     /// Sequences a forward pass in evaluation. Default: 8.
     pub eval_batch_size: usize,
 }
@@ -190,6 +192,7 @@ impl Default for TrainSettings {
             label_smoothing: 0.0,
             class_weights: BTreeMap::new(),
             constrained_scheme: None,
+            precision: Precision::F32,
             eval_batch_size: 8,
         }
     }

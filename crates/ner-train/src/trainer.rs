@@ -7,8 +7,8 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use ner_metrics::Scheme;
-use ner_model::TokenClassifier;
 use ner_model::ops::LossWeights;
+use ner_model::{Precision, TokenClassifier};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
@@ -130,7 +130,10 @@ pub fn train(
     observer: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) -> Result<TokenClassifier> {
     settings.check()?;
-    let DataParallel { model, others } = model.into();
+    let DataParallel { mut model, others } = model.into();
+    if settings.precision != Precision::F32 {
+        model = model.with_precision(settings.precision)?;
+    }
     let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
     label_ids(corpus.dev, &model.config().id2label)?;
     settings.check_head(model.config().head)?;

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
+use ner_model::{DeviceChoice, Head, ModelConfig, Precision, TokenClassifier};
 use ner_train::{
     BestMetric, Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, evaluate, train,
 };
@@ -82,7 +82,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = TrainSettings::default().learning_rate)]
     learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
-    #[arg(long, default_value_t = TrainSettings::default().warmup_steps)]
+    #[arg(long, default_value_t = TrainSettings::default().warmup_steps, conflicts_with = "warmup_ratio")]
     warmup_steps: usize,
     /// Share of all steps over which the learning rate rises, in place of --warmup-steps.
     #[arg(long, conflicts_with = "warmup_steps")]
@@ -164,6 +164,9 @@ pub struct Arguments {
     /// Several devices that share each batch, such as cuda:0,cuda:1, in place of --device; the optimizer runs on the first.
     #[arg(long, value_name = "DEVICE,…", conflicts_with = "device")]
     devices: Option<DeviceList>,
+    /// Numbers of the matrix products: `bf16` on a GPU (weights and everything else stay f32), or f32.
+    #[arg(long, default_value_t = TrainSettings::default().precision)]
+    precision: Precision,
     /// Form of what is said on stderr: `json` is one object a line, for machines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -270,6 +273,7 @@ impl Arguments {
             save_total_limit: self.save_total_limit,
             early_stopping_patience: self.early_stopping_patience,
             label_all_tokens: self.label_all_tokens,
+            precision: self.precision,
             constrained_scheme: self.decode.scheme().map(|scheme| scheme.to_string()),
             eval_batch_size: self.eval_batch_size,
         }
@@ -329,6 +333,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let (device, others) = devices.open()?;
     let device = device.autodiff();
     let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
+    let model = model.with_precision(settings.precision)?;
     make_dir(
         &arguments.output_dir,
         arguments.overwrite_output_dir || checkpoint.is_some(),

@@ -10,7 +10,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
+
+use serde::{Deserialize, Serialize};
 
 pub use fused::Int8Weights;
 
@@ -21,20 +23,26 @@ use crate::Error;
 pub enum Ops {
     /// Composed of Burn's operations: any device.
     Plain,
+    /// As [`Plain`](Self::Plain), with the factors of matrix products in bf16 and everything else, weights included, in f32.
+    Bf16,
     /// Single passes over the host's memory: the `flex` and `ndarray` devices.
     Fused,
     /// As [`Fused`](Self::Fused), with 8-bit weights in the linear layers: inference only.
     Int8(Arc<Int8Weights>),
 }
 
-/// Numbers that inference computes its linear layers with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Numbers that a model is computed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 8-bit integers: weights quantized for each output, inputs for each sub-word as they come.
+    /// 8-bit integers in the linear layers, for inference on a CPU: weights quantized for each output, inputs for each sub-word as they
+    /// come.
     Int8,
+    /// bf16 in matrix products, f32 elsewhere, for training and inference on a GPU.
+    Bf16,
 }
 
 impl FromStr for Precision {
@@ -44,8 +52,9 @@ impl FromStr for Precision {
         match text {
             "f32" => Ok(Self::F32),
             "int8" => Ok(Self::Int8),
+            "bf16" => Ok(Self::Bf16),
             _ => Err(Error::Precision(format!(
-                "`{text}` is none; expected f32 or int8"
+                "`{text}` is none; expected f32, int8 or bf16"
             ))),
         }
     }
@@ -56,6 +65,7 @@ impl fmt::Display for Precision {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Int8 => "int8",
+            Self::Bf16 => "bf16",
         })
     }
 }
@@ -114,6 +124,7 @@ impl Ops {
     pub(crate) fn linear(&self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
         match self {
             Self::Plain => layer.forward(x),
+            Self::Bf16 => plain::linear_bf16(x, layer),
             Self::Fused => fused::linear(x, layer),
             Self::Int8(weights) => weights.linear(x, layer),
         }
@@ -122,7 +133,7 @@ impl Ops {
     /// `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
     pub(crate) fn gelu(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Plain => plain::gelu(x),
+            Self::Plain | Self::Bf16 => plain::gelu(x),
             Self::Fused | Self::Int8(_) => fused::gelu(x),
         }
     }
@@ -130,7 +141,7 @@ impl Ops {
     /// Dropout of independent elements.
     pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
         match self {
-            Self::Plain => plain::dropout(x, dropout),
+            Self::Plain | Self::Bf16 => plain::dropout(x, dropout),
             Self::Fused | Self::Int8(_) => fused::dropout(x, dropout),
         }
     }
@@ -148,7 +159,7 @@ impl Ops {
         dropout: Dropout,
     ) -> Tensor<2> {
         match self {
-            Self::Plain => norm.forward(plain::dropout(x, dropout) + residual),
+            Self::Plain | Self::Bf16 => norm.forward(plain::dropout(x, dropout) + residual),
             Self::Fused | Self::Int8(_) => {
                 fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
             }
@@ -169,9 +180,13 @@ impl Ops {
         dropout: Dropout,
     ) -> Tensor<2> {
         match self {
-            Self::Plain => {
-                let projected = query_key_value.map(|layer| layer.forward(x.clone()));
-                plain::attention(projected, boundaries, heads, dropout)
+            Self::Plain | Self::Bf16 => {
+                let projected = query_key_value.map(|layer| self.linear(x.clone(), layer));
+                let factors = match self {
+                    Self::Bf16 => FloatDType::BF16,
+                    _ => FloatDType::F32,
+                };
+                plain::attention(projected, boundaries, heads, dropout, factors)
             }
             Self::Fused => fused::self_attention(x, query_key_value, boundaries, heads, dropout),
             Self::Int8(weights) => {
@@ -192,7 +207,7 @@ impl Ops {
         weights: &LossWeights,
     ) -> Tensor<1> {
         match self {
-            Self::Plain => plain::cross_entropy(logits, labels, weights),
+            Self::Plain | Self::Bf16 => plain::cross_entropy(logits, labels, weights),
             Self::Fused | Self::Int8(_) => fused::cross_entropy(logits, labels, weights),
         }
     }
@@ -200,7 +215,7 @@ impl Ops {
     /// Euclidean norm of all gradients together, as `torch.nn.utils.clip_grad_norm_` takes it.
     pub fn global_norm(&self, gradients: &[Tensor<1>]) -> f64 {
         match self {
-            Self::Plain => plain::global_norm(gradients),
+            Self::Plain | Self::Bf16 => plain::global_norm(gradients),
             Self::Fused | Self::Int8(_) => fused::global_norm(gradients),
         }
     }
@@ -217,7 +232,7 @@ impl Ops {
         step: &AdamWStep,
     ) -> (Tensor<1>, Moments) {
         match self {
-            Self::Plain => plain::adamw(parameter, gradient, moments, step),
+            Self::Plain | Self::Bf16 => plain::adamw(parameter, gradient, moments, step),
             Self::Fused | Self::Int8(_) => fused::adamw(parameter, gradient, moments, step),
         }
     }

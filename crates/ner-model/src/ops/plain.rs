@@ -1,13 +1,35 @@
 //! The operations composed of Burn's own, for any device.
 
+use burn::nn::Linear;
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Bool, DType, Distribution, Int, Tensor, TensorData};
+use burn::tensor::module;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, DType, Distribution, FloatDType, Int, Tensor, TensorData};
 
 use super::fused::Mask;
 use super::{AdamWStep, Dropout, LossWeights, Moments};
 
 /// Sequences are padded to multiples of this, so that a device that tunes its kernels for each shape sees few shapes.
 const LENGTH_BUCKET: usize = 32;
+
+/// `x · weight` of factors rounded to bf16, then the bias in f32.
+pub fn linear_bf16(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+    let product = product(x, layer.weight.val(), FloatDType::BF16);
+    match &layer.bias {
+        Some(bias) => product + bias.val().unsqueeze(),
+        None => product,
+    }
+}
+
+/// A product in f32 of factors of the given type.
+fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>, factors: FloatDType) -> Tensor<D> {
+    if factors == FloatDType::F32 {
+        return a.matmul(b);
+    }
+    a.cast(factors)
+        .matmul(b.cast(factors))
+        .cast(FloatDType::F32)
+}
 
 /// Burn's own GELU has a tanh-approximated derivative off `flex`; composed of `erf`, it is exact on every device.
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
@@ -77,12 +99,13 @@ fn hashed_mask<const D: usize>(
         .reshape(shape)
 }
 
-/// Pads the rows of each sequence to the longest one, and takes the padding out again.
+/// Pads the rows of each sequence to the longest one, and takes the padding out again. Without dropout and gradients it is Burn's fused form.
 pub fn attention(
     query_key_value: [Tensor<2>; 3],
     boundaries: &[usize],
     heads: usize,
     attention_dropout: Dropout,
+    factors: FloatDType,
 ) -> Tensor<2> {
     let [rows, hidden] = query_key_value[0].dims();
     let device = query_key_value[0].device();
@@ -123,22 +146,32 @@ pub fn attention(
             .reshape([sequences, longest, heads, head_dim])
             .swap_dims(1, 2) // [sequences, heads, longest, head_dim]
     });
-    let scale = 1.0 / (head_dim as f64).sqrt();
-    let mut scores = (query * scale).matmul(key.transpose()); // [sequences, heads, longest, longest]
-    if !no_padding {
+    let mask = (!no_padding).then(|| {
         let mask = TensorData::new(is_padding, [sequences, 1, 1, longest]);
-        scores = scores.mask_fill(Tensor::<4, Bool>::from_data(mask, &device), f32::MIN);
-    }
-    let row_number = |slot: usize| {
-        let (sequence, head, query) = (
-            slot / (heads * longest),
-            slot / longest % heads,
-            slot % longest,
-        );
-        (boundaries[sequence] + query) * heads + head
+        Tensor::<4, Bool>::from_data(mask, &device)
+    });
+    let context = if Mask::new(attention_dropout).is_none() && !device.is_autodiff() {
+        let mask = mask.map(|mask| mask.expand([sequences, heads, longest, longest]));
+        let [query, key, value] = [query, key, value].map(|x| x.cast(factors));
+        let options = AttentionModuleOptions::default();
+        module::attention(query, key, value, mask, None, options).cast(FloatDType::F32)
+    } else {
+        let scale = 1.0 / (head_dim as f64).sqrt();
+        let mut scores = product(query * scale, key.transpose(), factors); // [sequences, heads, longest, longest]
+        if let Some(mask) = mask {
+            scores = scores.mask_fill(mask, f32::MIN);
+        }
+        let row_number = |slot: usize| {
+            let (sequence, head, query) = (
+                slot / (heads * longest),
+                slot / longest % heads,
+                slot % longest,
+            );
+            (boundaries[sequence] + query) * heads + head
+        };
+        let probabilities = dropout_rows(softmax(scores, 3), attention_dropout, row_number);
+        product(probabilities, value, factors)
     };
-    let probabilities = dropout_rows(softmax(scores, 3), attention_dropout, row_number);
-    let context = probabilities.matmul(value);
     let context = context
         .swap_dims(1, 2)
         .reshape([sequences * longest, hidden]);

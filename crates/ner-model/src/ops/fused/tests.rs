@@ -3,7 +3,7 @@
 
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 
 use crate::ops::{AdamWStep, Dropout, LossWeights, Moments, fused, plain, split_mix};
 
@@ -151,7 +151,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 fused::self_attention(x, [&q, &k, &v], &boundaries, heads, dropout)
             } else {
                 let projected = [&q, &k, &v].map(|layer| layer.forward(x.clone()));
-                plain::attention(projected, &boundaries, heads, dropout)
+                plain::attention(projected, &boundaries, heads, dropout, FloatDType::F32)
             }
         }));
     }
