@@ -94,6 +94,16 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     };
     let wanted = |report| arguments.report == report || arguments.report == Report::All;
     let gold = gold.tags();
+    let ill_formed = predicted
+        .iter()
+        .filter(|tags| !arguments.scheme.is_valid(tags))
+        .count();
+    if ill_formed > 0 {
+        let (sentences, scheme) = (predicted.len(), arguments.scheme);
+        Progress::new(quiet).say(&format!(
+            "{ill_formed} of {sentences} predicted sentences are not well-formed {scheme}"
+        ));
+    }
     let entity = wanted(Report::Entity)
         .then(|| EntityReport::new(&gold, &predicted, mode))
         .transpose()?;
@@ -128,6 +138,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         }
         Format::Json => {
             let mut reports = serde_json::Map::new();
+            reports.insert("ill_formed_sentences".to_owned(), ill_formed.into());
             for (name, report) in [
                 ("entity", entity.map(serde_json::to_value)),
                 ("token", token.map(serde_json::to_value)),
