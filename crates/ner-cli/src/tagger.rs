@@ -51,7 +51,10 @@ impl Tagger {
         let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
         let config = ModelConfig::from_dir(dir)?;
         let (model, loaded) = TokenClassifier::load(dir, &config, &arguments.device.open()?, 0)?;
-        if let Some(reason) = loaded.new_classifier {
+        let no_crf = loaded
+            .new_crf
+            .then(|| "config.json asks for a CRF that the weights do not have".to_owned());
+        if let Some(reason) = loaded.new_classifier.or(no_crf) {
             bail!(
                 "{}: {reason}; fine-tune the model first, with `ner-cli train`",
                 dir.display()

@@ -61,49 +61,59 @@ impl Crf {
         }
         let of_all = self.log_partition(&logits, &chains);
         let of_labels = self.score(logits, &chains);
-        (of_all - of_labels) / words as f64
+        // Chain by chain, because both are large and near each other.
+        (of_all - of_labels).sum() / words as f64
     }
 
-    /// Sum over the chains of the score of their labels.
-    fn score(&self, logits: Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<1> {
+    /// Score of each chain's labels: `[chains, 1]`.
+    fn score(&self, logits: Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<2> {
         let device = logits.device();
         let [_, labels] = logits.dims();
-        let mut between = vec![0.0_f32; labels * labels];
-        let (mut start, mut end) = (vec![0.0_f32; labels], vec![0.0_f32; labels]);
-        for chain in chains {
-            start[chain[0].1] += 1.0;
-            end[chain[chain.len() - 1].1] += 1.0;
-            for pair in chain.windows(2) {
-                between[pair[0].1 * labels + pair[1].1] += 1.0;
-            }
-        }
+        let count = chains.len();
+        let words: usize = chains.iter().map(Vec::len).sum();
+        let matrix = |values: Vec<f32>, columns: usize| {
+            Tensor::<2>::from_data(TensorData::new(values, [count, columns]), &device)
+        };
+        let column = |values: Vec<i64>| {
+            let rows = values.len();
+            Tensor::<2, Int>::from_data(TensorData::new(values, [rows, 1]), &device)
+        };
+
         let (rows, wanted): (Vec<i64>, Vec<i64>) = chains
             .iter()
             .flatten()
             .map(|&(row, label)| (row as i64, label as i64))
             .unzip();
-        let count = rows.len();
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
-        let wanted = Tensor::<2, Int>::from_data(TensorData::new(wanted, [count, 1]), &device);
-        let between = Tensor::<2>::from_data(TensorData::new(between, [labels, labels]), &device);
-        let ends = [
-            (&self.start_transitions, start),
-            (&self.end_transitions, end),
-        ]
-        .map(|(scores, counts)| {
-            let counts = Tensor::<1>::from_data(TensorData::new(counts, [labels]), &device);
-            (scores.val() * counts).sum()
-        });
-        let [start, end] = ends;
-        logits.select(0, rows).gather(1, wanted).sum()
-            + (self.transitions.val() * between).sum()
-            + start
-            + end
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [words]), &device);
+        let of_words = logits.select(0, rows).gather(1, column(wanted)); // [words, 1]
+        let mut is_of_chain = vec![0.0_f32; count * words];
+        let mut links = vec![0.0_f32; count * labels * labels];
+        let mut first = 0;
+        for (number, chain) in chains.iter().enumerate() {
+            let start = number * words + first;
+            is_of_chain[start..start + chain.len()].fill(1.0);
+            first += chain.len();
+            for pair in chain.windows(2) {
+                links[(number * labels + pair[0].1) * labels + pair[1].1] += 1.0;
+            }
+        }
+        let transitions = self.transitions.val().reshape([labels * labels, 1]);
+        let ends = |scores: &Param<Tensor<1>>, labels: Vec<i64>| {
+            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &device);
+            scores.val().select(0, labels).reshape([count, 1])
+        };
+        let label = |place: Option<&(usize, usize)>| place.map_or(0, |&(_, label)| label as i64);
+        let starts = chains.iter().map(|chain| label(chain.first())).collect();
+        let stops = chains.iter().map(|chain| label(chain.last())).collect();
+        matrix(is_of_chain, words).matmul(of_words)
+            + matrix(links, labels * labels).matmul(transitions)
+            + ends(&self.start_transitions, starts)
+            + ends(&self.end_transitions, stops)
     }
 
-    /// Sum over the chains of the logarithm of the sum over all label sequences of the exponential of their score: the forward algorithm,
-    /// one step for a word of every chain.
-    fn log_partition(&self, logits: &Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<1> {
+    /// Of each chain, the logarithm of the sum over all label sequences of the exponential of their score, `[chains, 1]`: the forward
+    /// algorithm, one step for a word of every chain.
+    fn log_partition(&self, logits: &Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<2> {
         let device = logits.device();
         let [_, labels] = logits.dims();
         let count = chains.len();
@@ -128,7 +138,7 @@ impl Crf {
             forward = forward.clone() + (next - forward) * goes_on;
         }
         let end = self.end_transitions.val().unsqueeze::<2>();
-        log_sum_exp(forward + end, 1).sum()
+        log_sum_exp(forward + end, 1)
     }
 }
 

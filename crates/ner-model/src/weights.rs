@@ -32,6 +32,9 @@ pub const WEIGHT_FILES: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
+/// Prefix of a CRF's tensors, the same here and on the hub.
+const CRF: &str = "crf.";
+
 /// An index of weights in several files.
 #[derive(serde::Deserialize)]
 struct Index {
@@ -46,6 +49,8 @@ pub struct LoadReport {
     pub path: PathBuf,
     /// Why the classifier has random weights; `None` where the checkpoint's was loaded.
     pub new_classifier: Option<String>,
+    /// Whether the configuration asks for a CRF that the checkpoint lacks: it begins by preferring no sequence.
+    pub new_crf: bool,
     /// Tensors of the checkpoint that the model has no place for (language-model heads, poolers).
     pub unused: Vec<String>,
 }
@@ -71,6 +76,7 @@ impl TokenClassifier {
         let mut matched = Vec::new();
         let mut missing = Vec::new();
         let mut new_classifier = other_labels(dir, config);
+        let mut new_crf = false;
         for parameter in parameters(&model) {
             let name = hub_name(config.model_type, &parameter.path);
             let expected = parameter.hub_shape();
@@ -91,6 +97,8 @@ impl TokenClassifier {
                         found: tensor.shape.to_vec(),
                     });
                 }
+                // A CRF without scores prefers no sequence: the model is then its classifier alone.
+                None if name.starts_with(CRF) => new_crf = true,
                 None if is_classifier => {
                     new_classifier.get_or_insert_with(|| format!("the checkpoint has no {name}"));
                 }
@@ -128,6 +136,7 @@ impl TokenClassifier {
             LoadReport {
                 path,
                 new_classifier,
+                new_crf,
                 unused,
             },
         ))
@@ -328,7 +337,7 @@ fn take(
 
 /// Whether a parameter lies above the encoder; its name is the same here and on the hub.
 fn is_of_head(name: &str) -> bool {
-    name.starts_with("classifier.") || name.starts_with("crf.")
+    name.starts_with("classifier.") || name.starts_with(CRF)
 }
 
 /// The hub's name of a parameter.

@@ -263,6 +263,23 @@ fn a_language_model_gets_a_new_classifier_and_its_head_is_listed() {
 }
 
 #[test]
+fn a_crf_begins_with_the_classifier_of_a_model_without_one() {
+    let dir = altered("config.json", |bytes| bytes);
+    let (linear, _) = load_result(dir.path()).unwrap();
+    let mut config = ModelConfig::from_dir(dir.path()).unwrap();
+    config.head = ner_model::Head::Crf;
+    let device = linear.device();
+    let (crf, report) = TokenClassifier::load(dir.path(), &config, &device, 0).unwrap();
+    assert_eq!((report.new_classifier, report.new_crf), (None, true));
+    let batch = Batch::from_iter([vec![5, 6, 7]]);
+    let logits = |model: &TokenClassifier| {
+        let logits = model.forward(&batch, Mode::Inference).unwrap();
+        logits.into_data().iter::<f32>().collect::<Vec<f32>>()
+    };
+    assert_eq!(logits(&crf), logits(&linear));
+}
+
+#[test]
 fn a_classifier_for_other_labels_is_drawn_anew() {
     let dir = altered("config.json", |bytes| {
         let mut config: Value = serde_json::from_slice(&bytes).unwrap();

@@ -124,11 +124,29 @@ pub struct Train {
     pub gradient_accumulation_steps: usize,
     pub shuffle: bool,
     pub label_all_tokens: bool,
-    /// `linear` or `crf`; the model's own where absent.
-    pub head: Option<String>,
+    /// The model's own where absent.
+    pub head: Option<Head>,
     /// Sub-words of the neighbouring sentences on each side; none where absent.
     #[serde(default)]
     pub document_context: usize,
+}
+
+/// What decides label sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    Linear,
+    Crf,
+}
+
+impl Head {
+    /// As `ner-cli train --head` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Crf => "crf",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -64,7 +64,7 @@ fn keys(recipe: &Value) -> Vec<String> {
     names
 }
 
-/// Reads a value as the type of the one it replaces; an absent one takes whatever TOML makes of the text.
+/// Reads a value as the type of the one it replaces; an absent one takes whatever TOML makes of the text, or the text.
 fn parse_value(text: &str, replaces: &Value) -> Result<Value> {
     if replaces.is_string() {
         return Ok(Value::String(text.to_owned()));

@@ -41,8 +41,8 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
     if let Some(steps) = train.max_steps {
         command = command.number("--max-steps", steps);
     }
-    if let Some(head) = &train.head {
-        command = command.option("--head", head);
+    if let Some(head) = train.head {
+        command = command.option("--head", head.name());
     }
     if train.document_context > 0 {
         command = command.number("--document-context", train.document_context);

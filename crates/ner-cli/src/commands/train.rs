@@ -350,6 +350,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     if let Some(reason) = &loaded.new_classifier {
         progress.say(&format!("the classifier has random weights: {reason}"));
     }
+    if loaded.new_crf {
+        progress.say("the CRF is new: it prefers no sequence yet");
+    }
     if !loaded.unused.is_empty() {
         progress.say(&format!("not used: {}", loaded.unused.join(", ")));
     }

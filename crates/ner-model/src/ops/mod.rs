@@ -23,11 +23,12 @@ use crate::Error;
 pub enum Ops {
     /// Composed of Burn's operations: any device.
     Plain,
-    /// As [`Plain`](Self::Plain), with the factors of matrix products in bf16 and everything else, weights included, in f32.
+    /// As [`Plain`](Self::Plain), with the factors of matrix products in bf16 and everything else, weights included, in f32; but for
+    /// attention in inference, which is all in 16 bits.
     Bf16,
     /// Single passes over the host's memory: the `flex` and `ndarray` devices.
     Fused,
-    /// As [`Fused`](Self::Fused), with 8-bit weights in the linear layers: inference only.
+    /// As [`Fused`](Self::Fused), with integers in the linear layers: inference only.
     Int8(Arc<Int8Weights>),
 }
 
@@ -38,10 +39,10 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
-    /// 8-bit integers in the linear layers, for inference on a CPU: weights quantized for each output, inputs for each sub-word as they
-    /// come.
+    /// 8-bit integers in the linear layers, for inference on a CPU: inputs of 8 bits, quantized for each sub-word as they come, weights of 6
+    /// (-31 to 31), quantized for each output.
     Int8,
-    /// bf16 in matrix products, f32 elsewhere, for training and inference on a GPU.
+    /// bf16 in matrix products, f32 elsewhere, for training and inference on a GPU; in inference, attention is all in 16 bits.
     Bf16,
 }
 

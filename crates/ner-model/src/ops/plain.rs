@@ -99,7 +99,8 @@ fn hashed_mask<const D: usize>(
         .reshape(shape)
 }
 
-/// Pads the rows of each sequence to the longest one, and takes the padding out again. Without dropout and gradients it is Burn's fused form.
+/// Pads the rows of each sequence to the longest one, and takes the padding out again. In 16 bits, without dropout and gradients, it is Burn's
+/// fused form.
 pub fn attention(
     query_key_value: [Tensor<2>; 3],
     boundaries: &[usize],
@@ -150,7 +151,11 @@ pub fn attention(
         let mask = TensorData::new(is_padding, [sequences, 1, 1, longest]);
         Tensor::<4, Bool>::from_data(mask, &device)
     });
-    let context = if Mask::new(attention_dropout).is_none() && !device.is_autodiff() {
+    // Not for f32: fused kernels of CubeCL may multiply in f16 whatever the type of the tensors.
+    let is_fused = factors != FloatDType::F32
+        && Mask::new(attention_dropout).is_none()
+        && !device.is_autodiff();
+    let context = if is_fused {
         let mask = mask.map(|mask| mask.expand([sequences, heads, longest, longest]));
         let [query, key, value] = [query, key, value].map(|x| x.cast(factors));
         let options = AttentionModuleOptions::default();

@@ -113,4 +113,11 @@ fn head_and_context_reach_the_trainer() {
         line(&changed),
         line(&recipe) + " --head crf --document-context 32"
     );
+    let error = recipe
+        .with_settings(&["train.head=crff".to_owned()])
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("expected `linear` or `crf`"),
+        "{error:#}"
+    );
 }

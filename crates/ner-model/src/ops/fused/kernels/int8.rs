@@ -7,6 +7,8 @@
 //! and with weights so small not even two such sums together can saturate. ONNX Runtime reduces the range of weights for the same reason
 //! (<https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html>), by less, and cannot sum two.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::isa::vectorized;
@@ -61,18 +63,25 @@ pub struct Int8Rows {
     scales: Vec<f32>,
 }
 
+/// The bits of the absolute value, in the order of the values; those of NaN above all others.
+#[inline(always)]
+fn magnitude(x: f32) -> u32 {
+    x.to_bits() & !(1 << 31)
+}
+
 vectorized! {
     /// Quantizes one row. Returns what 1 stands for.
     fn quantize_row(x: &[f32], out: &mut [u8]) -> f32 {
-        let mut lanes = [0.0_f32; 16];
+        let mut lanes = [0; 16];
         let chunks = x.chunks_exact(16);
-        let rest = chunks.remainder().iter().fold(0.0_f32, |a, x| a.max(x.abs()));
+        let rest = chunks.remainder().iter().fold(0, |a, &x| a.max(magnitude(x)));
         for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = if x.abs() > *lane { x.abs() } else { *lane };
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane = magnitude(x).max(*lane);
             }
         }
-        let largest = lanes.iter().fold(rest, |a, &b| a.max(b));
+        // With a NaN, which no comparison holds for, the scale is one, and so is all that is made of the row.
+        let largest = f32::from_bits(lanes.iter().fold(rest, |a, &b| a.max(b)));
         let inverse = if largest > 0.0 { LARGEST_INPUT / largest } else { 0.0 };
         for (out, &x) in out.iter_mut().zip(x) {
             // The sum's last bits are the rounded value, and flipping the highest of eight adds 128.
@@ -100,9 +109,9 @@ vectorized! {
     }
 
     /// From sums of one row to values.
-    fn scale_row(sums: &[i32; PANEL], offsets: &[i32], scales: &[f32], scale: f32, bias: &[f32], out: &mut [f32]) {
+    fn scale_row(sums: &[i32; PANEL], offsets: &[i32], scales: &[f32], scale: f32, bias: &[f32], out: &mut [MaybeUninit<f32>]) {
         for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(offsets).zip(scales).zip(bias) {
-            *out = (sum - offset) as f32 * (scale * weight_scale) + bias;
+            out.write((sum - offset) as f32 * (scale * weight_scale) + bias);
         }
     }
 }
@@ -112,12 +121,16 @@ impl Int8Matrix {
     pub fn new(weights: &[f32], outputs: usize) -> Self {
         let inputs = weights.len() / outputs;
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
-        let mut scales = vec![0.0_f32; outputs];
+        let mut largest = vec![0; outputs];
         for row in weights.chunks_exact(outputs) {
-            for (scale, weight) in scales.iter_mut().zip(row) {
-                *scale = scale.max(weight.abs() / LARGEST_WEIGHT);
+            for (largest, &weight) in largest.iter_mut().zip(row) {
+                *largest = magnitude(weight).max(*largest);
             }
         }
+        let scales: Vec<f32> = largest
+            .into_iter()
+            .map(|bits| f32::from_bits(bits) / LARGEST_WEIGHT)
+            .collect();
         let mut packed = vec![0; panels * groups * PANEL * GROUP];
         let mut offsets = vec![0; outputs];
         for (input, row) in weights.chunks_exact(outputs).enumerate() {
@@ -162,7 +175,7 @@ impl Int8Matrix {
         let rows = x.scales.len();
         let width = self.inputs.div_ceil(GROUP) * GROUP;
         let mut out = Vec::with_capacity(rows * self.outputs);
-        let target = Target(out.as_mut_ptr());
+        let target = Target(out.spare_capacity_mut().as_mut_ptr());
         let panels = self.packed.chunks_exact(width * PANEL).enumerate();
         let tasks: Vec<_> = (0..rows)
             .step_by(TASK_ROWS)
@@ -231,7 +244,7 @@ impl Int8Rows {
 }
 
 /// The buffer that parallel tasks write disjoint parts of.
-struct Target(*mut f32);
+struct Target(*mut MaybeUninit<f32>);
 // SAFETY: tasks write disjoint parts.
 unsafe impl Sync for Target {}
 
@@ -239,8 +252,8 @@ impl Target {
     /// # Safety
     /// The part lies within the buffer's capacity, and nothing else refers to it.
     #[allow(clippy::mut_from_ref, reason = "parts are disjoint")]
-    unsafe fn slice(&self, start: usize, len: usize) -> &mut [f32] {
-        // SAFETY: the caller's promise; any bits are an f32, and each is written before it is read.
+    unsafe fn slice(&self, start: usize, len: usize) -> &mut [MaybeUninit<f32>] {
+        // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }
 }
@@ -503,8 +516,6 @@ mod tests {
                     assert!((y[row * outputs + output] - exact).abs() < bound);
                 }
             }
-            let error: f32 = y.iter().sum();
-            assert!(error.is_finite());
         }
     }
 
@@ -533,6 +544,29 @@ mod tests {
             for kernel in Kernel::all() {
                 let y = matrix.affine_by(kernel, &rows, &[0.0])[0];
                 assert!((y - sign * inputs as f32).abs() < 1e-3, "{kernel:?}: {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        let inputs = 40;
+        let (weights, x) = (values(2 * inputs, 8), values(2 * inputs, 9));
+        let affine = |weights: &[f32], x: &[f32]| {
+            Int8Matrix::new(weights, 2).affine(&Int8Rows::new(x, inputs), &[0.0; 2])
+        };
+        let is_nan = |y: Vec<f32>| y.into_iter().map(f32::is_nan).collect::<Vec<_>>();
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY] {
+            for at in [0, inputs - 1] {
+                let mut spoilt = weights.clone();
+                spoilt[2 * at] = bad; // of output 0
+                assert_eq!(is_nan(affine(&spoilt, &x)), [true, false, true, false]);
+                let mut spoilt = x.clone();
+                spoilt[at] = bad; // of row 0
+                assert_eq!(
+                    is_nan(affine(&weights, &spoilt)),
+                    [true, true, false, false]
+                );
             }
         }
     }

@@ -247,7 +247,7 @@ fn masks_drop_the_right_share_independently() {
 }
 
 #[test]
-fn adamw_passes_over_untouched_rows_as_a_step_would_leave_them() {
+fn adamw_leaves_untouched_rows_as_a_whole_step_would() {
     const WIDTH: usize = 300;
     for decay in [1.0, 0.99] {
         let factors = AdamWFactors {
@@ -282,9 +282,5 @@ fn adamw_passes_over_untouched_rows_as_a_step_would_leave_them() {
         for (found, wanted) in found.iter().zip(&wanted) {
             assert!((found - wanted).abs() < 1e-6, "{found}, not {wanted}");
         }
-        let moved = |row: usize| {
-            (row * WIDTH..(row + 1) * WIDTH).any(|at| found[at] != parameter[at] * decay)
-        };
-        assert_eq!([moved(0), moved(1), moved(2)], [true, true, false]);
     }
 }
