@@ -8,6 +8,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -23,8 +24,9 @@ use crate::bench::{
 
 /// Measure this system and its peers side by side
 ///
-/// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md. The peers
-/// run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this system is measured.
+/// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md, where all
+/// was measured. The peers run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this
+/// system is measured.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Folder with esp.train, esp.testa and esp.testb
@@ -43,9 +45,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     venv: Option<PathBuf>,
 
-    /// File to write
-    #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
-    out: PathBuf,
+    /// File to write; docs/benchmarks.md where not given and everything was measured
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// What a process reports of its work: `seconds` for `items` things, start and first call left out.
@@ -86,7 +88,8 @@ pub fn run(args: &Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     let folder = Folder(PathBuf::from("target/bench"));
     prepare(&folder, &args.data_dir)?;
-    let peers = match Peers::open(&folder, args.venv.as_deref()) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let peers = match Peers::open(&folder, args.venv.as_deref(), threads) {
         Ok(peers) => Some(peers),
         Err(error) => {
             eprintln!("the peers are left out: {error:#}");
@@ -97,11 +100,16 @@ pub fn run(args: &Args) -> Result<()> {
         |group: &&Group| args.only.is_empty() || args.only.iter().any(|name| name == group.name);
     let mut measured = Vec::new();
     for group in GROUPS.iter().filter(wanted) {
-        measured.extend(measure(group, &folder, peers.as_ref(), args)?);
+        measured.extend(measure(group, &folder, peers.as_ref(), threads, args)?);
     }
-    let text = table::text(&measured, args.rounds);
-    fs::write(&args.out, &text).with_context(|| format!("cannot write {}", args.out.display()))?;
+    let versions = peers.as_ref().map(Peers::versions).transpose()?;
+    let text = table::text(&measured, args.rounds, threads, versions.as_deref());
     print!("{text}");
+    let is_whole = args.only.is_empty() && peers.is_some();
+    let kept = is_whole.then(|| PathBuf::from("docs/benchmarks.md"));
+    if let Some(path) = args.out.clone().or(kept) {
+        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(())
 }
 
@@ -110,6 +118,7 @@ fn measure(
     group: &Group,
     folder: &Folder,
     peers: Option<&Peers>,
+    threads: usize,
     args: &Args,
 ) -> Result<Vec<Measured>> {
     let mut measured = Vec::new();
@@ -127,6 +136,7 @@ fn measure(
                 _ => {
                     let mut command = Command::new(env::current_exe()?);
                     command.arg("bench-worker").args(&arguments);
+                    command.env("RAYON_NUM_THREADS", threads.to_string());
                     command
                 }
             };

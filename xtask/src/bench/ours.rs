@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 /// One work of this system; prints its outcome.
 #[derive(clap::Subcommand, Clone, Debug)]
 pub enum Worker {
-    /// Steps of 32 sentences with dropout, in the file's order
+    /// Steps of 32 sentences with dropout, in the order of their lengths
     Train {
         #[arg(long)]
         model: PathBuf,
@@ -107,11 +107,20 @@ fn train(model: &Path, data: &Path) -> Result<(f64, usize)> {
     let config = ModelConfig::from_dir(model)?;
     let device = DeviceChoice::Flex.open()?.autodiff();
     let (model, _) = TokenClassifier::load(model, &config, &device, 0)?;
-    let data = sentences(data)?;
+    // The steps of the peer that groups by length: the longest sequences, which decide the peak of the memory, are together.
+    let mut by_length = Vec::new();
+    for sentence in sentences(data)? {
+        by_length.push((tokenizer.encode_words(&sentence.words)?.ids.len(), sentence));
+    }
+    by_length.sort_by_key(|(length, _)| *length);
+    let data: Vec<Sentence> = by_length
+        .into_iter()
+        .map(|(_, sentence)| sentence)
+        .collect();
     let count = data.len();
     // The first step, which is slow, is one more.
-    let first: Vec<Sentence> = data.iter().rev().take(BATCH).cloned().collect();
-    let train: Vec<Sentence> = first.into_iter().chain(data).collect();
+    let first = &data[count.saturating_sub(BATCH)..];
+    let train = [first, &data].concat();
     let settings = TrainSettings {
         epochs: 1,
         batch_size: BATCH,

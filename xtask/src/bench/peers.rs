@@ -1,6 +1,7 @@
 //! The programs that this system is compared with, in their own virtual environment.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,51 +14,63 @@ const SCRIPT: &str = "fixtures/bench/peers.py";
 
 pub struct Peers {
     python: PathBuf,
+    threads: usize,
 }
 
 impl Peers {
     /// Uses the given environment, or makes one, and exports the models to ONNX.
-    pub fn open(folder: &Folder, venv: Option<&Path>) -> Result<Self> {
+    pub fn open(folder: &Folder, venv: Option<&Path>, threads: usize) -> Result<Self> {
         let made = folder.0.join("venv");
-        let venv = venv.unwrap_or(&made);
         let peers = Self {
-            python: venv.join("bin/python"),
+            python: venv.unwrap_or(&made).join("bin/python"),
+            threads,
         };
-        if !peers.python.is_file() {
-            succeed(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
-            succeed(Command::new(&peers.python).args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--requirement",
-                "fixtures/bench/requirements.txt",
-            ]))?;
+        if venv.is_none() {
+            if !peers.python.is_file() {
+                succeed(Command::new("python3").args(["-m", "venv"]).arg(&made))?;
+            }
+            // Quick where all is there; an installation that broke off is taken up again.
+            let install = ["-m", "pip", "install", "--quiet", "--requirement"];
+            let mut pip = Command::new(&peers.python);
+            succeed(pip.args(install).arg("fixtures/bench/requirements.txt"))?;
         }
         for model in ["base", "small"] {
-            let exported = folder.path(&format!("{model}.onnx"));
-            if !Path::new(&exported).is_file() {
-                let arguments = [
-                    "export",
-                    "--model",
-                    &folder.path(model),
-                    "--output",
-                    &exported,
-                ];
-                succeed(&mut peers.command(&arguments.map(str::to_owned)))?;
-            }
+            peers.export(&folder.path(model), &folder.path(&format!("{model}.onnx")))?;
         }
         Ok(peers)
     }
 
+    /// Writes a model as ONNX, unless that has been done since the model was made.
+    fn export(&self, model: &str, exported: &str) -> Result<()> {
+        let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+        let weights = modified(&Path::new(model).join("model.safetensors"));
+        if modified(Path::new(exported)).is_some_and(|at| Some(at) > weights) {
+            return Ok(());
+        }
+        let partial = format!("{exported}.part");
+        let arguments = ["export", "--model", model, "--output", &partial];
+        succeed(&mut self.command(&arguments.map(str::to_owned)))?;
+        fs::rename(&partial, exported).with_context(|| exported.to_owned())
+    }
+
+    /// Names and versions of the peers, as this environment has them.
+    pub fn versions(&self) -> Result<String> {
+        let output = succeed(&mut self.command(&["versions".to_owned()]))?;
+        Ok(String::from_utf8(output)?.trim().to_owned())
+    }
+
     pub fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(&self.python);
-        command.arg(SCRIPT).args(arguments);
+        let threads = self.threads.to_string();
+        command
+            .args([SCRIPT, "--threads", &threads])
+            .args(arguments);
         command
     }
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+/// What a command printed.
+fn succeed(command: &mut Command) -> Result<Vec<u8>> {
     let output = command
         .output()
         .with_context(|| format!("cannot start {command:?}"))?;
@@ -66,5 +79,5 @@ fn succeed(command: &mut Command) -> Result<()> {
         "{command:?} failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(())
+    Ok(output.stdout)
 }
