@@ -1,5 +1,6 @@
 //! Flags of `train` from a TOML file, and the other way.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -26,14 +27,12 @@ pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
         return Ok(line);
     };
     let own: Vec<String> = line[place + 1..].iter().map(text).collect();
-    let after = own.iter().position(|argument| argument == "--config");
-    let path = match after {
-        Some(at) => own.get(at + 1).cloned(),
-        None => own
-            .iter()
-            .find_map(|argument| argument.strip_prefix("--config=").map(str::to_owned)),
-    };
-    let Some(path) = path else {
+    let paths = own.iter().enumerate().filter_map(|(at, argument)| {
+        let joined = argument.strip_prefix("--config=").map(str::to_owned);
+        joined.or_else(|| own.get(at + 1).filter(|_| argument == "--config").cloned())
+    });
+    // As with every flag, the last one counts.
+    let Some(path) = paths.last() else {
         return Ok(line);
     };
     let is_given = |long: &str| {
@@ -114,7 +113,7 @@ pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
             table.insert(long.to_owned(), Value::Boolean(matches.get_flag(id)));
         } else if let Some(values) = matches.get_raw(id) {
             let values: Vec<Value> = values
-                .map(|value| typed(&value.to_string_lossy()))
+                .map(|value| typed(argument, &value.to_string_lossy()))
                 .collect();
             let value = match <[Value; 1]>::try_from(values) {
                 Ok([value]) => value,
@@ -126,8 +125,17 @@ pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
     table
 }
 
-/// A number where the text is one as TOML writes it.
-fn typed(text: &str) -> Value {
+/// A number where the flag takes one and TOML can write it so; `2024_06` is a directory's name too.
+fn typed(argument: &Arg, text: &str) -> Value {
+    let numbers = [
+        TypeId::of::<usize>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<f64>(),
+    ];
+    let takes = argument.get_value_parser().type_id();
+    if !numbers.into_iter().any(|number| takes == number) {
+        return Value::String(text.to_owned());
+    }
     let number = format!("x = {text}")
         .parse::<Table>()
         .ok()

@@ -89,9 +89,16 @@ pub fn write_file(path: &Path, text: &str) -> Result<()> {
     output.finish()
 }
 
-/// Makes an output directory, which must be empty unless `overwrite`.
-pub fn make_dir(dir: &Path, overwrite: bool) -> Result<()> {
-    std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))?;
+/// Makes an output directory.
+pub fn make_dir(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot be made", dir.display()))
+}
+
+/// An output directory that is there must be empty unless `overwrite`.
+pub fn check_dir(dir: &Path, overwrite: bool) -> Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
     let mut entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     ensure!(
         overwrite || entries.next().is_none(),

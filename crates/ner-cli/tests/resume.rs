@@ -101,17 +101,19 @@ impl Folder {
     }
 
     /// What an interruption must not change. Speeds in the log are the clock's.
-    fn results(&self, output: &str) -> (Vec<u8>, Vec<u8>, Vec<String>) {
+    fn results(&self, output: &str) -> ([Vec<u8>; 4], Vec<String>) {
         let read = |name: &str| fs::read(self.path(output).join(name)).unwrap();
         let log = String::from_utf8(read("train_log.csv")).unwrap();
         let rows = log
             .lines()
             .map(|line| line.rsplit_once(',').unwrap().0.to_owned());
-        (
-            read("model.safetensors"),
-            read("best/model.safetensors"),
-            rows.collect(),
-        )
+        let files = [
+            "model.safetensors",
+            "best/model.safetensors",
+            "eval_log.csv",
+            "eval_results.txt",
+        ];
+        (files.map(read), rows.collect())
     }
 }
 
@@ -149,6 +151,83 @@ fn ctrl_c_leaves_a_checkpoint_and_the_command_that_goes_on() {
     );
     folder.finish("out", &["--resume"]);
     assert_eq!(folder.results("out"), folder.results("whole"));
+
+    // Taken up at the end, a run has nothing to do but its results; and it names the latest checkpoint, not the one it was taken up at.
+    fs::remove_file(folder.path("out/eval_results.txt")).unwrap();
+    folder.finish("out", &["--resume"]);
+    assert_eq!(folder.results("out"), folder.results("whole"));
+    let early = folder.path("whole/checkpoint-3");
+    let early = ["--resume", early.to_str().unwrap()];
+    let child = folder.train("whole", &early);
+    fs::remove_dir_all(folder.path("whole/checkpoint-6")).unwrap();
+    wait_for(&folder.path("whole/checkpoint-6"));
+    // SAFETY: as above.
+    assert_eq!(
+        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) },
+        0
+    );
+    let talk = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(talk.contains("checkpoint-3 --resume"), "{talk}");
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let folder = Folder::new();
+    let short = ["--epochs", "1"];
+    folder.finish("out", &short);
+    let files = || {
+        let read = |name: &str| fs::read(folder.path("out").join(name)).unwrap();
+        ["train_log.csv", "eval_log.csv", "settings.toml"].map(read)
+    };
+    let before = files();
+    let labels = folder.path("labels.txt");
+    fs::write(&labels, "O\nB-LOC\nB-PER\nB-ORG\n").unwrap();
+    let early = folder.path("out/checkpoint-3");
+    let [labels, early] = [&labels, &early].map(|path| path.to_str().unwrap());
+    for (more, said) in [
+        (
+            ["--learning-rate", "0.1"],
+            "learning_rate was 0.003, is 0.1",
+        ),
+        (["--head", "crf"], "head was"),
+        (["--labels", labels], "id2label was"),
+        (["--dropout", "0.3"], "hidden_dropout_prob was 0.1, is 0.3"),
+    ] {
+        let refused = folder.train("out", &[&short[..], &["--resume", early], &more].concat());
+        let refused = refused.wait_with_output().unwrap();
+        let talk = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{talk}");
+        assert!(talk.contains(said), "{talk}");
+        assert!(files() == before, "{more:?}");
+    }
+    for more in [
+        &["--batch-size", "0"][..],
+        &["--max-length", "10000"],
+        &["--head", "crf", "--label-smoothing", "0.1"],
+        &["--class-weights", "B-CITY=2"],
+    ] {
+        let refused = folder.train("new", more).wait_with_output().unwrap();
+        assert!(!refused.status.success());
+        assert!(!folder.path("new").exists(), "{more:?}");
+    }
+
+    // An earlier run's checkpoints and best model do not pass for those of the run that takes its place.
+    assert!(folder.path("out/checkpoint-15").exists());
+    let anew = [
+        "--overwrite-output-dir",
+        "--max-steps",
+        "4",
+        "--save-total-limit",
+        "1",
+    ];
+    folder.finish("out", &anew);
+    let left = fs::read_dir(folder.path("out")).unwrap();
+    let mut left: Vec<String> = left
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("checkpoint-"))
+        .collect();
+    left.sort();
+    assert_eq!(left, ["checkpoint-3"]);
 }
 
 #[test]

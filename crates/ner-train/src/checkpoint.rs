@@ -36,20 +36,67 @@ pub struct TrainerState {
     /// Epochs done.
     pub epochs: usize,
     /// The best development figure so far, so that more is better.
+    #[serde(with = "exact::option")]
     pub best: Option<f64>,
     /// Evaluations since then.
     pub evaluations_without_gain: usize,
     /// The step after which the last evaluation was.
     pub evaluated: usize,
     /// Losses since the last row of the log.
+    #[serde(with = "exact::list")]
     pub losses: Vec<f64>,
     /// The numbers of the run.
     pub settings: TrainSettings,
     /// SHA-256 of the sequences that it learns from.
     pub data: String,
+    /// SHA-256 of the sentences that it is evaluated on.
+    pub dev: String,
     /// SHA-256 of each file of the checkpoint.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+}
+
+/// Numbers as text, because reading a JSON number may be off by its last bit.
+mod exact {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn parse<E: Error>(text: &str) -> Result<f64, E> {
+        text.parse()
+            .map_err(|_| E::custom(format!("`{text}` is no number")))
+    }
+
+    pub mod list {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+            let texts: Vec<String> = values.iter().map(f64::to_string).collect();
+            texts.serialize(serializer)
+        }
+
+        pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+            let texts = Vec::<String>::deserialize(deserializer)?;
+            texts.iter().map(|text| parse(text)).collect()
+        }
+    }
+
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(
+            value: &Option<f64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            value.map(|value| value.to_string()).serialize(serializer)
+        }
+
+        pub fn deserialize<'a, D: Deserializer<'a>>(
+            deserializer: D,
+        ) -> Result<Option<f64>, D::Error> {
+            let text = Option::<String>::deserialize(deserializer)?;
+            text.as_deref().map(parse).transpose()
+        }
+    }
 }
 
 /// A checkpoint whose files are those that were written.
@@ -97,11 +144,13 @@ impl Checkpoint {
         Ok(found.into_iter().map(|(_, path)| path).collect())
     }
 
-    /// Removes all checkpoints of a run but the latest ones.
-    pub(crate) fn keep_latest(output_dir: &Path, count: usize) -> Result<()> {
-        let mut all = Self::all(output_dir)?;
-        all.truncate(all.len().saturating_sub(count));
-        all.iter()
+    /// Removes all checkpoints beside the one that was just written, but for the latest ones: `count` are left, that one among them.
+    pub(crate) fn keep_latest(written: &Path, count: usize) -> Result<()> {
+        let mut others = Self::all(written.parent().unwrap_or(Path::new(".")))?;
+        others.retain(|dir| dir != written);
+        others.truncate((others.len() + 1).saturating_sub(count));
+        others
+            .iter()
             .try_for_each(|dir| fs::remove_dir_all(dir).map_err(Error::io(dir)))
     }
 
@@ -278,4 +327,38 @@ fn sync(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(Error::io(path))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_they_were_written() {
+        // Each is off by one bit where JSON's own numbers are read.
+        let awkward = [0.945_626_477_541_371_1, 15.554_086_609_083_965];
+        let settings = TrainSettings {
+            class_weights: BTreeMap::from([("I-LOC".to_owned(), awkward[1])]),
+            ..TrainSettings::default()
+        };
+        for best in [None, Some(awkward[0]), Some(f64::NEG_INFINITY)] {
+            let state = TrainerState {
+                step: 7,
+                epochs: 1,
+                best,
+                evaluations_without_gain: 2,
+                evaluated: 6,
+                losses: awkward.to_vec(),
+                settings: settings.clone(),
+                data: String::new(),
+                dev: String::new(),
+                files: BTreeMap::new(),
+            };
+            let text = serde_json::to_string(&state).unwrap();
+            let read: TrainerState = serde_json::from_str(&text).unwrap();
+            assert_eq!((read.best, &read.losses), (state.best, &state.losses));
+            assert_eq!(read.settings.differences(&settings), [""; 0]);
+        }
+    }
 }

@@ -53,19 +53,24 @@ pub enum Error {
         /// What is wrong with it, and what would do.
         reason: String,
     },
+    /// The observer stopped the run before its first step.
+    #[error("the run was stopped before its first step")]
+    NotBegun,
     /// The training data has no sentence.
     #[error("the training data holds no sentence")]
     NoData,
-    /// The loss is not a number any more.
+    /// The loss or the gradient norm is not a number any more.
     #[error(
-        "the loss became {loss} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help; {}",
+        "the {figure} became {value} at step {step} (sentences {sentences:?} of the training data); a lower learning rate may help; {}",
         checkpoint.as_ref().map_or_else(|| "there is no checkpoint of an earlier step".to_owned(), |dir| format!("the last good checkpoint is {}", dir.display()))
     )]
     Diverged {
         /// The optimizer step, from 1.
         step: usize,
-        /// The loss.
-        loss: f64,
+        /// What is no number: the loss or the gradient norm.
+        figure: &'static str,
+        /// What it became.
+        value: f64,
         /// Numbers of the batch's sentences, from 1.
         sentences: Vec<usize>,
         /// The latest checkpoint of the run before the weights that this step failed with.

@@ -138,9 +138,9 @@ impl LayerRates {
     fn of(self, path: &[String]) -> f64 {
         let below = match path {
             [first, ..] if first.starts_with("embeddings") => self.layers + 1,
-            [encoder, _, number, ..] if encoder == "encoder" => {
-                self.layers - number.parse().unwrap_or(self.layers)
-            }
+            [encoder, _, number, ..] if encoder == "encoder" => self
+                .layers
+                .saturating_sub(number.parse().unwrap_or(self.layers)),
             _ => 0,
         };
         self.decay.powi(below as i32)

@@ -137,25 +137,28 @@ impl fmt::Display for BestMetric {
 }
 
 impl TrainSettings {
-    /// What differs in settings that decide the weights, as `name: ours, theirs`.
+    /// What differs, between these settings as a checkpoint has them and others, in those that decide the weights or the best model.
     pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
         /// Settings that only decide what is said and saved, and when.
-        const INDIFFERENT: [&str; 4] = [
-            "logging_steps",
-            "save_steps",
-            "save_total_limit",
-            "eval_batch_size",
-        ];
+        const INDIFFERENT: [&str; 3] = ["logging_steps", "save_steps", "save_total_limit"];
+        let is_indifferent = |name: &str| {
+            // The loss is a mean over batches.
+            let of_loss = name == "eval_batch_size" && self.best_metric != BestMetric::Loss;
+            of_loss || INDIFFERENT.contains(&name)
+        };
         let fields = |settings: &Self| match serde_json::to_value(settings) {
             Ok(serde_json::Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
-        let other = fields(other);
+        // Reading a JSON number may be off by its last bit, so the others are read as well.
+        let read = |settings: &Self| {
+            let text = serde_json::to_string(settings).ok()?;
+            serde_json::from_str::<Self>(&text).ok()
+        };
+        let other = fields(&read(other).unwrap_or_else(|| other.clone()));
         fields(self)
             .into_iter()
-            .filter(|(name, value)| {
-                !INDIFFERENT.contains(&name.as_str()) && other.get(name) != Some(value)
-            })
+            .filter(|(name, value)| !is_indifferent(name) && other.get(name) != Some(value))
             .map(|(name, value)| format!("{name} was {value}, is {}", other[&name]))
             .collect()
     }

@@ -65,7 +65,7 @@ pub struct Step {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The data is read.
+    /// Nothing can refuse the run any more, and nothing has been written yet.
     Planned(&'a Plan),
     /// A step is done.
     Stepped(&'a Step),
@@ -112,7 +112,8 @@ pub const BEST: &str = "best";
 /// several devices.
 ///
 /// Saves the model with the best development figure to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
-/// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run after a step, which leaves a checkpoint.
+/// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run before its first step, or after a
+/// step, which leaves a checkpoint.
 ///
 /// With `resume`, the run goes on where the checkpoint was made; `model` is then the checkpoint's. On a CPU device the weights come out as if
 /// it had never stopped, bit for bit.
@@ -150,10 +151,9 @@ pub fn train(
         decay: settings.layer_decay,
         layers: model.config().num_hidden_layers,
     };
-    let _ = observer(Event::Planned(&plan));
-
     let mut run = Run {
         data: digest(&features),
+        dev: digest_of_sentences(corpus.dev),
         decode_scheme: settings.decode_scheme()?,
         loss_weights: settings.loss_weights(&model.config().id2label)?,
         optimizer,
@@ -179,6 +179,9 @@ pub fn train(
     if let Some(checkpoint) = resume {
         run.restore(checkpoint)?;
     }
+    if (run.observer)(Event::Planned(&run.plan)).is_break() {
+        return Err(Error::NotBegun);
+    }
     let order = EpochOrder {
         step_size: settings.batch_size * settings.gradient_accumulation_steps,
         shuffle: settings.shuffle,
@@ -191,22 +194,15 @@ pub fn train(
     'epochs: for epoch in run.epochs..epochs {
         let done = run.step - epoch * run.plan.steps_per_epoch;
         for batch in order.steps(&lengths, epoch).iter().skip(done) {
-            if run.step == run.plan.total_steps {
-                break;
+            if run.step == run.plan.total_steps || run.has_lost_patience() {
+                break 'epochs;
             }
             let batch: Vec<&Feature> = batch.iter().map(|&index| &features[index]).collect();
             run = run.step(&batch)?;
             run.evaluate_if_due(corpus.dev)?;
             run.save_if_due()?;
-            if run.has_lost_patience() {
-                break 'epochs;
-            }
         }
         run.epochs = epoch + 1;
-        run.evaluate_if_due(corpus.dev)?;
-        if run.has_lost_patience() {
-            break;
-        }
     }
     let model = run.model.valid();
     save(&model, tokenizer, output_dir)?;
@@ -289,8 +285,23 @@ fn digest(features: &[Feature]) -> String {
     hex(&digest.finalize())
 }
 
+/// SHA-256 of what the model is measured on while it learns.
+fn digest_of_sentences(sentences: &[Sentence]) -> String {
+    let mut digest = Sha256::new();
+    for sentence in sentences {
+        digest.update((sentence.words.len() as u64).to_le_bytes());
+        digest.update((sentence.document as u64).to_le_bytes());
+        for text in sentence.words.iter().chain(&sentence.tags) {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text);
+        }
+    }
+    hex(&digest.finalize())
+}
+
 struct Run<'a> {
     data: String,
+    dev: String,
     decode_scheme: Option<Scheme>,
     model: TokenClassifier,
     /// Devices that compute beside the model's.
@@ -330,16 +341,7 @@ impl Run<'_> {
             gradients,
         } = forward_backward(&self.model, &self.others, &batch)?;
         if !loss.is_finite() {
-            let sentences = features
-                .iter()
-                .map(|feature| feature.sentence + 1)
-                .collect();
-            return Err(Error::Diverged {
-                step: self.step + 1,
-                loss,
-                sentences,
-                checkpoint: self.last_good_checkpoint(),
-            });
+            return Err(self.diverged("loss", loss, features));
         }
         let learning_rate = self.schedule.at(self.step);
         let ops = self.model.ops();
@@ -347,6 +349,9 @@ impl Run<'_> {
             .optimizer
             .step(self.model, gradients, learning_rate, &ops);
         self.model = model;
+        if !grad_norm.is_finite() {
+            return Err(self.diverged("gradient norm", grad_norm, features));
+        }
         self.step += 1;
 
         let step = Step {
@@ -380,6 +385,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The step that is under way has made a figure that is no number.
+    fn diverged(&self, figure: &'static str, value: f64, features: &[&Feature]) -> Error {
+        let sentences = features.iter().map(|feature| feature.sentence + 1);
+        Error::Diverged {
+            step: self.step + 1,
+            figure,
+            value,
+            sentences: sentences.collect(),
+            checkpoint: self.last_good_checkpoint(),
+        }
+    }
+
     /// The latest checkpoint of this run whose weights are not those that the present step fails with.
     fn last_good_checkpoint(&self) -> Option<PathBuf> {
         let all = Checkpoint::all(self.output_dir).ok()?;
@@ -404,6 +421,7 @@ impl Run<'_> {
             losses: self.log.losses.clone(),
             settings: self.settings.clone(),
             data: self.data.clone(),
+            dev: self.dev.clone(),
             files: std::collections::BTreeMap::new(),
         };
         let model = self.model.valid();
@@ -415,7 +433,7 @@ impl Run<'_> {
             state,
         )?;
         if let Some(count) = self.settings.save_total_limit {
-            Checkpoint::keep_latest(self.output_dir, count)?;
+            Checkpoint::keep_latest(&dir, count)?;
         }
         let _ = (self.observer)(Event::Saved { dir: &dir });
         Ok(dir)
@@ -432,6 +450,7 @@ impl Run<'_> {
             losses,
             settings,
             data,
+            dev,
             ..
         } = checkpoint.state.clone();
         let refused = |reason: String| Error::Checkpoint {
@@ -448,9 +467,14 @@ impl Run<'_> {
         if data != self.data {
             return Err(refused("made with other training data".to_owned()));
         }
+        if dev != self.dev {
+            return Err(refused("made with other development data".to_owned()));
+        }
         let device = self.model.valid().device();
         self.optimizer.restore(step, checkpoint.moments()?, &device);
-        (self.step, self.epochs, self.best) = (step, epochs, best);
+        (self.step, self.epochs) = (step, epochs);
+        // In another output directory there is no best model yet.
+        self.best = best.filter(|_| self.output_dir.join(BEST).is_dir());
         (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);
         self.log.losses = losses;
         Ok(())

@@ -245,6 +245,25 @@ fn patience_ends_a_run_that_gains_nothing() {
     let checkpoint = Checkpoint::open(&out).unwrap();
     let rows = run(&checkpoint.dir, &out, &idle, Some(&checkpoint), None).unwrap();
     assert_eq!(rows.into_keys().collect::<Vec<_>>(), [18]);
+
+    // In the middle of an epoch: evaluations after steps 4, 8 and 12 end the run at 12 wherever it is taken up, that step included.
+    let often = TrainSettings {
+        eval_steps: 4,
+        save_steps: 4,
+        logging_steps: 1,
+        ..idle
+    };
+    let out = dir.path().join("often");
+    let rows = run(&initial, &out, &often, None, None).unwrap();
+    assert_eq!(rows.into_keys().max(), Some(12));
+    let last = Checkpoint::open(&out.join("checkpoint-12")).unwrap();
+    let rows = run(&last.dir, &out, &often, Some(&last), None).unwrap();
+    assert!(rows.is_empty(), "{rows:?}");
+    let out = dir.path().join("often-stopped");
+    run(&initial, &out, &often, None, Some(12)).unwrap_err();
+    let stopped = Checkpoint::open(&out).unwrap();
+    let rows = run(&stopped.dir, &out, &often, Some(&stopped), None).unwrap();
+    assert!(rows.is_empty(), "{rows:?}");
 }
 
 #[test]

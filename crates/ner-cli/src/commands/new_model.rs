@@ -18,7 +18,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
 use crate::data::{Layout, TaggedFile, sorted_tags};
-use crate::output::{make_dir, write_file};
+use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
 
 /// Longest sequence that a new model takes, special tokens included.
@@ -92,7 +92,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         arguments.dropout
     );
     let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
-    make_dir(&arguments.output, arguments.overwrite_output_dir)?;
+    check_dir(&arguments.output, arguments.overwrite_output_dir)?;
+    make_dir(&arguments.output)?;
     let lines: Vec<String> = file
         .sentences
         .iter()

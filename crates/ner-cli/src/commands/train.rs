@@ -6,11 +6,11 @@ mod observer;
 mod record;
 mod tensorboard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, Head, ModelConfig, Precision, TokenClassifier};
 use ner_train::{
@@ -25,20 +25,22 @@ use crate::card::Card;
 use crate::data::{DecodeArguments, Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
-use crate::output::{make_dir, write_file};
+use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
 
-/// Fine-tune a model on a column file, evaluate it after each epoch, and save the best and the last.
+/// Fine-tune a model on a column file, evaluate it as it goes, and save the best and the last.
 ///
-/// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the highest development F1,
-/// train_log.csv, eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
+/// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the best development figure,
+/// settings.toml, train_log.csv, eval_log.csv, curves.svg, events for TensorBoard in tensorboard/, eval_results.txt and, with --test,
+/// test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
     /// Model: a directory with config.json, weights and tokenizer, or NAME[@REVISION] of the hub.
     #[arg(long)]
     model: String,
-    /// Go on where a run with the same settings stopped: at this checkpoint, or at the latest sound one in the output directory.
+    /// Go on where a run with the same settings and data stopped: at this checkpoint, or at the latest sound one in the output directory.
+    /// The model is the checkpoint's, not --model's.
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Training data.
@@ -309,12 +311,17 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .as_ref()
         .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&arguments.output_dir)))
         .transpose()?;
+    check_dir(
+        &arguments.output_dir,
+        arguments.overwrite_output_dir || checkpoint.is_some(),
+    )?;
     let dir = match &checkpoint {
         Some(checkpoint) => checkpoint.dir.clone(),
         None => arguments.hub.model(&arguments.model, quiet)?,
     };
     let tokenizer = SubwordTokenizer::from_dir(&dir, arguments.word_boundary)?;
     let mut config = ModelConfig::from_dir(&dir)?;
+    let saved = config.clone();
     config.id2label = arguments.labels(&config, &files)?;
     files
         .iter()
@@ -329,15 +336,15 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         config.set_dropout(probability)?;
     }
 
+    if let Some(checkpoint) = &checkpoint {
+        check_same_model(checkpoint, &saved, &config)?;
+    }
+
     let devices = arguments.devices();
     let (device, others) = devices.open()?;
     let device = device.autodiff();
     let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
     let model = model.with_precision(settings.precision)?;
-    make_dir(
-        &arguments.output_dir,
-        arguments.overwrite_output_dir || checkpoint.is_some(),
-    )?;
 
     let mut progress = match arguments.log_format {
         LogFormat::Text => Progress::new(quiet),
@@ -357,20 +364,16 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         progress.say(&format!("not used: {}", loaded.unused.join(", ")));
     }
 
-    let after = checkpoint.as_ref().map(|checkpoint| checkpoint.state.step);
-    if let Some(step) = after {
-        progress.say(&format!("going on after step {step}"));
+    if let Some(checkpoint) = &checkpoint {
+        progress.say(&format!("going on after step {}", checkpoint.state.step));
     }
-    write_file(
-        &arguments.output_dir.join("settings.toml"),
-        &arguments.effective.to_string(),
-    )?;
     progress.say(&format!(
         "settings: {}",
         serde_json::to_string(&arguments.effective)?
     ));
     let mut observer = Observer {
-        record: Record::open(&arguments.output_dir, after)?,
+        record: None,
+        start: &|| start(arguments, checkpoint.as_ref()),
         listening: Listening::start()?,
         progress: &mut progress,
         failed: None,
@@ -405,14 +408,26 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         error => error.into(),
     })?;
 
-    if let Some(found) = &last_evaluation {
-        let mut text = results(found);
-        if arguments.eval_all_checkpoints {
-            text.push_str(&checkpoint_results(
-                arguments, &settings, &dev_file, &progress,
-            )?);
-        }
-        write_file(&arguments.output_dir.join("eval_results.txt"), &text)?;
+    let last_evaluation = match last_evaluation {
+        Some(found) => found,
+        // A run that was taken up after its last evaluation.
+        None => evaluate(
+            &model,
+            &settings.featurizer(&tokenizer)?,
+            &dev_file.sentences,
+            &arguments.decode.decoding(&model)?,
+            settings.eval_batch_size,
+            |_, _| {},
+        )?,
+    };
+    let path = arguments.output_dir.join("eval_results.txt");
+    let mut text = results(&last_evaluation);
+    write_file(&path, &text)?;
+    if arguments.eval_all_checkpoints {
+        text.push_str(&checkpoint_results(
+            arguments, &settings, &dev_file, &progress,
+        )?);
+        write_file(&path, &text)?;
     }
     let mut test = None;
     if let Some(test_file) = &test_file {
@@ -444,7 +459,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         labels: &config.id2label,
         settings: &settings,
         train: &train_file,
-        dev: last_evaluation.as_ref().map(|found| (&dev_file, found)),
+        dev: Some((&dev_file, &last_evaluation)),
         test: test.as_ref().map(|(file, found)| (*file, found)),
     };
     write_file(
@@ -453,7 +468,48 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     )
 }
 
-/// The result lines of every checkpoint of the run.
+/// Makes or clears the output directory and opens the record of a run that is about to begin.
+fn start(arguments: &Arguments, checkpoint: Option<&Checkpoint>) -> Result<Record> {
+    let dir = &arguments.output_dir;
+    make_dir(dir)?;
+    if checkpoint.is_none() {
+        // What an earlier run left must not pass for this one's.
+        let mut left = Checkpoint::all(dir)?;
+        left.extend([ner_train::BEST, tensorboard::DIR].map(|name| dir.join(name)));
+        for path in left.iter().filter(|path| path.is_dir()) {
+            std::fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+        }
+    }
+    write_file(&dir.join("settings.toml"), &arguments.effective.to_string())?;
+    Record::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))
+}
+
+/// Refuses to go on with another model than the checkpoint's.
+fn check_same_model(
+    checkpoint: &Checkpoint,
+    saved: &ModelConfig,
+    asked: &ModelConfig,
+) -> Result<()> {
+    let [saved, asked] = [saved, asked].map(serde_json::to_value);
+    let (saved, asked) = (saved?, asked?);
+    let keys = saved.as_object().into_iter().chain(asked.as_object());
+    let keys: BTreeSet<&String> = keys.flat_map(serde_json::Map::keys).collect();
+    let differences = keys
+        .into_iter()
+        .filter(|key| saved.get(key) != asked.get(key));
+    let differences: Vec<String> = differences
+        .map(|key| format!("{key} was {}, is {}", saved[key], asked[key]))
+        .collect();
+    ensure!(
+        differences.is_empty(),
+        "{}: made with another model: {}; give the run's own --labels, --head and --dropout",
+        checkpoint.dir.display(),
+        differences.join(", ")
+    );
+    Ok(())
+}
+
+/// The result lines of every sound checkpoint of the run.
 fn checkpoint_results(
     arguments: &Arguments,
     settings: &TrainSettings,
@@ -463,10 +519,17 @@ fn checkpoint_results(
     let mut text = String::new();
     let (device, _) = arguments.devices().open()?;
     for dir in Checkpoint::all(&arguments.output_dir)? {
-        let step = Checkpoint::open(&dir)?.state.step;
+        let step = match Checkpoint::open(&dir) {
+            Ok(checkpoint) => checkpoint.state.step,
+            Err(error) => {
+                progress.say(&format!("passed over: {error}"));
+                continue;
+            }
+        };
         let tokenizer = SubwordTokenizer::from_dir(&dir, None)?;
         let config = ModelConfig::from_dir(&dir)?;
         let (model, _) = TokenClassifier::load(&dir, &config, &device, 0)?;
+        let model = model.with_precision(settings.precision)?;
         let found = evaluate(
             &model,
             &settings.featurizer(&tokenizer)?,
@@ -501,7 +564,8 @@ fn resuming_command() -> String {
         }
     });
     let mut command = quoted.collect::<Vec<_>>().join(" ");
-    if !arguments.iter().any(|argument| argument == "--resume") {
+    // The last one counts: the latest checkpoint, not the one that this run was taken up at.
+    if arguments.last().is_none_or(|last| last != "--resume") {
         command.push_str(" --resume");
     }
     command

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use anyhow::Result;
 use ner_train::{Evaluation, Event};
 use serde_json::json;
 
@@ -12,7 +13,9 @@ use crate::progress::Progress;
 
 /// Turns the events of a run into its record, a progress bar and lines.
 pub struct Observer<'a> {
-    pub record: Record,
+    /// Opened when nothing can refuse the run any more.
+    pub record: Option<Record>,
+    pub start: &'a dyn Fn() -> Result<Record>,
     pub listening: Listening,
     pub progress: &'a mut Progress,
     pub failed: Option<anyhow::Error>,
@@ -21,8 +24,21 @@ pub struct Observer<'a> {
 }
 
 impl Observer<'_> {
+    fn record(&mut self, event: &Event<'_>) -> Result<()> {
+        if matches!(event, Event::Planned(_)) {
+            self.record = Some((self.start)()?);
+        }
+        match &mut self.record {
+            Some(record) => record.write(event),
+            None => Ok(()),
+        }
+    }
+
     pub fn hear(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        if let Err(error) = self.record.write(event) {
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        if let Err(error) = self.record(event) {
             self.failed = Some(error);
             return ControlFlow::Break(());
         }

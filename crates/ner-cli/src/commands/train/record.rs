@@ -5,10 +5,10 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ner_train::{Event, Step};
+use ner_train::{Event, Step, TrainerState};
 use serde::{Deserialize, Serialize};
 
-use super::tensorboard::EventFile;
+use super::tensorboard::{self, EventFile};
 use crate::output::write_file;
 
 pub const TRAIN_LOG: &str = "train_log.csv";
@@ -34,9 +34,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// A new record in the run's directory, or one that goes on after a step.
-    pub fn open(output_dir: &Path, after: Option<usize>) -> Result<Self> {
-        let log = |name: &str| {
+    /// A new record in the run's directory, or one that goes on from a state.
+    pub fn open(output_dir: &Path, from: Option<&TrainerState>) -> Result<Self> {
+        let log = |name: &str, after: Option<usize>| {
             let path = output_dir.join(name);
             match after {
                 Some(step) => Log::resume(&path, step),
@@ -44,9 +44,13 @@ impl Record {
             }
         };
         Ok(Self {
-            train: log(TRAIN_LOG)?,
-            eval: log(EVAL_LOG)?,
-            events: EventFile::create(&output_dir.join("tensorboard"), after)?,
+            train: log(TRAIN_LOG, from.map(|state| state.step))?,
+            // A run that was stopped had not evaluated its last step yet.
+            eval: log(EVAL_LOG, from.map(|state| state.evaluated))?,
+            events: EventFile::create(
+                &output_dir.join(tensorboard::DIR),
+                from.map(|state| state.step),
+            )?,
         })
     }
 

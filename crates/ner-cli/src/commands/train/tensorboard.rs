@@ -10,6 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
+/// Directory of event files in that of a run.
+pub const DIR: &str = "tensorboard";
+
 /// An event file being written.
 pub struct EventFile {
     file: File,
