@@ -237,7 +237,8 @@ impl TaggedFile {
 /// How labels are chosen.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DecodeArguments {
-    /// `argmax` takes each word's likeliest label, `constrained` the likeliest well-formed sequence of the tagging scheme.
+    /// `argmax` takes each word's likeliest label, or with a CRF the likeliest sequence by what it has learnt; `constrained` the likeliest
+    /// well-formed sequence of the tagging scheme.
     #[arg(long, value_enum, default_value_t = Decode::Argmax)]
     decode: Decode,
     /// Tagging scheme of `--decode constrained`: iob1, iob2, ioe1, ioe2, iobes or bilou.

@@ -35,6 +35,13 @@ pub struct InferenceArguments {
     decode: DecodeArguments,
 }
 
+impl InferenceArguments {
+    /// Whether only well-formed sequences are asked for.
+    pub fn is_constrained(&self) -> bool {
+        self.decode.scheme().is_some()
+    }
+}
+
 /// A model with its tokenizer, ready to tag.
 pub struct Tagger {
     model: TokenClassifier,

@@ -625,7 +625,13 @@ fn bad_input_is_one_clear_error() {
         let model = ["train", "--model", &model, "--device", "flex", name, value];
         failure(1, &[&model[..], &files].concat())
     };
+    let simple = ["--decode", "constrained", "--aggregation", "simple"];
+    let simple = failure(
+        1,
+        &[&["predict", "--model", &model, "text"], &simple[..]].concat(),
+    );
     for (message, expected) in [
+        (simple, "--decode constrained goes with --aggregation word"),
         (train(&empty, &out), "empty.conll: holds no sentence"),
         (train_with("--precision", "bf16"), "bf16 is for GPUs"),
         (train_with("--precision", "int8"), "int8 is for inference"),

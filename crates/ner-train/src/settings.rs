@@ -75,8 +75,7 @@ pub struct TrainSettings {
     pub label_smoothing: f64,
     /// Weights of labels in the loss; 1 for those not named. Default: none named.
     pub class_weights: BTreeMap<String, f64>,
-    /// Tagging scheme whose well-formed sequences alone are predicted in evaluation (`iob2`, …); each word by itself where none.
-    /// Default: none.
+    /// Tagging scheme whose well-formed sequences alone are predicted in evaluation (`iob2`, …); any sequence where none. Default: none.
     pub constrained_scheme: Option<String>,
     /// Numbers of the matrix products: f32, or bf16 on a GPU. Default: f32.
     pub precision: Precision,
