@@ -600,3 +600,6 @@ pub fn write_predictions(path: &Path, file: &TaggedFile, predicted: &[Vec<String
     }
     write_file(path, &text)
 }
+
+#[cfg(test)]
+mod tests;
