@@ -24,8 +24,8 @@ use crate::bench::{
 
 /// Measure this system and its peers side by side
 ///
-/// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md, where all
-/// was measured. The peers run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this
+/// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md, once every
+/// group has been measured, in one call or in several. The peers run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this
 /// system is measured.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     venv: Option<PathBuf>,
 
-    /// File to write; docs/benchmarks.md where not given and everything was measured
+    /// File to write; docs/benchmarks.md where not given and every group has been measured
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -70,6 +70,22 @@ pub struct Folder(PathBuf);
 impl Folder {
     fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
+    }
+
+    /// Keeps what was measured, and gives it with the groups that were measured at another time on this machine.
+    fn keep(&self, measured: Vec<Measured>) -> Result<Vec<Measured>> {
+        let path = self.0.join("outcomes.json");
+        let mut all: Vec<Measured> = match fs::read(&path) {
+            Ok(text) => {
+                serde_json::from_slice(&text).with_context(|| path.display().to_string())?
+            }
+            Err(_) => Vec::new(),
+        };
+        all.retain(|old| measured.iter().all(|new| new.group != old.group));
+        all.extend(measured);
+        fs::write(&path, serde_json::to_string_pretty(&all)?)
+            .with_context(|| path.display().to_string())?;
+        Ok(all)
     }
 }
 
@@ -98,17 +114,24 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let wanted =
         |group: &&Group| args.only.is_empty() || args.only.iter().any(|name| name == group.name);
-    let mut measured = Vec::new();
+    let mut now = Vec::new();
     for group in GROUPS.iter().filter(wanted) {
-        measured.extend(measure(group, &folder, peers.as_ref(), threads, args)?);
+        now.extend(measure(group, &folder, peers.as_ref(), threads, args)?);
     }
     let versions = peers.as_ref().map(Peers::versions).transpose()?;
-    let text = table::text(&measured, args.rounds, threads, versions.as_deref());
-    print!("{text}");
-    let is_whole = args.only.is_empty() && peers.is_some();
-    let kept = is_whole.then(|| PathBuf::from("docs/benchmarks.md"));
-    if let Some(path) = args.out.clone().or(kept) {
-        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    print!("{}", table::text(&now, threads, versions.as_deref()));
+    let all = if peers.is_some() {
+        folder.keep(now)?
+    } else {
+        now
+    };
+    let is_whole = GROUPS
+        .iter()
+        .all(|group| all.iter().any(|side| side.group == group.name));
+    let whole = (is_whole && peers.is_some()).then(|| PathBuf::from("docs/benchmarks.md"));
+    if let Some(path) = args.out.clone().or(whole) {
+        let text = table::text(&all, threads, versions.as_deref());
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -157,8 +180,8 @@ fn measure(
     }
     for (side, outcomes) in sides.into_iter().zip(outcomes) {
         measured.push(Measured {
-            group: group.name,
-            side: side.name,
+            group: group.name.to_owned(),
+            side: side.name.to_owned(),
             outcomes,
         });
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
 use ner_train::{
-    BATCH_TOKENS, Decoding, Featurizer, Sentence, WordTag, find_entities, score_texts, tag,
+    Decoding, Featurizer, Sentence, WordTag, batch_tokens, find_entities, score_texts, tag,
 };
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
 
@@ -23,8 +23,9 @@ pub struct InferenceArguments {
     #[arg(long, value_name = "N")]
     document_context: Option<usize>,
     /// Sub-words of a forward pass, padding included where a device pads.
-    #[arg(long, default_value_t = BATCH_TOKENS)]
-    batch_tokens: usize,
+    /// As suits the device where not given.
+    #[arg(long)]
+    batch_tokens: Option<usize>,
     /// auto, cuda, cuda:N, flex or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
@@ -74,15 +75,16 @@ impl Tagger {
             max_length <= usable,
             "--max-length {max_length} is more than the model's {usable} positions"
         );
+        let model = model.with_precision(arguments.precision)?;
         Ok(Self {
-            model: model.with_precision(arguments.precision)?,
+            batch_tokens: arguments.batch_tokens.unwrap_or(batch_tokens(&model)),
+            model,
             tokenizer,
             decoding,
             max_length,
             document_context: arguments
                 .document_context
                 .unwrap_or(config.document_context),
-            batch_tokens: arguments.batch_tokens,
         })
     }
 

@@ -1,14 +1,22 @@
 //! Tags for sentences, and how good they are.
 
 use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
+use ner_model::ops::Ops;
 use ner_model::{Mode, TokenClassifier, Transitions};
 
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
 use crate::order::batches_by_length;
 
-/// Sub-words of a forward pass in inference, padding included where a device pads.
-pub const BATCH_TOKENS: usize = 4096;
+/// Sub-words of a forward pass in inference that suit the model's device, padding included where it pads.
+pub fn batch_tokens(model: &TokenClassifier) -> usize {
+    match model.ops() {
+        // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.
+        Ops::Fused | Ops::Int8(_) => 1024,
+        // A GPU wants much to do at once.
+        Ops::Plain | Ops::Bf16 => 4096,
+    }
+}
 
 /// What evaluation found.
 #[derive(Clone, Debug)]
@@ -40,7 +48,8 @@ pub fn evaluate(
     let gold = label_ids(sentences, labels)?;
     let features = featurizer.features(sentences, Some(&gold))?;
     let lengths = word_counts(sentences);
-    let (best, losses) = predict(model, &features, &lengths, decoding, BATCH_TOKENS, progress)?;
+    let batch_tokens = batch_tokens(model);
+    let (best, losses) = predict(model, &features, &lengths, decoding, batch_tokens, progress)?;
     let predicted: Vec<Vec<String>> = best
         .into_iter()
         .map(|words| {

@@ -17,7 +17,7 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, TrainerState};
 pub use error::{Error, Result};
-pub use evaluate::{BATCH_TOKENS, Decoding, Evaluation, WordTag, evaluate, tag};
+pub use evaluate::{Decoding, Evaluation, WordTag, batch_tokens, evaluate, tag};
 pub use features::{Feature, Featurizer, Sentence};
 pub use optimizer::{AdamW, LayerRates};
 pub use parallel::DataParallel;

@@ -133,7 +133,7 @@ pub fn find_entities<S: AsRef<str> + Sync>(
             .iter_mut()
             .for_each(|text| text.constrain(decoding, labels.len()));
     }
-    let entities = scored.iter().zip(texts).map(|(scored, text)| {
+    let entities = scored.par_iter().zip(texts).map(|(scored, text)| {
         Ok(aggregate(
             text.as_ref(),
             &scored.encoded,

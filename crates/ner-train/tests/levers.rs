@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    BATCH_TOKENS, BestMetric, Checkpoint, Corpus, Decoding, Event, Sentence, TrainSettings, tag,
+    BestMetric, Checkpoint, Corpus, Decoding, Event, Sentence, TrainSettings, batch_tokens, tag,
     train,
 };
 use subword_align::SubwordTokenizer;
@@ -376,7 +376,7 @@ fn document_context_tells_what_a_sentence_does_not() {
             &featurizer,
             &data,
             &decoding,
-            BATCH_TOKENS,
+            batch_tokens(&model),
             |_, _| {},
         );
         let words = tagged.unwrap().into_iter().flatten();

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode};
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_train::{BATCH_TOKENS, Corpus, Decoding, Event, Sentence, TrainSettings};
+use ner_train::{Corpus, Decoding, Event, Sentence, TrainSettings, batch_tokens};
 use subword_align::{Aggregation, SubwordTokenizer};
 
 use super::Outcome;
@@ -170,7 +170,7 @@ fn tag(model: &Path, data: &Path, precision: Precision) -> Result<(f64, usize)> 
             Aggregation::Word,
             &Decoding::Argmax,
             length,
-            BATCH_TOKENS,
+            batch_tokens(&model),
         )
     };
     tag(&texts[..texts.len().min(BATCH)])?;

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write, fs, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Folder, Outcome};
 
 /// Works whose sides are compared.
@@ -411,9 +413,10 @@ const ROWS: &[Row] = &[
 const READING: f64 = 300e6;
 
 /// The outcomes of one side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
-    pub group: &'static str,
-    pub side: &'static str,
+    pub group: String,
+    pub side: String,
     pub outcomes: Vec<Outcome>,
 }
 
@@ -439,20 +442,17 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The file docs/benchmarks.md.
-pub fn text(
-    measured: &[Measured],
-    rounds: usize,
-    threads: usize,
-    versions: Option<&str>,
-) -> String {
+pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> String {
     let find = |group: &str, side: &str| {
         measured
             .iter()
             .find(|measured| measured.group == group && measured.side == side)
     };
-    let in_rounds = match rounds {
-        1 => "one round".to_owned(),
-        rounds => format!("medians of {rounds} rounds"),
+    let rounds = measured.iter().map(|side| side.outcomes.len());
+    let in_rounds = match (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0)) {
+        (1, 1) => "one round".to_owned(),
+        (least, most) if least == most => format!("medians of {most} rounds"),
+        (least, most) => format!("medians of {least} to {most} rounds"),
     };
     let peers = versions.map_or_else(
         || "The peers were not there: only this system was measured.".to_owned(),
@@ -465,7 +465,7 @@ pub fn text(
         },
     );
     let mut text = format!(
-        "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR --rounds {rounds}`: each side does each work once a round, in turn, as a process of its own; \
+        "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR`: each side does each work once a round, in turn, as a process of its own; \
          {in_rounds}. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
          `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights; sentences are those of \
          CoNLL-2002 Spanish. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n\
@@ -558,9 +558,9 @@ mod tests {
 
     #[test]
     fn ratios_are_of_medians() {
-        let side = |side, seconds: [f64; 3]| Measured {
-            group: "report",
-            side,
+        let side = |side: &str, seconds: [f64; 3]| Measured {
+            group: "report".to_owned(),
+            side: side.to_owned(),
             outcomes: seconds
                 .map(|seconds| Outcome {
                     seconds,
@@ -573,7 +573,7 @@ mod tests {
             side(OURS, [9.0, 1.0, 2.0]),
             side(SEQEVAL, [100.0, 500.0, 90.0]),
         ];
-        let text = text(&measured, 3, 2, None);
+        let text = text(&measured, 2, None);
         assert!(
             text.contains("| seqeval | 50.0 | 1.00 | 50.00 | >= 100 (missed) |"),
             "{text}"

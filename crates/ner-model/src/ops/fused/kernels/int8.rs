@@ -37,6 +37,13 @@ const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
 /// Sums of one tile: of each row and each output of a panel.
 type Sums = [[i32; PANEL]; TILE];
 
+/// What makes values of the sums of some outputs.
+pub struct Scaling<'a> {
+    offsets: &'a [i32],
+    scales: &'a [f32],
+    bias: &'a [f32],
+}
+
 /// Weights of a linear layer, quantized for each output.
 pub struct Int8Matrix {
     inputs: usize,
@@ -109,8 +116,9 @@ vectorized! {
     }
 
     /// From sums of one row to values.
-    fn scale_row(sums: &[i32; PANEL], offsets: &[i32], scales: &[f32], scale: f32, bias: &[f32], out: &mut [MaybeUninit<f32>]) {
-        for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(offsets).zip(scales).zip(bias) {
+    fn scale_row(sums: &[i32; PANEL], scaling: &Scaling<'_>, scale: f32, out: &mut [MaybeUninit<f32>]) {
+        let Scaling { offsets, scales, bias } = scaling;
+        for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(*offsets).zip(*scales).zip(*bias) {
             out.write((sum - offset) as f32 * (scale * weight_scale) + bias);
         }
     }
@@ -194,20 +202,24 @@ impl Int8Matrix {
                 for (input, row) in inputs.iter_mut().zip(tile.clone()) {
                     *input = &x.values[row * width..(row + 1) * width];
                 }
-                kernel.sums(&inputs[..tile.len()], panel, &mut sums);
-                for (row, sums) in tile.zip(&sums) {
-                    // SAFETY: no other task has these columns of this row, and they lie within the buffer.
-                    let out =
-                        unsafe { target.slice(row * self.outputs + columns.start, columns.len()) };
-                    scale_row(
-                        isa,
-                        sums,
-                        &self.offsets[columns.clone()],
-                        &self.scales[columns.clone()],
-                        x.scales[row],
-                        &bias[columns.clone()],
-                        out,
-                    );
+                let inputs = &inputs[..tile.len()];
+                let scaling = Scaling {
+                    offsets: &self.offsets[columns.clone()],
+                    scales: &self.scales[columns.clone()],
+                    bias: &bias[columns.clone()],
+                };
+                // SAFETY: no other task has these columns of these rows, and they lie within the buffer.
+                let mut out = tile.clone().map(|row| unsafe {
+                    target.slice(row * self.outputs + columns.start, columns.len())
+                });
+                let mut out: [&mut [MaybeUninit<f32>]; TILE] =
+                    std::array::from_fn(|_| out.next().unwrap_or_default());
+                let out = &mut out[..tile.len()];
+                if !kernel.affine(inputs, panel, &x.scales[tile.clone()], &scaling, out) {
+                    kernel.sums(inputs, panel, &mut sums);
+                    for ((row, sums), out) in tile.zip(&sums).zip(out) {
+                        scale_row(isa, sums, &scaling, x.scales[row], out);
+                    }
                 }
             }
         });
@@ -304,11 +316,48 @@ impl Kernel {
         }
     }
 
-    /// Sums of products of some rows, at most a tile, with one panel.
-    fn sums(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
+    /// What [`sums`](Self::sums) and [`scale_row`] make, in registers, where this kernel can: of whole panels.
+    fn affine(
+        self,
+        x: &[&[u8]],
+        panel: &[i8],
+        row_scales: &[f32],
+        scaling: &Scaling<'_>,
+        out: &mut [&mut [MaybeUninit<f32>]],
+    ) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Avx2 && scaling.bias.len() == PANEL {
+            let groups = self.groups(x, panel);
+            let Scaling {
+                offsets, scales, ..
+            } = scaling;
+            assert!(offsets.len() == PANEL && scales.len() == PANEL && row_scales.len() == x.len());
+            assert!(out.len() == x.len() && out.iter().all(|row| row.len() == PANEL));
+            // SAFETY: the processor has the instructions; every row and the panel hold so many groups, and the rest is of whole panels.
+            unsafe {
+                match x.len() {
+                    1 => avx2::affine::<1>(x, panel, groups, row_scales, scaling, out),
+                    2 => avx2::affine::<2>(x, panel, groups, row_scales, scaling, out),
+                    3 => avx2::affine::<3>(x, panel, groups, row_scales, scaling, out),
+                    _ => avx2::affine::<4>(x, panel, groups, row_scales, scaling, out),
+                }
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Groups of a panel, after a check that the rows, at most a tile, hold as many.
+    fn groups(self, x: &[&[u8]], panel: &[i8]) -> usize {
         let groups = panel.len() / (PANEL * GROUP);
         assert!((1..=self.tile()).contains(&x.len()), "rows of a tile");
         assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
+        groups
+    }
+
+    /// Sums of products of some rows, at most a tile, with one panel.
+    fn sums(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
+        let groups = self.groups(x, panel);
         match self {
             Self::Portable => portable_sums(Isa::detect(), x, panel, sums),
             #[cfg(target_arch = "x86_64")]
@@ -340,12 +389,14 @@ impl Kernel {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::{
-        __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
-        _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256,
-        _mm256_storeu_si256,
+        __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+        _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
+        _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi32,
     };
+    use std::mem::MaybeUninit;
 
-    use super::{BLOCK, GROUP, PANEL, Sums};
+    use super::{BLOCK, GROUP, PANEL, Scaling, Sums};
 
     /// Registers of a block.
     const VECTORS: usize = BLOCK / 8;
@@ -359,55 +410,110 @@ mod avx2 {
         groups: usize,
         sums: &mut Sums,
     ) {
-        let ones = _mm256_set1_epi16(1);
-        let rows: [*const u8; ROWS] = std::array::from_fn(|row| x[row].as_ptr());
         for first in (0..PANEL).step_by(BLOCK) {
-            let block = panel[first * groups * GROUP..].as_ptr();
-            let mut accumulators = [[_mm256_setzero_si256(); VECTORS]; ROWS];
-            for group in (0..groups / 2 * 2).step_by(2) {
-                // SAFETY: both groups are within the block and the rows.
-                unsafe {
-                    let weights = [load(block, group), load(block, group + 1)];
-                    for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
-                        let x = [broadcast(row, group), broadcast(row, group + 1)];
-                        for (vector, accumulator) in accumulators.iter_mut().enumerate() {
-                            let pairs = _mm256_add_epi16(
-                                _mm256_maddubs_epi16(x[0], weights[0][vector]),
-                                _mm256_maddubs_epi16(x[1], weights[1][vector]),
-                            );
-                            let of_outputs = _mm256_madd_epi16(pairs, ones);
-                            *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
-                        }
-                    }
-                }
-            }
-            if groups % 2 == 1 {
-                // SAFETY: as above.
-                unsafe {
-                    let weights = load(block, groups - 1);
-                    for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
-                        let x = broadcast(row, groups - 1);
-                        for (accumulator, weights) in accumulators.iter_mut().zip(weights) {
-                            let of_outputs =
-                                _mm256_madd_epi16(_mm256_maddubs_epi16(x, weights), ones);
-                            *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
-                        }
-                    }
-                }
-            }
-            for (accumulators, sums) in accumulators.iter().zip(&mut *sums) {
+            let block = &panel[first * groups * GROUP..];
+            // SAFETY: the caller's promise, of one block.
+            let of_block = unsafe { block_sums::<ROWS>(x, block, groups) };
+            for (of_row, sums) in of_block.iter().zip(&mut *sums) {
                 let sums = sums[first..first + BLOCK].chunks_exact_mut(8);
-                for (accumulator, sums) in accumulators.iter().zip(sums) {
+                for (&of_outputs, sums) in of_row.iter().zip(sums) {
                     // SAFETY: eight sums are 32 bytes.
-                    unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), *accumulator) };
+                    unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), of_outputs) };
                 }
             }
         }
     }
 
     /// # Safety
+    /// As [`sums`]; besides, `row_scales` and `out` are of `ROWS` rows, and `scaling` and each row of `out` of a whole panel.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn affine<const ROWS: usize>(
+        x: &[&[u8]],
+        panel: &[i8],
+        groups: usize,
+        row_scales: &[f32],
+        scaling: &Scaling<'_>,
+        out: &mut [&mut [MaybeUninit<f32>]],
+    ) {
+        for first in (0..PANEL).step_by(BLOCK) {
+            let block = &panel[first * groups * GROUP..];
+            // SAFETY: the caller's promise, of one block.
+            let of_block = unsafe { block_sums::<ROWS>(x, block, groups) };
+            for vector in 0..VECTORS {
+                let place = first + vector * 8;
+                // SAFETY: eight outputs from here are within the panel.
+                let (offsets, scales, bias) = unsafe {
+                    (
+                        _mm256_loadu_si256(scaling.offsets.as_ptr().add(place).cast()),
+                        _mm256_loadu_ps(scaling.scales.as_ptr().add(place)),
+                        _mm256_loadu_ps(scaling.bias.as_ptr().add(place)),
+                    )
+                };
+                let rows = of_block.iter().zip(row_scales).zip(&mut *out);
+                for ((of_row, &row_scale), out) in rows {
+                    // The operations of `scale_row`, in its order.
+                    let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(of_row[vector], offsets));
+                    let scale = _mm256_mul_ps(_mm256_set1_ps(row_scale), scales);
+                    let values = _mm256_add_ps(_mm256_mul_ps(sums, scale), bias);
+                    // SAFETY: as above.
+                    unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(place).cast(), values) };
+                }
+            }
+        }
+    }
+
+    /// Sums of the outputs of one block, for each row.
+    ///
+    /// # Safety
+    /// The processor has AVX2; the first `ROWS` of `x` hold `groups` groups, the block as many.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn block_sums<const ROWS: usize>(
+        x: &[&[u8]],
+        block: &[i8],
+        groups: usize,
+    ) -> [[__m256i; VECTORS]; ROWS] {
+        let ones = _mm256_set1_epi16(1);
+        let rows: [*const u8; ROWS] = std::array::from_fn(|row| x[row].as_ptr());
+        let block = block.as_ptr();
+        let mut accumulators = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+        for group in (0..groups / 2 * 2).step_by(2) {
+            // SAFETY: both groups are within the block and the rows.
+            unsafe {
+                let weights = [load(block, group), load(block, group + 1)];
+                for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
+                    let x = [broadcast(row, group), broadcast(row, group + 1)];
+                    for (vector, accumulator) in accumulators.iter_mut().enumerate() {
+                        let pairs = _mm256_add_epi16(
+                            _mm256_maddubs_epi16(x[0], weights[0][vector]),
+                            _mm256_maddubs_epi16(x[1], weights[1][vector]),
+                        );
+                        let of_outputs = _mm256_madd_epi16(pairs, ones);
+                        *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
+                    }
+                }
+            }
+        }
+        if groups % 2 == 1 {
+            // SAFETY: as above.
+            unsafe {
+                let weights = load(block, groups - 1);
+                for (&row, accumulators) in rows.iter().zip(&mut accumulators) {
+                    let x = broadcast(row, groups - 1);
+                    for (accumulator, weights) in accumulators.iter_mut().zip(weights) {
+                        let of_outputs = _mm256_madd_epi16(_mm256_maddubs_epi16(x, weights), ones);
+                        *accumulator = _mm256_add_epi32(*accumulator, of_outputs);
+                    }
+                }
+            }
+        }
+        accumulators
+    }
+
+    /// # Safety
     /// The block holds the group.
     #[target_feature(enable = "avx2")]
+    #[inline]
     unsafe fn load(block: *const i8, group: usize) -> [__m256i; VECTORS] {
         std::array::from_fn(|vector| {
             // SAFETY: the caller's promise.
@@ -423,6 +529,7 @@ mod avx2 {
     /// # Safety
     /// The row holds the group.
     #[target_feature(enable = "avx2")]
+    #[inline]
     unsafe fn broadcast(row: *const u8, group: usize) -> __m256i {
         // SAFETY: the caller's promise.
         let inputs = unsafe { row.add(group * GROUP).cast::<i32>().read_unaligned() };
@@ -521,7 +628,7 @@ mod tests {
 
     #[test]
     fn every_kernel_gives_the_same_bits() {
-        for (inputs, outputs) in [(52, 70), (56, 64)] {
+        for (inputs, outputs) in [(52, 70), (56, 64), (30, 192)] {
             let matrix = Int8Matrix::new(&values(inputs * outputs, 5), outputs);
             let bias = values(outputs, 7);
             for rows in 1..=2 * TILE {
