@@ -27,12 +27,12 @@ pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
         return Ok(line);
     };
     let own: Vec<String> = line[place + 1..].iter().map(text).collect();
-    let paths = own.iter().enumerate().filter_map(|(at, argument)| {
+    let mut paths = own.iter().enumerate().filter_map(|(at, argument)| {
         let joined = argument.strip_prefix("--config=").map(str::to_owned);
         joined.or_else(|| own.get(at + 1).filter(|_| argument == "--config").cloned())
     });
     // As with every flag, the last one counts.
-    let Some(path) = paths.last() else {
+    let Some(path) = paths.next_back() else {
         return Ok(line);
     };
     let is_given = |long: &str| {
