@@ -74,6 +74,10 @@ impl<'a> Featurizer<'a> {
         }
     }
 
+    pub(crate) fn tokenizer(&self) -> &'a SubwordTokenizer {
+        self.tokenizer
+    }
+
     /// Sub-words of a sequence beside the special tokens.
     pub(crate) fn budget(&self) -> usize {
         self.budget

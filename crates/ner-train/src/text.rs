@@ -1,10 +1,13 @@
 //! Entities in running text.
 
+use std::panic;
+use std::thread::{self, ScopedJoinHandle};
+
 use ner_model::{Batch, Logits, Mode, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Decoding;
 use crate::features::Featurizer;
 use crate::order::batches_by_length;
@@ -65,14 +68,46 @@ pub fn score_texts<S: AsRef<str> + Sync>(
     max_length: usize,
     batch_tokens: usize,
 ) -> Result<Vec<ScoredText>> {
-    let labels = model.config().id2label.len();
     let featurizer = Featurizer::new(tokenizer, max_length)?;
+    let encode = |texts: &[S]| -> Result<Vec<EncodedText>> {
+        let encoded = texts.par_iter().map(|text| {
+            let encoded = tokenizer.encode_text(text.as_ref());
+            encoded.map_err(Error::from)
+        });
+        encoded.collect()
+    };
+    let mut groups = texts.chunks(GROUP);
+    let mut encoded = groups.next().map(encode).transpose()?;
+    let mut scored = Vec::with_capacity(texts.len());
+    while let Some(group) = encoded {
+        // The next texts are tokenized while the model reads these.
+        encoded = thread::scope(|scope| {
+            let next = groups.next().map(|texts| scope.spawn(|| encode(texts)));
+            scored.extend(score(model, &featurizer, group, batch_tokens)?);
+            let joined = next.map(ScopedJoinHandle::join).transpose();
+            joined
+                .unwrap_or_else(|cause| panic::resume_unwind(cause))
+                .transpose()
+        })?;
+    }
+    Ok(scored)
+}
+
+/// Texts that are scored together, sequences of like length in one pass.
+const GROUP: usize = 256;
+
+/// Scores every sub-word of texts that are encoded.
+fn score(
+    model: &TokenClassifier,
+    featurizer: &Featurizer<'_>,
+    texts: Vec<EncodedText>,
+    batch_tokens: usize,
+) -> Result<Vec<ScoredText>> {
+    let tokenizer = featurizer.tokenizer();
+    let labels = model.config().id2label.len();
     let mut scored = Vec::with_capacity(texts.len());
     let mut sequences = Vec::new();
-    let encoded = texts
-        .par_iter()
-        .map(|text| tokenizer.encode_text(text.as_ref()));
-    for encoded in encoded.collect::<std::result::Result<Vec<_>, _>>()? {
+    for encoded in texts {
         let cut = windows(
             &encoded.word_starts(),
             featurizer.budget(),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Decoding, find_entities};
+use ner_train::{Decoding, find_entities, score_texts};
 use serde::Deserialize;
 use subword_align::{Aggregation, SubwordTokenizer};
 
@@ -92,4 +92,34 @@ fn five_strategies_agree_on_whole_checkpoints() {
         }
     }
     assert!(compared > 5000, "only {compared} spans compared");
+}
+
+#[test]
+fn many_texts_come_out_in_order_and_as_each_does_alone() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/goldens/pipeline")
+        .join("roberta");
+    let cases = std::fs::read_to_string(dir.join("expected.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(&cases).unwrap();
+    let tokenizer = SubwordTokenizer::from_dir(&dir, None).unwrap();
+    let config = ModelConfig::from_dir(&dir).unwrap();
+    let device = DeviceChoice::Flex.open().unwrap();
+    let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
+    let score = |texts: &[&str]| {
+        let length = config.usable_positions();
+        score_texts(&model, &tokenizer, texts, length, 200).unwrap()
+    };
+    // More than two groups, which are tokenized one while the other is scored.
+    let texts = cases.iter().map(|case| case.text.as_str()).cycle();
+    let texts: Vec<&str> = texts.take(600).collect();
+    let together = score(&texts);
+    assert_eq!(together.len(), texts.len());
+    for (text, found) in texts.iter().zip(&together) {
+        let alone = &score(&[text])[0];
+        assert_eq!(found.encoded.ids, alone.encoded.ids, "{text}");
+        let pairs = found.probabilities.iter().zip(&alone.probabilities);
+        let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(largest < 1e-5, "{text}: {largest}");
+    }
+    assert!(score(&[]).is_empty());
 }
