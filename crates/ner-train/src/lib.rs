@@ -20,6 +20,7 @@ pub use error::{Error, Result};
 pub use evaluate::{Decoding, Evaluation, WordTag, batch_tokens, evaluate, tag};
 pub use features::{Feature, Featurizer, Sentence};
 pub use optimizer::{AdamW, LayerRates};
+pub use order::EpochOrder;
 pub use parallel::DataParallel;
 pub use schedule::LinearSchedule;
 pub use settings::{BestMetric, TrainSettings};
