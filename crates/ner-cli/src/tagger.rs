@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
 use ner_train::{
-    Decoding, Featurizer, Sentence, WordTag, batch_tokens, find_entities, score_texts, tag,
+    Decoding, Featurizer, Sentence, Wanted, WordTag, batch_tokens, find_entities, score_texts, tag,
 };
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
 
@@ -130,6 +130,7 @@ impl Tagger {
             &self.model,
             &self.tokenizer,
             texts,
+            Wanted::Words,
             self.max_length,
             self.batch_tokens,
         )?;

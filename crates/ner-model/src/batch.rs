@@ -4,13 +4,16 @@ use std::ops::Range;
 
 use crate::{Error, ModelConfig};
 
-/// Sequences of sub-word ids, packed end to end without padding.
+/// Sequences of sub-word ids, packed end to end without padding, and which of the sub-words are to be classified.
 ///
-/// Sequence `s` occupies `ids[boundaries[s]..boundaries[s + 1]]`; every per-sub-word tensor of the model has one row for each id here.
+/// Sequence `s` occupies `ids[boundaries[s]..boundaries[s + 1]]`; every per-sub-word tensor of the model has one row for each id here, until the
+/// last layer drops those that nobody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     ids: Vec<u32>,
     boundaries: Vec<usize>,
+    targets: Vec<usize>,
+    target_boundaries: Vec<usize>,
 }
 
 impl Default for Batch {
@@ -18,15 +21,35 @@ impl Default for Batch {
         Self {
             ids: Vec::new(),
             boundaries: vec![0],
+            targets: Vec::new(),
+            target_boundaries: vec![0],
         }
     }
 }
 
 impl Batch {
-    /// Appends one sequence, special tokens included.
+    /// Appends one sequence, special tokens included, all of whose sub-words are to be classified.
     pub fn push(&mut self, sequence: impl IntoIterator<Item = u32>) {
+        let start = self.ids.len();
         self.ids.extend(sequence);
+        self.targets.extend(start..self.ids.len());
         self.boundaries.push(self.ids.len());
+        self.target_boundaries.push(self.targets.len());
+    }
+
+    /// Appends one sequence, special tokens included, of which only the sub-words at the given places are to be classified: the others are
+    /// context, and the last layer spares itself most of its work on them. Places are counted from the sequence's start and rise.
+    pub fn push_with_targets(
+        &mut self,
+        sequence: impl IntoIterator<Item = u32>,
+        places: impl IntoIterator<Item = usize>,
+    ) {
+        let start = self.ids.len();
+        self.ids.extend(sequence);
+        let places = places.into_iter().map(|place| start + place);
+        self.targets.extend(places);
+        self.boundaries.push(self.ids.len());
+        self.target_boundaries.push(self.targets.len());
     }
 
     /// All sub-word ids, end to end.
@@ -49,6 +72,18 @@ impl Batch {
         self.boundaries.windows(2).map(|pair| pair[0]..pair[1])
     }
 
+    /// The sub-words that are to be classified, by their place in `ids`, rising: what the rows of the logits belong to.
+    pub fn targets(&self) -> &[usize] {
+        &self.targets
+    }
+
+    /// Rows of the logits that belong to each sequence.
+    pub fn target_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.target_boundaries
+            .windows(2)
+            .map(|pair| pair[0]..pair[1])
+    }
+
     /// Length of the longest sequence.
     pub fn longest(&self) -> usize {
         self.ranges().map(|range| range.len()).max().unwrap_or(0)
@@ -66,7 +101,22 @@ impl Batch {
         if self.ids.is_empty() {
             return Err(Error::Batch("there is no sub-word in it".to_owned()));
         }
-        for (sequence, range) in self.ranges().enumerate() {
+        if self.targets.is_empty() {
+            return Err(Error::Batch(
+                "no sub-word of it is to be classified".to_owned(),
+            ));
+        }
+        for (sequence, (range, targets)) in self.ranges().zip(self.target_ranges()).enumerate() {
+            let targets = &self.targets[targets];
+            let rise = targets.windows(2).all(|pair| pair[0] < pair[1]);
+            if !rise || targets.iter().any(|target| !range.contains(target)) {
+                let places: Vec<usize> =
+                    targets.iter().map(|target| target - range.start).collect();
+                return Err(Error::Batch(format!(
+                    "sequence {sequence} has {} sub-words, of which those at {places:?} are to be classified; places rise and are in the sequence",
+                    range.len()
+                )));
+            }
             if range.is_empty() || range.len() > config.usable_positions() {
                 return Err(Error::Batch(format!(
                     "sequence {sequence} has {} sub-words, the model takes 1 to {}; split or window it",

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::ops::LossWeights;
 use crate::{Error, ModelType};
 
 /// Configuration of an encoder with a token-classification head.
@@ -83,6 +84,16 @@ pub enum Head {
 }
 
 impl Head {
+    /// What [`TokenClassifier::training_loss`](crate::TokenClassifier::training_loss) divides the sum over its sub-words by: the sum of their
+    /// labels' weights, or with a CRF their number; 1 where that is 0. It weighs the losses of parts of a batch so that they add up to the loss
+    /// of the whole.
+    pub fn loss_divisor(self, labels: &[Option<u32>], weights: &LossWeights) -> f64 {
+        match self {
+            Self::Linear => f64::from(weights.total(labels)),
+            Self::Crf => labels.iter().flatten().count().max(1) as f64,
+        }
+    }
+
     fn is_linear(&self) -> bool {
         *self == Self::Linear
     }

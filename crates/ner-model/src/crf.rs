@@ -43,14 +43,14 @@ impl Crf {
     /// In each sequence of the batch, the sub-words that carry a label are the chain; the others are passed over.
     ///
     /// # Shapes
-    /// - logits: `[sub_words, labels]`; labels: one a sub-word; output: `[1]`
+    /// - logits: `[targets, labels]`; labels: one a row; output: `[1]`
     pub(crate) fn loss(
         &self,
         logits: Tensor<2>,
         batch: &Batch,
         labels: &[Option<u32>],
     ) -> Tensor<1> {
-        let chains = batch.ranges().map(|range| {
+        let chains = batch.target_ranges().map(|range| {
             let labelled = range.filter_map(|row| labels[row].map(|label| (row, label as usize)));
             labelled.collect::<Vec<(usize, usize)>>()
         });

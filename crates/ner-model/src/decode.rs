@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 
-/// Logits of one batch, on the host.
+/// Logits of one batch, on the host: a row for each of its [targets](crate::Batch::targets).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
     values: Vec<f32>,
@@ -15,7 +15,7 @@ impl Logits {
     /// Reads the logits back from their device.
     ///
     /// # Shapes
-    /// - logits: `[sub_words, labels]`
+    /// - logits: `[targets, labels]`
     ///
     /// # Errors
     /// The device fails, or the logits are no 32-bit floats.
@@ -31,20 +31,20 @@ impl Logits {
         Ok(Self { values, labels })
     }
 
-    /// Logits of one sub-word.
+    /// Logits of one row.
     ///
     /// # Panics
-    /// There is no such sub-word in the batch.
-    pub fn row(&self, sub_word: usize) -> &[f32] {
-        &self.values[sub_word * self.labels..(sub_word + 1) * self.labels]
+    /// There is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.labels..(row + 1) * self.labels]
     }
 
     /// Number and probability of the label with the highest logit; the first of equals, as NumPy's `argmax`.
     ///
     /// # Panics
-    /// There is no such sub-word in the batch.
-    pub fn best(&self, sub_word: usize) -> (usize, f32) {
-        let row = self.row(sub_word);
+    /// There is no such row.
+    pub fn best(&self, row: usize) -> (usize, f32) {
+        let row = self.row(row);
         let best = (1..row.len()).fold(
             0,
             |best, label| if row[label] > row[best] { label } else { best },
@@ -58,23 +58,23 @@ impl Logits {
         )
     }
 
-    /// Cross-entropy of one sub-word: the negative logarithm of the probability of its label.
+    /// Cross-entropy of one row: the negative logarithm of the probability of its label.
     ///
     /// # Panics
-    /// There is no such sub-word in the batch, or no such label.
-    pub fn cross_entropy(&self, sub_word: usize, label: usize) -> f64 {
-        let row = self.row(sub_word);
+    /// There is no such row, or no such label.
+    pub fn cross_entropy(&self, row: usize, label: usize) -> f64 {
+        let row = self.row(row);
         let max = row.iter().copied().fold(f32::MIN, f32::max);
         let sum: f64 = row.iter().map(|logit| f64::from(logit - max).exp()).sum();
         sum.ln() - f64::from(row[label] - max)
     }
 
-    /// Probability of each label of one sub-word: the softmax of its logits.
+    /// Probability of each label of one row: the softmax of its logits.
     ///
     /// # Panics
-    /// There is no such sub-word in the batch.
-    pub fn probabilities(&self, sub_word: usize) -> impl Iterator<Item = f32> + '_ {
-        let row = self.row(sub_word);
+    /// There is no such row.
+    pub fn probabilities(&self, row: usize) -> impl Iterator<Item = f32> + '_ {
+        let row = self.row(row);
         let max = row.iter().copied().fold(f32::MIN, f32::max);
         let sum: f32 = row.iter().map(|logit| (logit - max).exp()).sum();
         row.iter().map(move |logit| (logit - max).exp() / sum)

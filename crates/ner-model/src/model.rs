@@ -4,7 +4,8 @@
 //! other families differ. It mirrors `modeling_bert.py` and its like of `transformers`; fields carry BERT's tensor names, but for `self`, which
 //! is `self_attention` here.
 //!
-//! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed.
+//! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed. After its attention
+//! the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
 use std::sync::Arc;
@@ -217,13 +218,13 @@ impl TokenClassifier {
         self
     }
 
-    /// Logits of every sub-word.
+    /// Logits of the sub-words that are to be classified.
     ///
     /// # Shapes
-    /// - output: `[sub_words, labels]`, one row for each id of the batch
+    /// - output: `[targets, labels]`, one row for each of the batch's [`targets`](Batch::targets): all sub-words, or fewer
     ///
     /// # Errors
-    /// The batch is empty, or holds an id or a length that the model has no row for.
+    /// The batch is empty, has no or impossible targets, or holds an id or a length that the model has no row for.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
@@ -235,7 +236,7 @@ impl TokenClassifier {
     /// Mean cross-entropy over the sub-words that carry a label; `None` ones are ignored. Zero where none carries one.
     ///
     /// # Shapes
-    /// - logits: `[sub_words, labels]` of [`forward`](Self::forward); labels: one a sub-word; output: `[1]`
+    /// - logits: `[targets, labels]` of [`forward`](Self::forward); labels: one a row; output: `[1]`
     pub fn loss(&self, logits: Tensor<2>, labels: &[Option<u32>]) -> Tensor<1> {
         let weights = LossWeights::uniform(self.config.id2label.len());
         self.ops.cross_entropy(logits, labels, &weights)
@@ -243,6 +244,9 @@ impl TokenClassifier {
 
     /// What training makes smaller: the mean cross-entropy as the weights have it, or with a CRF the negative logarithm of the probability
     /// of each sequence's labels over their number, which knows no weights.
+    ///
+    /// # Shapes
+    /// - as [`loss`](Self::loss)
     pub fn training_loss(
         &self,
         logits: Tensor<2>,
@@ -253,15 +257,6 @@ impl TokenClassifier {
         match &self.crf {
             Some(crf) => crf.loss(logits, batch, labels),
             None => self.ops.cross_entropy(logits, labels, weights),
-        }
-    }
-
-    /// What [`training_loss`](Self::training_loss) divides the sum over its sub-words by: the sum of their labels' weights, or with a CRF their
-    /// number; 1 where that is 0. It weighs the losses of parts of a batch so that they add up to the loss of the whole.
-    pub fn loss_divisor(&self, labels: &[Option<u32>], weights: &LossWeights) -> f64 {
-        match &self.crf {
-            Some(_) => labels.iter().flatten().count().max(1) as f64,
-            None => f64::from(weights.total(labels)),
         }
     }
 
@@ -304,10 +299,10 @@ impl TokenClassifier {
         self.clone().fork(device).with_ops(ops)
     }
 
-    /// Last hidden state of every sub-word, before the classifier.
+    /// Last hidden state of the sub-words that are to be classified, before the classifier.
     ///
     /// # Shapes
-    /// - output: `[sub_words, hidden]`
+    /// - output: `[targets, hidden]`
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -317,10 +312,15 @@ impl TokenClassifier {
             self.device().seed(seed);
         }
         let mut x = self.embed(batch, mode); // [sub_words, hidden]
-        for (number, layer) in self.encoder.layer.iter().enumerate() {
-            x = self.layer(layer, x, batch, mode, number);
+        let Some((last, others)) = self.encoder.layer.split_last() else {
+            return Ok(at_targets(x, batch));
+        };
+        for (number, layer) in others.iter().enumerate() {
+            x = self.layer(layer, x, batch, mode, number, |x| x);
         }
-        Ok(x)
+        // Its attention has seen every sub-word; nothing reads the rest of those that are not to be classified.
+        let narrow = |x| at_targets(x, batch);
+        Ok(self.layer(last, x, batch, mode, others.len(), narrow))
     }
 
     fn embed(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
@@ -362,6 +362,7 @@ impl TokenClassifier {
         }
     }
 
+    /// `narrow` says with which rows the layer goes on after its attention.
     fn layer(
         &self,
         layer: &Layer,
@@ -369,6 +370,7 @@ impl TokenClassifier {
         batch: &Batch,
         mode: Mode,
         number: usize,
+        narrow: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let ops = &self.ops;
         let epsilon = self.config.layer_norm_eps;
@@ -387,6 +389,7 @@ impl TokenClassifier {
             self.config.num_attention_heads,
             attention_dropout,
         );
+        let (context, x) = (narrow(context), narrow(x));
         let output = &layer.attention.output;
         let projected = ops.linear(context, &output.dense);
         let output_dropout = if self.config.model_type.drops_attention_output() {
@@ -480,6 +483,21 @@ impl TokenClassifier {
         self.ops = ops;
         self
     }
+}
+
+/// The rows that are to be classified.
+///
+/// # Shapes
+/// - x: `[sub_words, hidden]`; output: `[targets, hidden]`
+fn at_targets(x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    let targets = batch.targets();
+    if targets.len() == batch.ids().len() {
+        return x;
+    }
+    let rows: Vec<i64> = targets.iter().map(|&row| row as i64).collect();
+    let rows = TensorData::new(rows, [targets.len()]);
+    let rows = Tensor::<1, Int>::from_data(rows, &x.device());
+    x.select(0, rows)
 }
 
 /// Zeroes the row of the padding sub-word, which no sequence ever reads.

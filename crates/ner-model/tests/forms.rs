@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use ner_model::ops::Ops;
-use ner_model::{Batch, DeviceChoice, Logits, Mode, ModelConfig, Precision, TokenClassifier};
+use ner_model::ops::{LossWeights, Ops};
+use ner_model::{Batch, DeviceChoice, Head, Logits, Mode, ModelConfig, Precision, TokenClassifier};
 
 fn config() -> ModelConfig {
     serde_json::from_str(
@@ -82,6 +83,133 @@ fn packed_and_padded_forms_agree_for_every_mix_of_lengths() {
             }
         }
     }
+}
+
+/// Of each sequence some places, or none.
+fn some_places(sequence: usize, length: u32) -> Vec<usize> {
+    let chosen = |place: &usize| match sequence % 4 {
+        0 => place % 3 == 1,
+        1 => place + 1 == length as usize,
+        2 => *place == 0,
+        _ => false,
+    };
+    (0..length as usize).filter(chosen).collect()
+}
+
+/// The sequences of [`batch`] of which only [`some_places`] are to be classified.
+fn narrow_batch(lengths: &[u32]) -> Batch {
+    let whole = batch(lengths);
+    let mut narrow = Batch::default();
+    for ((sequence, range), &length) in whole.ranges().enumerate().zip(lengths) {
+        let ids = whole.ids()[range].iter().copied();
+        narrow.push_with_targets(ids, some_places(sequence, length));
+    }
+    narrow
+}
+
+#[test]
+fn sub_words_that_nobody_asks_for_change_no_other_logits() {
+    for device in devices() {
+        let fused = TokenClassifier::init(&config(), &device, 3);
+        let models = [
+            fused.clone(),
+            fused.clone().with_ops(Ops::Plain),
+            fused.with_precision(Precision::Int8).unwrap(),
+        ];
+        let mut compared = 0;
+        for mix in mixes() {
+            let (all, narrow) = (batch(&mix), narrow_batch(&mix));
+            if narrow.targets().is_empty() {
+                continue;
+            }
+            let ranges = narrow.target_ranges().zip(&mix).enumerate();
+            for (sequence, (rows, &length)) in ranges {
+                assert_eq!(rows.len(), some_places(sequence, length).len());
+            }
+            for model in &models {
+                let of_all = Logits::read(model.forward(&all, Mode::Inference).unwrap()).unwrap();
+                let of_some = model.forward(&narrow, Mode::Inference).unwrap();
+                assert_eq!(of_some.dims(), [narrow.targets().len(), 5]);
+                let of_some = Logits::read(of_some).unwrap();
+                for (row, &target) in narrow.targets().iter().enumerate() {
+                    for (a, b) in of_some.row(row).iter().zip(of_all.row(target)) {
+                        assert!((a - b).abs() < 1e-5, "{mix:?}, {target}: {a} {b}");
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared}");
+    }
+}
+
+#[test]
+fn sub_words_that_nobody_asks_for_change_no_gradient() {
+    let mix = [5, 19, 2, 33, 64];
+    let (all, narrow) = (batch(&mix), narrow_batch(&mix));
+    let labels: Vec<Option<u32>> = (0..narrow.targets().len() as u32)
+        .map(|row| (row % 4 > 0).then_some(row % 5))
+        .collect();
+    let mut labels_of_all = vec![None; all.ids().len()];
+    for (&target, label) in narrow.targets().iter().zip(&labels) {
+        labels_of_all[target] = *label;
+    }
+    for device in devices() {
+        for head in [Head::Linear, Head::Crf] {
+            let mut config = config();
+            config.head = head;
+            config.set_dropout(0.0).unwrap();
+            let fused = TokenClassifier::init(&config, &device.clone().autodiff(), 3);
+            for model in [fused.clone(), fused.with_ops(Ops::Plain)] {
+                let weights = LossWeights::uniform(5);
+                let gradients = |batch: &Batch, labels: &[Option<u32>]| {
+                    let logits = model.forward(batch, Mode::Training { seed: 1 }).unwrap();
+                    let loss = model.training_loss(logits, batch, labels, &weights);
+                    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                    let mut found = Gradients(gradients, Vec::new());
+                    model.visit(&mut found);
+                    found.1
+                };
+                let (of_all, of_some) =
+                    (gradients(&all, &labels_of_all), gradients(&narrow, &labels));
+                assert!(of_all.iter().any(|gradient| gradient.abs() > 1e-3));
+                for (a, b) in of_some.iter().zip(&of_all) {
+                    assert!((a - b).abs() < 1e-5, "{head:?}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn impossible_targets_are_refused() {
+    let model = TokenClassifier::init(&config(), &Device::flex(), 3);
+    let message = |places: &[usize]| {
+        let mut batch = Batch::default();
+        batch.push([5, 6, 7]);
+        batch.push_with_targets([8, 9], places.iter().copied());
+        let refused = model.forward(&batch, Mode::Inference).unwrap_err();
+        refused.to_string()
+    };
+    for places in [&[2][..], &[1, 0], &[0, 0]] {
+        let message = message(places);
+        assert!(
+            message.contains(&format!(
+                "sequence 1 has 2 sub-words, of which those at {places:?}"
+            )),
+            "{message}"
+        );
+    }
+    let mut batch = Batch::default();
+    batch.push_with_targets([8, 9], []);
+    let message = model
+        .forward(&batch, Mode::Inference)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("no sub-word of it is to be classified"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -182,7 +310,7 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
     let gradients = |model: &TokenClassifier| {
         let logits = model.forward(&batch, Mode::Training { seed: 1 }).unwrap();
         let gradients = model.loss(logits, &labels).backward();
-        let gradients = burn::optim::GradientsParams::from_grads(gradients, model);
+        let gradients = GradientsParams::from_grads(gradients, model);
         let mut found = Gradients(gradients, Vec::new());
         model.visit(&mut found);
         found.1
@@ -193,7 +321,7 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
 }
 
 /// All gradients of a module, one after the other.
-struct Gradients(burn::optim::GradientsParams, Vec<f32>);
+struct Gradients(GradientsParams, Vec<f32>);
 
 impl burn::module::ModuleVisitor for Gradients {
     fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<burn::Tensor<D>>) {

@@ -33,8 +33,6 @@ pub(crate) type MomentValues = BTreeMap<String, [Vec<f32>; 2]>;
 pub struct TrainerState {
     /// Optimizer steps done.
     pub step: usize,
-    /// Epochs done.
-    pub epochs: usize,
     /// The best development figure so far, so that more is better.
     #[serde(with = "exact::option")]
     pub best: Option<f64>,
@@ -345,7 +343,6 @@ mod tests {
         for best in [None, Some(awkward[0]), Some(f64::NEG_INFINITY)] {
             let state = TrainerState {
                 step: 7,
-                epochs: 1,
                 best,
                 evaluations_without_gain: 2,
                 evaluated: 6,

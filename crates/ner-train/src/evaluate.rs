@@ -1,9 +1,13 @@
 //! Tags for sentences, and how good they are.
 
+use std::ops::Range;
+use std::thread;
+
 use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
 use ner_model::ops::Ops;
-use ner_model::{Mode, TokenClassifier, Transitions};
+use ner_model::{Batch, Logits, Mode, TokenClassifier, Transitions};
 
+use crate::ahead::ahead;
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
 use crate::order::batches_by_length;
@@ -32,7 +36,7 @@ pub struct Evaluation {
 /// Predicts tags for sentences that have some, and compares. `featurizer` has the model's tokenizer and the context that it was trained with;
 /// `batch_size` decides nothing but the loss that is reported.
 ///
-/// `progress` is called after each batch with the numbers of sequences done and to do.
+/// `progress` is called after each batch with the numbers of sentences done and to do.
 ///
 /// # Errors
 /// A tag that is not among the model's labels, a tokenizer that fails, or a batch that does not fit the model.
@@ -45,11 +49,12 @@ pub fn evaluate(
     progress: impl FnMut(usize, usize),
 ) -> Result<Evaluation> {
     let labels = &model.config().id2label;
-    let gold = label_ids(sentences, labels)?;
-    let features = featurizer.features(sentences, Some(&gold))?;
-    let lengths = word_counts(sentences);
-    let batch_tokens = batch_tokens(model);
-    let (best, losses) = predict(model, &features, &lengths, decoding, batch_tokens, progress)?;
+    let data = Data {
+        featurizer,
+        sentences,
+        gold: Some(label_ids(sentences, labels)?),
+    };
+    let (best, losses) = predict(model, &data, decoding, batch_tokens(model), progress)?;
     let predicted: Vec<Vec<String>> = best
         .into_iter()
         .map(|words| {
@@ -120,9 +125,12 @@ pub fn tag(
     batch_tokens: usize,
     progress: impl FnMut(usize, usize),
 ) -> Result<Vec<Vec<WordTag>>> {
-    let features = featurizer.features(sentences, None)?;
-    let lengths = word_counts(sentences);
-    let (best, _) = predict(model, &features, &lengths, decoding, batch_tokens, progress)?;
+    let data = Data {
+        featurizer,
+        sentences,
+        gold: None,
+    };
+    let (best, _) = predict(model, &data, decoding, batch_tokens, progress)?;
     let labels = &model.config().id2label;
     let tag = |(label, score): (usize, f32)| WordTag {
         tag: labels[label].clone(),
@@ -134,12 +142,73 @@ pub fn tag(
         .collect())
 }
 
-fn word_counts(sentences: &[Sentence]) -> Vec<usize> {
-    sentences
-        .iter()
-        .map(|sentence| sentence.words.len())
-        .collect()
+/// What is predicted.
+struct Data<'a> {
+    featurizer: &'a Featurizer<'a>,
+    sentences: &'a [Sentence],
+    /// Labels of each sentence's words, where they are known.
+    gold: Option<Vec<Vec<u32>>>,
 }
+
+/// Sequences that are read in one pass, each with its number in the whole data.
+struct Pass {
+    sequences: Vec<(usize, Feature)>,
+    batch: Batch,
+}
+
+impl Data<'_> {
+    /// The sentences in passes of at most `batch_tokens` sub-words, made group by group as they are asked for.
+    fn passes(&self, batch_tokens: usize) -> impl Iterator<Item = Result<Pass>> + Send {
+        let mut before = 0;
+        let groups = self.featurizer.groups(self.sentences, GROUP);
+        groups.into_iter().flat_map(move |group| {
+            let passes = self.passes_of(group, before, batch_tokens);
+            before += passes
+                .iter()
+                .flatten()
+                .map(|pass| pass.sequences.len())
+                .sum::<usize>();
+            passes
+        })
+    }
+
+    /// The passes of a group of sentences, whose first sequence has the number `before`.
+    fn passes_of(
+        &self,
+        group: Range<usize>,
+        before: usize,
+        batch_tokens: usize,
+    ) -> Vec<Result<Pass>> {
+        let gold = self.gold.as_ref().map(|gold| &gold[group.clone()]);
+        let features = self
+            .featurizer
+            .features(&self.sentences[group.clone()], gold);
+        let mut features: Vec<Option<Feature>> = match features {
+            Ok(features) => features.into_iter().map(Some).collect(),
+            Err(error) => return vec![Err(error)],
+        };
+        for feature in features.iter_mut().flatten() {
+            feature.sentence += group.start;
+        }
+        let length = |feature: &Option<Feature>| feature.as_ref().map_or(0, |f| f.ids.len());
+        let lengths: Vec<usize> = features.iter().map(length).collect();
+        let batches = batches_by_length(&lengths, batch_tokens).into_iter();
+        let pass = |numbers: Vec<usize>| {
+            let taken = numbers.into_iter().filter_map(|number| {
+                features[number]
+                    .take()
+                    .map(|feature| (before + number, feature))
+            });
+            let sequences: Vec<(usize, Feature)> = taken.collect();
+            let (batch, _) = pack(sequences.iter().map(|(_, feature)| feature));
+            Ok(Pass { sequences, batch })
+        };
+        batches.map(pass).collect()
+    }
+}
+
+/// Sentences that are made into passes together, sequences of like length in one.
+const GROUP: usize = 512;
 
 /// For each word of each sentence the number of its best label, and that label's probability.
 type BestLabels = Vec<Vec<(usize, f32)>>;
@@ -163,59 +232,66 @@ fn mean_of_batches(losses: &[SequenceLoss], batch_size: usize) -> f64 {
 /// The best label of every word, and each sequence's loss.
 fn predict(
     model: &TokenClassifier,
-    features: &[Feature],
-    lengths: &[usize],
+    data: &Data<'_>,
     decoding: &Decoding,
     batch_tokens: usize,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(BestLabels, Vec<SequenceLoss>)> {
-    let mut best: Vec<Vec<(usize, f32)>> =
-        lengths.iter().map(|&words| vec![(0, 0.0); words]).collect();
+    let words_of = |sentence: &Sentence| sentence.words.len();
+    let lengths = data.sentences.iter().map(words_of);
+    let mut best: BestLabels = lengths.clone().map(|words| vec![(0, 0.0); words]).collect();
     let labels_in_all = model.config().id2label.len();
     let mut probabilities: Vec<Vec<f32>> = match decoding {
         Decoding::Argmax => Vec::new(),
         Decoding::Constrained(_) => lengths
-            .iter()
-            .map(|&words| vec![0.0; words * labels_in_all])
+            .map(|words| vec![0.0; words * labels_in_all])
             .collect(),
     };
     let learnt = model.transitions();
-    let mut losses = vec![(0.0, 0); features.len()];
+    let mut losses = Vec::new();
     let mut done = 0;
-    let sub_words: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
-    for numbers in batches_by_length(&sub_words, batch_tokens) {
-        let (batch, _) = pack(numbers.iter().map(|&number| &features[number]));
-        let logits = ner_model::Logits::read(model.forward(&batch, Mode::Inference)?)?;
-        for (&number, range) in numbers.iter().zip(batch.ranges()) {
-            let feature = &features[number];
-            for (word, &place) in feature.words.clone().zip(&feature.first_subwords) {
-                best[feature.sentence][word] = logits.best(range.start + place);
-                if let Some(rows) = probabilities.get_mut(feature.sentence) {
-                    let row = &mut rows[word * labels_in_all..(word + 1) * labels_in_all];
-                    row.iter_mut()
-                        .zip(logits.probabilities(range.start + place))
-                        .for_each(|(slot, probability)| *slot = probability);
-                }
-            }
-            let labelled = range.zip(&feature.labels);
-            let labelled = labelled.filter_map(|(sub_word, label)| Some((sub_word, (*label)?)));
-            let (sub_words, labels): (Vec<usize>, Vec<u32>) = labelled.unzip();
-            let loss = match &learnt {
-                Some(scores) => {
-                    let rows: Vec<&[f32]> = sub_words.iter().map(|&at| logits.row(at)).collect();
-                    scores.negative_log_likelihood(&rows, &labels)
-                }
-                None => sub_words
+    thread::scope(|scope| -> Result<()> {
+        for pass in ahead(scope, data.passes(batch_tokens)) {
+            let Pass { sequences, batch } = pass?;
+            let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
+            for ((number, feature), rows) in sequences.iter().zip(batch.target_ranges()) {
+                // (row of the logits, place in the sequence)
+                let targets: Vec<(usize, usize)> = rows.zip(feature.targets()).collect();
+                let decided = targets
                     .iter()
-                    .zip(&labels)
-                    .map(|(&at, &label)| logits.cross_entropy(at, label as usize))
-                    .sum(),
-            };
-            losses[number] = (loss, labels.len());
+                    .filter(|(_, place)| feature.first_subwords.binary_search(place).is_ok());
+                for (word, &(row, _)) in feature.words.clone().zip(decided) {
+                    best[feature.sentence][word] = logits.best(row);
+                    if let Some(of_sentence) = probabilities.get_mut(feature.sentence) {
+                        of_sentence[word * labels_in_all..(word + 1) * labels_in_all]
+                            .iter_mut()
+                            .zip(logits.probabilities(row))
+                            .for_each(|(slot, probability)| *slot = probability);
+                    }
+                }
+                let labelled = targets
+                    .iter()
+                    .filter_map(|&(row, place)| Some((row, feature.labels[place]?)));
+                let (rows, labels): (Vec<usize>, Vec<u32>) = labelled.unzip();
+                let loss = match &learnt {
+                    Some(scores) => {
+                        let rows: Vec<&[f32]> = rows.iter().map(|&row| logits.row(row)).collect();
+                        scores.negative_log_likelihood(&rows, &labels)
+                    }
+                    None => rows
+                        .iter()
+                        .zip(&labels)
+                        .map(|(&row, &label)| logits.cross_entropy(row, label as usize))
+                        .sum(),
+                };
+                losses.resize(losses.len().max(number + 1), (0.0, 0));
+                losses[*number] = (loss, labels.len());
+                done += usize::from(feature.words.start == 0); // the first of its sentence
+            }
+            progress(done, data.sentences.len());
         }
-        done += numbers.len();
-        progress(done, features.len());
-    }
+        Ok(())
+    })?;
     if let Decoding::Constrained(transitions) = decoding {
         for (words, rows) in best.iter_mut().zip(&probabilities) {
             for (word, label) in transitions

@@ -40,6 +40,18 @@ pub struct Feature {
     pub labels: Vec<Option<u32>>,
 }
 
+impl Feature {
+    /// The places in `ids` whose logits are wanted, rising: the first sub-words of the words that this sequence decides, and all that carry a
+    /// label. Where there is none of either it is the first place, so that no batch is without.
+    pub fn targets(&self) -> Vec<usize> {
+        let is_target = |place: &usize| {
+            self.labels[*place].is_some() || self.first_subwords.binary_search(place).is_ok()
+        };
+        let targets: Vec<usize> = (0..self.ids.len()).filter(is_target).collect();
+        if targets.is_empty() { vec![0] } else { targets }
+    }
+}
+
 /// Turns sentences into features.
 #[derive(Debug)]
 pub struct Featurizer<'a> {
@@ -123,6 +135,24 @@ impl<'a> Featurizer<'a> {
         });
         let features: Vec<Vec<Feature>> = features.collect::<Result<_>>()?;
         Ok(features.into_iter().flatten().collect())
+    }
+
+    /// Cuts the sentences into groups of about `size` whose features are the same without the others'.
+    pub(crate) fn groups(&self, sentences: &[Sentence], size: usize) -> Vec<Range<usize>> {
+        let mut groups = Vec::new();
+        let (mut start, mut end) = (0, 0);
+        // Without context a sentence stands alone; with it, it needs its document.
+        for together in sentences.chunk_by(|a, b| self.context > 0 && a.document == b.document) {
+            end += together.len();
+            if end - start >= size {
+                groups.push(start..end);
+                start = end;
+            }
+        }
+        if start < end {
+            groups.push(start..end);
+        }
+        groups
     }
 
     fn features_of(
@@ -300,13 +330,14 @@ pub fn continuations(labels: &[String]) -> Vec<u32> {
         .collect()
 }
 
-/// Packs features into a batch, with the labels of its sub-words.
+/// Packs features into a batch, with the labels of its targets.
 pub fn pack<'f>(features: impl IntoIterator<Item = &'f Feature>) -> (Batch, Vec<Option<u32>>) {
     let mut batch = Batch::default();
     let mut labels = Vec::new();
     for feature in features {
-        batch.push(feature.ids.iter().copied());
-        labels.extend_from_slice(&feature.labels);
+        let targets = feature.targets();
+        labels.extend(targets.iter().map(|&place| feature.labels[place]));
+        batch.push_with_targets(feature.ids.iter().copied(), targets);
     }
     (batch, labels)
 }

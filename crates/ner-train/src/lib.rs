@@ -3,6 +3,7 @@
 //! [`train`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] and
 //! [`tag`] use the trained model. Nothing here reads a corpus file or prints.
 
+mod ahead;
 mod checkpoint;
 mod error;
 mod evaluate;
@@ -24,7 +25,7 @@ pub use order::EpochOrder;
 pub use parallel::DataParallel;
 pub use schedule::LinearSchedule;
 pub use settings::{BestMetric, TrainSettings};
-pub use text::{ScoredText, find_entities, score_texts};
+pub use text::{ScoredText, Wanted, find_entities, score_texts};
 pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};
 
 /// Compiles the README's example.

@@ -10,7 +10,7 @@ use std::{panic, thread};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use ner_model::ops::LossWeights;
-use ner_model::{Mode, TokenClassifier};
+use ner_model::{Batch, Head, Mode, TokenClassifier};
 
 use crate::error::{Error, Result};
 use crate::features::{Feature, pack};
@@ -52,14 +52,22 @@ impl From<TokenClassifier> for DataParallel {
     }
 }
 
-/// What one optimizer step learns from.
-pub(crate) struct StepBatch<'a> {
-    pub features: &'a [&'a Feature],
+/// How an optimizer step is cut into passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passes<'a> {
     /// Sequences of a part; the parts of a step count alike in its loss.
     pub batch_size: usize,
-    /// Decides, with the numbers of part and device, what dropout drops.
-    pub seed: u64,
+    pub devices: usize,
+    pub head: Head,
     pub loss_weights: &'a LossWeights,
+}
+
+/// What one optimizer step learns from.
+pub(crate) struct StepBatch {
+    /// Numbers of its sentences, from 0.
+    pub sentences: Vec<usize>,
+    /// The passes of each device.
+    passes: Vec<Vec<Pass>>,
 }
 
 /// What the passes of a step found.
@@ -73,10 +81,10 @@ pub(crate) struct Passed {
 pub(crate) fn forward_backward(
     model: &TokenClassifier,
     others: &[Device],
-    batch: &StepBatch<'_>,
+    batch: &StepBatch,
+    loss_weights: &LossWeights,
 ) -> Result<Passed> {
-    let passes = batch.passes(model, 1 + others.len());
-    let (mut sum, rest) = on_each_device(model, others, &passes, batch.loss_weights)?;
+    let (mut sum, rest) = on_each_device(model, others, &batch.passes, loss_weights)?;
     if rest.is_empty() {
         return Ok(sum);
     }
@@ -95,7 +103,7 @@ pub(crate) fn forward_backward(
 fn on_each_device(
     model: &TokenClassifier,
     others: &[Device],
-    passes: &[Vec<Pass<'_>>],
+    passes: &[Vec<Pass>],
     loss_weights: &LossWeights,
 ) -> Result<(Passed, Vec<Passed>)> {
     thread::scope(|scope| {
@@ -118,39 +126,43 @@ fn on_each_device(
 }
 
 /// One forward and backward pass.
-#[derive(Clone)]
-struct Pass<'a> {
-    features: Vec<&'a Feature>,
+struct Pass {
+    batch: Batch,
+    /// Of the batch's targets.
+    labels: Vec<Option<u32>>,
     mode: Mode,
     /// What its loss counts in that of the step.
     share: f64,
 }
 
-impl<'a> StepBatch<'a> {
-    /// The passes of each device.
-    fn passes(&self, model: &TokenClassifier, devices: usize) -> Vec<Vec<Pass<'a>>> {
-        let parts = self.features.chunks(self.batch_size);
+impl Passes<'_> {
+    /// Packs a step's sequences. The seed decides, with the numbers of part and device, what dropout drops.
+    pub(crate) fn pack(&self, features: &[&Feature], seed: u64) -> StepBatch {
+        let parts = features.chunks(self.batch_size);
         let share = 1.0 / parts.len() as f64;
-        let mut passes = vec![Vec::new(); devices];
+        let mut passes: Vec<Vec<Pass>> = (0..self.devices).map(|_| Vec::new()).collect();
         for (part, features) in (0_u64..).zip(parts) {
-            let whole = self.loss_divisor(model, features);
-            for (device, features) in (0_u64..).zip(split(features, devices)) {
-                if !features.is_empty() {
-                    passes[device as usize].push(Pass {
-                        share: share * (self.loss_divisor(model, &features) / whole),
-                        mode: mode(self.seed ^ part, device, devices),
-                        features,
-                    });
+            let labels = features.iter().flat_map(|feature| &feature.labels);
+            let labels: Vec<Option<u32>> = labels.copied().collect();
+            let whole = self.head.loss_divisor(&labels, self.loss_weights);
+            for (device, features) in split(features, self.devices).into_iter().enumerate() {
+                if features.is_empty() {
+                    continue;
                 }
+                let (batch, labels) = pack(features);
+                let own = self.head.loss_divisor(&labels, self.loss_weights);
+                passes[device].push(Pass {
+                    batch,
+                    labels,
+                    mode: mode(seed ^ part, device as u64, self.devices),
+                    share: share * (own / whole),
+                });
             }
         }
-        passes
-    }
-
-    fn loss_divisor(&self, model: &TokenClassifier, features: &[&Feature]) -> f64 {
-        let labels = features.iter().flat_map(|feature| &feature.labels);
-        let labels: Vec<Option<u32>> = labels.copied().collect();
-        model.loss_divisor(&labels, self.loss_weights)
+        StepBatch {
+            sentences: features.iter().map(|feature| feature.sentence).collect(),
+            passes,
+        }
     }
 }
 
@@ -185,13 +197,13 @@ fn split<'a>(features: &[&'a Feature], devices: usize) -> Vec<Vec<&'a Feature>> 
 }
 
 /// The passes of one device, one after the other.
-fn run(model: &TokenClassifier, passes: &[Pass<'_>], loss_weights: &LossWeights) -> Result<Passed> {
+fn run(model: &TokenClassifier, passes: &[Pass], loss_weights: &LossWeights) -> Result<Passed> {
     let mut gradients = GradientsAccumulator::new();
     let (mut loss, mut sub_words) = (0.0, 0);
     for pass in passes {
-        let (batch, labels) = pack(pass.features.iter().copied());
-        let logits = model.forward(&batch, pass.mode)?;
-        let part_loss = model.training_loss(logits, &batch, &labels, loss_weights) * pass.share;
+        let Pass { batch, labels, .. } = pass;
+        let logits = model.forward(batch, pass.mode)?;
+        let part_loss = model.training_loss(logits, batch, labels, loss_weights) * pass.share;
         loss += f64::from(part_loss.clone().into_scalar::<f32>());
         sub_words += batch.ids().len();
         let part_gradients = GradientsParams::from_grads(part_loss.backward(), model);
@@ -271,27 +283,28 @@ mod tests {
 
     #[test]
     fn each_pass_has_a_seed_of_its_own_and_one_device_the_usual_one() {
-        let model = model();
         let features = features(&[4; 12]);
         let features: Vec<&Feature> = features.iter().collect();
-        let loss_weights = LossWeights::uniform(model.config().id2label.len());
-        let mut seeds = BTreeSet::new();
-        for step in 0..3_u64 {
-            let batch = StepBatch {
-                features: &features,
+        let loss_weights = LossWeights::uniform(3);
+        let passes = |devices: usize, seed: u64| {
+            let passes = Passes {
                 batch_size: 4,
-                seed: 42 ^ (step << 16),
+                devices,
+                head: Head::Linear,
                 loss_weights: &loss_weights,
             };
-            for pass in batch.passes(&model, 3).concat() {
+            passes.pack(&features, seed).passes.into_iter().flatten()
+        };
+        let mut seeds = BTreeSet::new();
+        for step in 0..3_u64 {
+            for pass in passes(3, 42 ^ (step << 16)) {
                 let Mode::ParallelTraining { seed } = pass.mode else {
                     panic!("{:?}", pass.mode)
                 };
                 assert!(seeds.insert(seed), "{seed} is there twice");
                 assert!((pass.share - 1.0 / 9.0).abs() < 0.06, "{}", pass.share);
             }
-            let alone = batch.passes(&model, 1).concat();
-            for (part, pass) in (0..).zip(&alone) {
+            for (part, pass) in (0..).zip(passes(1, 42 ^ (step << 16))) {
                 let seed = 42 ^ (step << 16) ^ part;
                 assert_eq!(pass.mode, Mode::Training { seed });
                 assert_eq!(pass.share.to_bits(), (1.0_f64 / 3.0).to_bits());
@@ -318,12 +331,14 @@ mod tests {
         let other = DeviceChoice::NdArray.open().unwrap();
         let features = features(&[9, 5, 6, 2]);
         let features: Vec<&Feature> = features.iter().collect();
-        let batch = StepBatch {
-            features: &features,
+        let loss_weights = LossWeights::uniform(model.config().id2label.len());
+        let passes = Passes {
             batch_size: 4,
-            seed: 0,
-            loss_weights: &LossWeights::uniform(model.config().id2label.len()),
+            devices: 2,
+            head: Head::Linear,
+            loss_weights: &loss_weights,
         };
+        let batch = passes.pack(&features, 0);
         let of = |gradients: &GradientsParams| {
             let mut devices = Devices(gradients, Vec::new());
             model.visit(&mut devices);
@@ -331,11 +346,10 @@ mod tests {
             devices.1.swap_remove(0)
         };
         let others = [other.clone()];
-        let passes = batch.passes(&model, 2);
-        let (own, rest) = on_each_device(&model, &others, &passes, batch.loss_weights).unwrap();
+        let (own, rest) = on_each_device(&model, &others, &batch.passes, &loss_weights).unwrap();
         assert_eq!((of(&own.gradients), own.sub_words), (first.clone(), 11));
         assert_eq!((of(&rest[0].gradients), rest[0].sub_words), (other, 11));
-        let sum = forward_backward(&model, &others, &batch).unwrap();
+        let sum = forward_backward(&model, &others, &batch, &loss_weights).unwrap();
         assert_eq!((of(&sum.gradients), sum.sub_words), (first, 22));
     }
 

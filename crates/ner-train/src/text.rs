@@ -1,13 +1,13 @@
 //! Entities in running text.
 
-use std::panic;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use ner_model::{Batch, Logits, Mode, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
 
-use crate::error::{Error, Result};
+use crate::ahead::ahead;
+use crate::error::Result;
 use crate::evaluate::Decoding;
 use crate::features::Featurizer;
 use crate::order::batches_by_length;
@@ -17,7 +17,7 @@ use crate::order::batches_by_length;
 pub struct ScoredText {
     /// The text's sub-words and their places.
     pub encoded: EncodedText,
-    /// `[sub_words, labels]`, row-major: the probability of each label for each sub-word.
+    /// `[sub_words, labels]`, row-major: the probability of each label for each sub-word; zero for sub-words that were not asked for.
     pub probabilities: Vec<f32>,
 }
 
@@ -56,7 +56,16 @@ impl ScoredText {
     }
 }
 
-/// Scores every sub-word of the texts, in passes of at most `batch_tokens` sub-words. A text longer than the model is read in overlapping
+/// Which sub-words of a text are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    SubWords,
+    /// The first one of each word.
+    Words,
+}
+
+/// Scores sub-words of the texts, in passes of at most `batch_tokens` sub-words. A text longer than the model is read in overlapping
 /// windows, and nothing of it is lost.
 ///
 /// # Errors
@@ -65,87 +74,114 @@ pub fn score_texts<S: AsRef<str> + Sync>(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     texts: &[S],
+    wanted: Wanted,
     max_length: usize,
     batch_tokens: usize,
 ) -> Result<Vec<ScoredText>> {
     let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let encode = |texts: &[S]| -> Result<Vec<EncodedText>> {
-        let encoded = texts.par_iter().map(|text| {
-            let encoded = tokenizer.encode_text(text.as_ref());
-            encoded.map_err(Error::from)
-        });
-        encoded.collect()
-    };
-    let mut groups = texts.chunks(GROUP);
-    let mut encoded = groups.next().map(encode).transpose()?;
+    let groups = texts
+        .chunks(GROUP)
+        .map(|texts| Group::read(&featurizer, texts, wanted, batch_tokens));
     let mut scored = Vec::with_capacity(texts.len());
-    while let Some(group) = encoded {
+    thread::scope(|scope| {
         // The next texts are tokenized while the model reads these.
-        encoded = thread::scope(|scope| {
-            let next = groups.next().map(|texts| scope.spawn(|| encode(texts)));
-            scored.extend(score(model, &featurizer, group, batch_tokens)?);
-            let joined = next.map(ScopedJoinHandle::join).transpose();
-            joined
-                .unwrap_or_else(|cause| panic::resume_unwind(cause))
-                .transpose()
-        })?;
-    }
-    Ok(scored)
+        for group in ahead(scope, groups) {
+            scored.extend(group?.score(model)?);
+        }
+        Ok(scored)
+    })
 }
 
 /// Texts that are scored together, sequences of like length in one pass.
 const GROUP: usize = 256;
 
-/// Scores every sub-word of texts that are encoded.
-fn score(
-    model: &TokenClassifier,
-    featurizer: &Featurizer<'_>,
+/// Texts as the model reads them.
+struct Group {
     texts: Vec<EncodedText>,
-    batch_tokens: usize,
-) -> Result<Vec<ScoredText>> {
-    let tokenizer = featurizer.tokenizer();
-    let labels = model.config().id2label.len();
-    let mut scored = Vec::with_capacity(texts.len());
-    let mut sequences = Vec::new();
-    for encoded in texts {
-        let cut = windows(
-            &encoded.word_starts(),
-            featurizer.budget(),
-            featurizer.overlap(),
-        )?;
-        sequences.extend(cut.into_iter().map(|window| (scored.len(), window)));
-        let probabilities = vec![0.0; encoded.len() * labels];
-        scored.push(ScoredText {
-            encoded,
-            probabilities,
-        });
-    }
-    let special = tokenizer.special_tokens();
-    let lengths: Vec<usize> = sequences
-        .iter()
-        .map(|(_, window)| window.subwords.len() + special)
-        .collect();
-    for numbers in batches_by_length(&lengths, batch_tokens) {
-        let sequences = numbers.iter().map(|&number| &sequences[number]);
-        let mut batch = Batch::default();
-        for (text, window) in sequences.clone() {
-            let ids = &scored[*text].encoded.ids[window.subwords.clone()];
-            batch.push([tokenizer.prefix_ids(), ids, tokenizer.suffix_ids()].concat());
-        }
-        let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
-        for ((text, window), range) in sequences.zip(batch.ranges()) {
-            let first = range.start + tokenizer.prefix_ids().len();
-            let owned = window.owned.start * labels..window.owned.end * labels;
-            let rows = scored[*text].probabilities[owned].chunks_exact_mut(labels.max(1));
-            for (sub_word, row) in window.owned.clone().zip(rows) {
-                let probabilities = logits.probabilities(first + sub_word - window.subwords.start);
-                row.iter_mut()
-                    .zip(probabilities)
-                    .for_each(|(slot, probability)| *slot = probability);
+    passes: Vec<Pass>,
+}
+
+/// Sequences that are read in one pass.
+struct Pass {
+    /// For each sequence the number of its text and the sub-words of that text that the rows of the logits belong to.
+    targets: Vec<(usize, Vec<usize>)>,
+    batch: Batch,
+}
+
+impl Group {
+    fn read<S: AsRef<str> + Sync>(
+        featurizer: &Featurizer<'_>,
+        texts: &[S],
+        wanted: Wanted,
+        batch_tokens: usize,
+    ) -> Result<Self> {
+        let tokenizer = featurizer.tokenizer();
+        let encoded = texts
+            .par_iter()
+            .map(|text| tokenizer.encode_text(text.as_ref()));
+        let texts: Vec<EncodedText> = encoded.collect::<std::result::Result<_, _>>()?;
+        let mut sequences = Vec::new();
+        for (text, encoded) in texts.iter().enumerate() {
+            let starts = encoded.word_starts();
+            for window in windows(&starts, featurizer.budget(), featurizer.overlap())? {
+                let targets: Vec<usize> = match wanted {
+                    Wanted::SubWords => window.owned.clone().collect(),
+                    Wanted::Words => {
+                        let owned = |start: &usize| window.owned.contains(start);
+                        starts.iter().copied().filter(owned).collect()
+                    }
+                };
+                if !targets.is_empty() {
+                    sequences.push((text, window, targets));
+                }
             }
         }
+        let special = tokenizer.special_tokens();
+        let lengths: Vec<usize> = sequences
+            .iter()
+            .map(|(_, window, _)| window.subwords.len() + special)
+            .collect();
+        let pass = |numbers: Vec<usize>| {
+            let mut batch = Batch::default();
+            let mut of_pass = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let (text, window, targets) = &sequences[number];
+                let (prefix, suffix) = (tokenizer.prefix_ids(), tokenizer.suffix_ids());
+                let ids = [prefix, &texts[*text].ids[window.subwords.clone()], suffix].concat();
+                let place = |target: &usize| prefix.len() + target - window.subwords.start;
+                batch.push_with_targets(ids, targets.iter().map(place));
+                of_pass.push((*text, targets.clone()));
+            }
+            Pass {
+                targets: of_pass,
+                batch,
+            }
+        };
+        let batches = batches_by_length(&lengths, batch_tokens).into_iter();
+        let passes = batches.map(pass).collect();
+        Ok(Self { texts, passes })
     }
-    Ok(scored)
+
+    fn score(self, model: &TokenClassifier) -> Result<Vec<ScoredText>> {
+        let labels = model.config().id2label.len();
+        let unscored = |encoded: EncodedText| ScoredText {
+            probabilities: vec![0.0; encoded.len() * labels],
+            encoded,
+        };
+        let mut scored: Vec<ScoredText> = self.texts.into_iter().map(unscored).collect();
+        for Pass { targets, batch } in self.passes {
+            let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
+            for ((text, sub_words), rows) in targets.into_iter().zip(batch.target_ranges()) {
+                for (sub_word, row) in sub_words.into_iter().zip(rows) {
+                    scored[text].probabilities[sub_word * labels..(sub_word + 1) * labels]
+                        .iter_mut()
+                        .zip(logits.probabilities(row))
+                        .for_each(|(slot, probability)| *slot = probability);
+                }
+            }
+        }
+        Ok(scored)
+    }
 }
 
 /// Entities of the texts, in the order of each text. Constrained decoding acts with [`Aggregation::Word`], whose units are words.
@@ -162,7 +198,11 @@ pub fn find_entities<S: AsRef<str> + Sync>(
     batch_tokens: usize,
 ) -> Result<Vec<Vec<EntitySpan>>> {
     let labels = &model.config().id2label;
-    let mut scored = score_texts(model, tokenizer, texts, max_length, batch_tokens)?;
+    let wanted = match aggregation {
+        Aggregation::Word => Wanted::Words,
+        _ => Wanted::SubWords,
+    };
+    let mut scored = score_texts(model, tokenizer, texts, wanted, max_length, batch_tokens)?;
     if aggregation == Aggregation::Word {
         scored
             .iter_mut()

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -13,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
+use crate::ahead::ahead;
 use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
 use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
 use crate::features::{Feature, Sentence, continuations, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
-use crate::parallel::{DataParallel, Passed, StepBatch, forward_backward};
+use crate::parallel::{DataParallel, Passed, Passes, StepBatch, forward_backward};
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 
@@ -71,11 +73,11 @@ pub enum Event<'a> {
     Stepped(&'a Step),
     /// A log row is due.
     Logged(&'a Step),
-    /// Evaluation has seen so many sequences.
+    /// Evaluation has seen so many sentences.
     Evaluating {
-        /// Sequences seen.
+        /// Sentences seen.
         done: usize,
-        /// Sequences in all.
+        /// Sentences in all.
         total: usize,
     },
     /// The development data is evaluated.
@@ -139,6 +141,7 @@ pub fn train(
     label_ids(corpus.dev, &model.config().id2label)?;
     settings.check_head(model.config().head)?;
     Decoding::new(&model.valid(), settings.decode_scheme()?)?;
+    let loss_weights = settings.loss_weights(&model.config().id2label)?;
     let model = model
         .with_frozen(settings.freeze_embeddings, settings.freeze_layers)
         .with_document_context(settings.document_context);
@@ -155,7 +158,6 @@ pub fn train(
         data: digest(&features),
         dev: digest_of_sentences(corpus.dev),
         decode_scheme: settings.decode_scheme()?,
-        loss_weights: settings.loss_weights(&model.config().id2label)?,
         optimizer,
         schedule: LinearSchedule {
             peak: settings.learning_rate,
@@ -166,7 +168,6 @@ pub fn train(
         best: None,
         evaluations_without_gain: 0,
         evaluated: 0,
-        epochs: 0,
         step: 0,
         model,
         others,
@@ -188,26 +189,47 @@ pub fn train(
         group_by_length: settings.group_by_length,
         seed: settings.seed,
     };
-    let lengths: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
-    let epochs = run.plan.total_steps.div_ceil(run.plan.steps_per_epoch);
+    let passes = Passes {
+        batch_size: settings.batch_size,
+        devices: 1 + run.others.len(),
+        head: run.model.config().head,
+        loss_weights: &loss_weights,
+    };
+    let batches = batches(&features, order, passes, &run.plan, run.step);
     run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
-    'epochs: for epoch in run.epochs..epochs {
-        let done = run.step - epoch * run.plan.steps_per_epoch;
-        for batch in order.steps(&lengths, epoch).iter().skip(done) {
-            if run.step == run.plan.total_steps || run.has_lost_patience() {
-                break 'epochs;
+    let run = thread::scope(|scope| -> Result<Run<'_>> {
+        for batch in ahead(scope, batches) {
+            if run.has_lost_patience() {
+                break;
             }
-            let batch: Vec<&Feature> = batch.iter().map(|&index| &features[index]).collect();
-            run = run.step(&batch)?;
+            run = run.step(&batch, &loss_weights)?;
             run.evaluate_if_due(corpus.dev)?;
             run.save_if_due()?;
         }
-        run.epochs = epoch + 1;
-    }
+        Ok(run)
+    })?;
     let model = run.model.valid();
     save(&model, tokenizer, output_dir)?;
     let _ = (run.observer)(Event::Saved { dir: output_dir });
     Ok(model)
+}
+
+/// What each step learns from, packed as it is asked for, from the step after `done` to the last.
+fn batches<'a>(
+    features: &'a [Feature],
+    order: EpochOrder,
+    passes: Passes<'a>,
+    plan: &Plan,
+    done: usize,
+) -> impl Iterator<Item = StepBatch> + Send + use<'a> {
+    let lengths: Vec<usize> = features.iter().map(|feature| feature.ids.len()).collect();
+    let (steps_per_epoch, last) = (plan.steps_per_epoch, plan.total_steps);
+    let of_epochs = (done / steps_per_epoch..).flat_map(move |epoch| order.steps(&lengths, epoch));
+    let steps = of_epochs.skip(done % steps_per_epoch);
+    (done..last).zip(steps).map(move |(step, sequences)| {
+        let sequences: Vec<&Feature> = sequences.iter().map(|&number| &features[number]).collect();
+        passes.pack(&sequences, order.seed ^ ((step as u64) << 16))
+    })
 }
 
 fn prepare(
@@ -314,34 +336,25 @@ struct Run<'a> {
     optimizer: AdamW,
     schedule: LinearSchedule,
     log: LogWindow,
-    loss_weights: LossWeights,
     /// The best figure so far.
     best: Option<f64>,
     evaluations_without_gain: usize,
     /// The step after which the last evaluation was.
     evaluated: usize,
-    /// Epochs done.
-    epochs: usize,
     step: usize,
 }
 
 impl Run<'_> {
     /// One optimizer step: forward and backward on each part of the batch, then AdamW.
-    fn step(mut self, features: &[&Feature]) -> Result<Self> {
+    fn step(mut self, batch: &StepBatch, loss_weights: &LossWeights) -> Result<Self> {
         let started = Instant::now();
-        let batch = StepBatch {
-            features,
-            batch_size: self.settings.batch_size,
-            seed: self.settings.seed ^ ((self.step as u64) << 16),
-            loss_weights: &self.loss_weights,
-        };
         let Passed {
             loss,
             sub_words,
             gradients,
-        } = forward_backward(&self.model, &self.others, &batch)?;
+        } = forward_backward(&self.model, &self.others, batch, loss_weights)?;
         if !loss.is_finite() {
-            return Err(self.diverged("loss", loss, features));
+            return Err(self.diverged("loss", loss, batch));
         }
         let learning_rate = self.schedule.at(self.step);
         let ops = self.model.ops();
@@ -350,7 +363,7 @@ impl Run<'_> {
             .step(self.model, gradients, learning_rate, &ops);
         self.model = model;
         if !grad_norm.is_finite() {
-            return Err(self.diverged("gradient norm", grad_norm, features));
+            return Err(self.diverged("gradient norm", grad_norm, batch));
         }
         self.step += 1;
 
@@ -386,8 +399,8 @@ impl Run<'_> {
     }
 
     /// The step that is under way has made a figure that is no number.
-    fn diverged(&self, figure: &'static str, value: f64, features: &[&Feature]) -> Error {
-        let sentences = features.iter().map(|feature| feature.sentence + 1);
+    fn diverged(&self, figure: &'static str, value: f64, batch: &StepBatch) -> Error {
+        let sentences = batch.sentences.iter().map(|sentence| sentence + 1);
         Error::Diverged {
             step: self.step + 1,
             figure,
@@ -414,7 +427,6 @@ impl Run<'_> {
         let dir = Checkpoint::dir(self.output_dir, self.step);
         let state = TrainerState {
             step: self.step,
-            epochs: self.epochs,
             best: self.best,
             evaluations_without_gain: self.evaluations_without_gain,
             evaluated: self.evaluated,
@@ -443,7 +455,6 @@ impl Run<'_> {
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let TrainerState {
             step,
-            epochs,
             best,
             evaluations_without_gain,
             evaluated,
@@ -472,7 +483,7 @@ impl Run<'_> {
         }
         let device = self.model.valid().device();
         self.optimizer.restore(step, checkpoint.moments()?, &device);
-        (self.step, self.epochs) = (step, epochs);
+        self.step = step;
         // In another output directory there is no best model yet.
         self.best = best.filter(|_| self.output_dir.join(BEST).is_dir());
         (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);

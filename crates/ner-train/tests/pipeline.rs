@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Decoding, find_entities, score_texts};
+use ner_train::{Decoding, Wanted, find_entities, score_texts};
 use serde::Deserialize;
 use subword_align::{Aggregation, SubwordTokenizer};
 
@@ -105,10 +105,11 @@ fn many_texts_come_out_in_order_and_as_each_does_alone() {
     let config = ModelConfig::from_dir(&dir).unwrap();
     let device = DeviceChoice::Flex.open().unwrap();
     let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
-    let score = |texts: &[&str]| {
+    let score_some = |texts: &[&str], wanted| {
         let length = config.usable_positions();
-        score_texts(&model, &tokenizer, texts, length, 200).unwrap()
+        score_texts(&model, &tokenizer, texts, wanted, length, 200).unwrap()
     };
+    let score = |texts: &[&str]| score_some(texts, Wanted::SubWords);
     // More than two groups, which are tokenized one while the other is scored.
     let texts = cases.iter().map(|case| case.text.as_str()).cycle();
     let texts: Vec<&str> = texts.take(600).collect();
@@ -122,4 +123,22 @@ fn many_texts_come_out_in_order_and_as_each_does_alone() {
         assert!(largest < 1e-5, "{text}: {largest}");
     }
     assert!(score(&[]).is_empty());
+
+    let labels = config.id2label.len();
+    let (mut words, mut left_out) = (0, 0);
+    for (found, all) in score_some(&texts, Wanted::Words).iter().zip(&together) {
+        let starts = all.encoded.word_starts();
+        let rows = found.probabilities.chunks(labels);
+        for (sub_word, (row, all)) in rows.zip(all.probabilities.chunks(labels)).enumerate() {
+            if starts.contains(&sub_word) {
+                let largest = row.iter().zip(all).map(|(a, b)| (a - b).abs());
+                assert!(largest.fold(0.0, f32::max) < 1e-5);
+                words += 1;
+            } else {
+                assert!(row.iter().all(|probability| *probability == 0.0));
+                left_out += 1;
+            }
+        }
+    }
+    assert!(words > 1000 && left_out > 1000, "{words}, {left_out}");
 }
