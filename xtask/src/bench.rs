@@ -9,17 +9,18 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use ner_model::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
 pub use ours::{Worker, work};
 
 use crate::bench::{
     peers::Peers,
-    table::{GROUPS, Group, Measured, Side},
+    table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
 };
 
 /// Measure this system and its peers side by side
@@ -36,6 +37,10 @@ pub struct Args {
     /// How often each side does each work
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+
+    /// Measure what a GPU is for, on this one: `cuda` or `cuda:N`, in a build with `--features cuda`; results go to docs/benchmarks-gpu.md
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceChoice>,
 
     /// Groups of work to measure, such as train-base; all where not given
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
@@ -55,8 +60,23 @@ pub struct Args {
 pub struct Outcome {
     pub seconds: f64,
     pub items: usize,
+    /// Sub-words read, special tokens included, where a model reads any.
+    #[serde(default)]
+    pub sub_words: usize,
     /// Peak resident memory, in bytes.
     pub peak_bytes: u64,
+}
+
+impl Outcome {
+    /// Of work whose sub-words and memory are not counted.
+    pub fn of(time: Duration, items: usize) -> Self {
+        Self {
+            seconds: time.as_secs_f64(),
+            items,
+            sub_words: 0,
+            peak_bytes: 0,
+        }
+    }
 }
 
 /// Sentences that the base-sized model is trained on and those that it tags: it is slow.
@@ -90,12 +110,17 @@ impl Folder {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let groups = if args.device.is_some() {
+        GPU_GROUPS
+    } else {
+        GROUPS
+    };
     let unknown = args
         .only
         .iter()
-        .find(|name| GROUPS.iter().all(|group| group.name != **name));
+        .find(|name| groups.iter().all(|group| group.name != **name));
     if let Some(name) = unknown {
-        let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
+        let known: Vec<&str> = groups.iter().map(|group| group.name).collect();
         return Err(crate::usage::UsageError::error(format!(
             "--only {name}: there are {}",
             known.join(", ")
@@ -105,6 +130,9 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = Folder(PathBuf::from("target/bench"));
     prepare(&folder, &args.data_dir)?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
+    if let Some(device) = args.device {
+        device.open()?; // before the peers are fetched
+    }
     let peers = match Peers::open(&folder, args.venv.as_deref(), threads) {
         Ok(peers) => Some(peers),
         Err(error) => {
@@ -115,11 +143,21 @@ pub fn run(args: &Args) -> Result<()> {
     let wanted =
         |group: &&Group| args.only.is_empty() || args.only.iter().any(|name| name == group.name);
     let mut now = Vec::new();
-    for group in GROUPS.iter().filter(wanted) {
+    for group in groups.iter().filter(wanted) {
         now.extend(measure(group, &folder, peers.as_ref(), threads, args)?);
     }
     let versions = peers.as_ref().map(Peers::versions).transpose()?;
-    print!("{}", table::text(&now, threads, versions.as_deref()));
+    let versions = versions.as_deref();
+    if let Some(device) = args.device {
+        let text = table::gpu_text(&now, &device.to_string(), versions);
+        print!("{text}");
+        let path = args
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("docs/benchmarks-gpu.md"));
+        return fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()));
+    }
+    print!("{}", table::text(&now, threads, versions));
     let all = if peers.is_some() {
         folder.keep(now)?
     } else {
@@ -130,7 +168,7 @@ pub fn run(args: &Args) -> Result<()> {
         .all(|group| all.iter().any(|side| side.group == group.name));
     let whole = (is_whole && peers.is_some()).then(|| PathBuf::from("docs/benchmarks.md"));
     if let Some(path) = args.out.clone().or(whole) {
-        let text = table::text(&all, threads, versions.as_deref());
+        let text = table::text(&all, threads, versions);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
@@ -153,7 +191,10 @@ fn measure(
     let mut outcomes = vec![Vec::new(); sides.len()];
     for round in 1..=args.rounds {
         for (side, outcomes) in sides.iter().zip(&mut outcomes) {
-            let arguments = side.arguments(folder, &args.data_dir);
+            let mut arguments = side.arguments(folder, &args.data_dir);
+            if let Some(device) = args.device {
+                arguments.extend(["--device".to_owned(), device.to_string()]);
+            }
             let command = match (side.is_peer(), peers) {
                 (true, Some(peers)) => peers.command(&arguments),
                 _ => {
@@ -207,8 +248,7 @@ fn outcome_of(mut command: Command) -> Result<Outcome> {
         Some(line) => serde_json::from_str(line).with_context(|| format!("{command:?}: {line}")),
         None => Ok(Outcome {
             seconds,
-            items: 1,
-            peak_bytes: 0,
+            ..Outcome::of(Duration::ZERO, 1)
         }),
     }
 }

@@ -28,6 +28,8 @@ pub enum Worker {
         model: PathBuf,
         #[arg(long)]
         data: PathBuf,
+        #[command(flatten)]
+        place: Place,
     },
     /// Entities of running text
     Tag {
@@ -35,8 +37,8 @@ pub enum Worker {
         model: PathBuf,
         #[arg(long)]
         data: PathBuf,
-        #[arg(long, default_value_t = Precision::F32)]
-        precision: Precision,
+        #[command(flatten)]
+        place: Place,
     },
     /// Splitting of long sentences, from file to file
     Preprocess {
@@ -60,14 +62,22 @@ pub enum Worker {
     },
 }
 
+/// Where and in what numbers a model computes.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Place {
+    #[arg(long, default_value_t = DeviceChoice::Flex)]
+    device: DeviceChoice,
+    #[arg(long, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Do the whole work once before it is timed
+    #[arg(long)]
+    warm_up: bool,
+}
+
 pub fn work(worker: &Worker) -> Result<()> {
-    let (seconds, items) = match worker {
-        Worker::Train { model, data } => train(model, data)?,
-        Worker::Tag {
-            model,
-            data,
-            precision,
-        } => tag(model, data, *precision)?,
+    let outcome = match worker {
+        Worker::Train { model, data, place } => train(model, data, *place)?,
+        Worker::Tag { model, data, place } => tag(model, data, *place)?,
         Worker::Preprocess { model, files } => return preprocess(model, files),
         Worker::Report { data, tokens } => report(data, *tokens)?,
         Worker::Read { file } => read(file)?,
@@ -76,9 +86,8 @@ pub fn work(worker: &Worker) -> Result<()> {
         }
     };
     let outcome = Outcome {
-        seconds,
-        items,
         peak_bytes: peak_memory::bytes().unwrap_or(0),
+        ..outcome
     };
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(())
@@ -102,10 +111,10 @@ fn sentences(path: &Path) -> Result<Vec<Sentence>> {
     read.map(sentence).collect()
 }
 
-fn train(model: &Path, data: &Path) -> Result<(f64, usize)> {
+fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     let tokenizer = SubwordTokenizer::from_dir(model, None)?;
     let config = ModelConfig::from_dir(model)?;
-    let device = DeviceChoice::Flex.open()?.autodiff();
+    let device = place.device.open()?.autodiff();
     let (model, _) = TokenClassifier::load(model, &config, &device, 0)?;
     // The steps of the peer that groups by length: the longest sequences, which decide the peak of the memory, are together.
     let mut by_length = Vec::new();
@@ -113,19 +122,29 @@ fn train(model: &Path, data: &Path) -> Result<(f64, usize)> {
         by_length.push((tokenizer.encode_words(&sentence.words)?.ids.len(), sentence));
     }
     by_length.sort_by_key(|(length, _)| *length);
+    let lengths = by_length
+        .iter()
+        .map(|(length, _)| length + tokenizer.special_tokens());
+    let sub_words = lengths.sum();
     let data: Vec<Sentence> = by_length
         .into_iter()
         .map(|(_, sentence)| sentence)
         .collect();
     let count = data.len();
-    // The first step, which is slow, is one more.
-    let first = &data[count.saturating_sub(BATCH)..];
-    let train = [first, &data].concat();
+    // Steps before those that are timed: one, because the first is slow, or all that are whole.
+    let before = if place.warm_up {
+        &data[..count / BATCH * BATCH]
+    } else {
+        &data[count.saturating_sub(BATCH)..]
+    };
+    let steps_before = before.len().div_ceil(BATCH);
+    let train = [before, &data].concat();
     let settings = TrainSettings {
         epochs: 1,
         batch_size: BATCH,
         learning_rate: 1e-5,
         shuffle: false,
+        precision: place.precision,
         ..TrainSettings::default()
     };
     let out = tempfile::tempdir()?;
@@ -149,14 +168,18 @@ fn train(model: &Path, data: &Path) -> Result<(f64, usize)> {
         None,
         observer,
     )?;
-    Ok(((steps[steps.len() - 1] - steps[0]).as_secs_f64(), count))
+    let timed = steps[steps.len() - 1] - steps[steps_before - 1];
+    Ok(Outcome {
+        sub_words,
+        ..Outcome::of(timed, count)
+    })
 }
 
-fn tag(model: &Path, data: &Path, precision: Precision) -> Result<(f64, usize)> {
+fn tag(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     let tokenizer = SubwordTokenizer::from_dir(model, None)?;
     let config = ModelConfig::from_dir(model)?;
-    let (model, _) = TokenClassifier::load(model, &config, &DeviceChoice::Flex.open()?, 0)?;
-    let model = model.with_precision(precision)?;
+    let (model, _) = TokenClassifier::load(model, &config, &place.device.open()?, 0)?;
+    let model = model.with_precision(place.precision)?;
     let texts: Vec<String> = sentences(data)?
         .iter()
         .map(|sentence| sentence.words.join(" "))
@@ -173,10 +196,18 @@ fn tag(model: &Path, data: &Path, precision: Precision) -> Result<(f64, usize)> 
             batch_tokens(&model),
         )
     };
-    tag(&texts[..texts.len().min(BATCH)])?;
+    let mut sub_words = 0;
+    for text in &texts {
+        sub_words += tokenizer.encode_text(text)?.len() + tokenizer.special_tokens();
+    }
+    let before = if place.warm_up { texts.len() } else { BATCH };
+    tag(&texts[..before.min(texts.len())])?;
     let started = Instant::now();
     black_box(tag(&texts)?);
-    Ok((started.elapsed().as_secs_f64(), texts.len()))
+    Ok(Outcome {
+        sub_words,
+        ..Outcome::of(started.elapsed(), texts.len())
+    })
 }
 
 /// Whole runs of the command, which loads the tokenizer for each file; the caller times the process.
@@ -200,7 +231,7 @@ fn preprocess(model: &Path, files: &[PathBuf]) -> Result<()> {
 }
 
 /// Each sentence's tags beside those of the sentence before it, in its place.
-fn report(data: &Path, tokens: usize) -> Result<(f64, usize)> {
+fn report(data: &Path, tokens: usize) -> Result<Outcome> {
     let data = sentences(data)?;
     let (mut gold, mut predicted, mut count) = (Vec::new(), Vec::new(), 0);
     for number in (0..data.len()).cycle() {
@@ -217,11 +248,11 @@ fn report(data: &Path, tokens: usize) -> Result<(f64, usize)> {
     let started = Instant::now();
     let report = EntityReport::new(&gold, &predicted, Mode::Default)?;
     black_box(report.to_text(4));
-    Ok((started.elapsed().as_secs_f64(), count))
+    Ok(Outcome::of(started.elapsed(), count))
 }
 
 /// As often as makes a time that can be measured; the first pass, which is slow, is one more.
-fn read(file: &Path) -> Result<(f64, usize)> {
+fn read(file: &Path) -> Result<Outcome> {
     const TIMES: usize = 20;
     let pass = || {
         let mut reader = conll_io::Reader::from_path(file)?;
@@ -239,5 +270,5 @@ fn read(file: &Path) -> Result<(f64, usize)> {
         pass()?;
     }
     let bytes = TIMES * std::fs::metadata(file)?.len() as usize;
-    Ok((started.elapsed().as_secs_f64(), bytes))
+    Ok(Outcome::of(started.elapsed(), bytes))
 }

@@ -1,6 +1,6 @@
 //! What is measured, and the table of it.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, fs, path::Path, process::Command};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,9 @@ const BATCHED: &str = "PyTorch, sorted batches of 32";
 const ONNX: &str = "ONNX Runtime, sorted batches";
 const SCRIPT: &str = "the Python script";
 const SEQEVAL: &str = "seqeval";
+const BF16: &str = "ours, --precision bf16";
+const BEST_BF16: &str = "PyTorch at its best, autocast to bf16";
+const BATCHED_BF16: &str = "PyTorch, sorted batches of 32, autocast to bf16";
 
 const TEXT: &str = "El presidente del Banco de Lima , Juan Paz , viaja hoy a Madrid .";
 
@@ -258,11 +261,98 @@ pub const GROUPS: &[Group] = &[
     },
 ];
 
+/// What `--device` measures in place of [`GROUPS`]; each side gets the device's name, and does the work once before it is timed.
+pub const GPU_GROUPS: &[Group] = &[
+    Group {
+        name: "train-gpu",
+        sides: &[
+            ours(OURS, TRAIN_GPU),
+            peer(BEST, TRAIN_GPU),
+            ours(BF16, TRAIN_GPU_BF16),
+            peer(BEST_BF16, TRAIN_GPU_BF16),
+        ],
+    },
+    Group {
+        name: "tag-gpu",
+        sides: &[
+            ours(
+                OURS,
+                &[
+                    "tag",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test.all}",
+                    "--warm-up",
+                ],
+            ),
+            peer(
+                BATCHED,
+                &[
+                    "batched",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test.all}",
+                    "--warm-up",
+                ],
+            ),
+            ours(
+                BF16,
+                &[
+                    "tag",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test.all}",
+                    "--warm-up",
+                    "--precision",
+                    "bf16",
+                ],
+            ),
+            peer(
+                BATCHED_BF16,
+                &[
+                    "batched",
+                    "--model",
+                    "{base}",
+                    "--data",
+                    "{base.test.all}",
+                    "--warm-up",
+                    "--precision",
+                    "bf16",
+                ],
+            ),
+        ],
+    },
+];
+
+const TRAIN_GPU: &[&str] = &[
+    "train",
+    "--model",
+    "{base}",
+    "--data",
+    "{base.train.all}",
+    "--warm-up",
+];
+const TRAIN_GPU_BF16: &[&str] = &[
+    "train",
+    "--model",
+    "{base}",
+    "--data",
+    "{base.train.all}",
+    "--warm-up",
+    "--precision",
+    "bf16",
+];
+
 /// What the quotient of two sides is taken of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Quantity {
     /// Things done a second: more is better.
     Rate,
+    /// Sub-words read a second: more is better.
+    SubWords,
     /// Seconds from the start of a process to its end: less is better.
     Seconds,
     /// Peak resident memory: less is better.
@@ -275,7 +365,8 @@ struct Row {
     ours: &'static str,
     peer: &'static str,
     quantity: Quantity,
-    target: f64,
+    /// What the quotient should be; nothing where it is only to be known.
+    target: Option<f64>,
 }
 
 const fn row(
@@ -291,7 +382,7 @@ const fn row(
         ours,
         peer,
         quantity: Quantity::Rate,
-        target,
+        target: Some(target),
     }
 }
 
@@ -382,7 +473,7 @@ const ROWS: &[Row] = &[
         ours: OURS,
         peer: PIPELINE,
         quantity: Quantity::Seconds,
-        target: 10.0,
+        target: Some(10.0),
     },
     Row {
         work: "preprocess, three files, from process start, s",
@@ -390,7 +481,7 @@ const ROWS: &[Row] = &[
         ours: OURS,
         peer: SCRIPT,
         quantity: Quantity::Seconds,
-        target: 30.0,
+        target: Some(30.0),
     },
     Row {
         work: "peak memory, training base, GB",
@@ -398,7 +489,7 @@ const ROWS: &[Row] = &[
         ours: OURS,
         peer: BEST,
         quantity: Quantity::Memory,
-        target: 0.7,
+        target: Some(0.7),
     },
     row(
         "entity report of 10^6 tokens, tokens/s",
@@ -406,6 +497,39 @@ const ROWS: &[Row] = &[
         OURS,
         SEQEVAL,
         100.0,
+    ),
+];
+
+const fn gpu_row(
+    work: &'static str,
+    group: &'static str,
+    ours: &'static str,
+    peer: &'static str,
+) -> Row {
+    Row {
+        work,
+        group,
+        ours,
+        peer,
+        quantity: Quantity::SubWords,
+        target: None,
+    }
+}
+
+const GPU_ROWS: &[Row] = &[
+    gpu_row("training, base, sub-words/s", "train-gpu", OURS, BEST),
+    gpu_row(
+        "training, base, bf16, sub-words/s",
+        "train-gpu",
+        BF16,
+        BEST_BF16,
+    ),
+    gpu_row("tagging, base, sub-words/s", "tag-gpu", OURS, BATCHED),
+    gpu_row(
+        "tagging, base, bf16, sub-words/s",
+        "tag-gpu",
+        BF16,
+        BATCHED_BF16,
     ),
 ];
 
@@ -424,6 +548,7 @@ impl Measured {
     fn median(&self, quantity: Quantity) -> f64 {
         let value = |outcome: &Outcome| match quantity {
             Quantity::Rate => outcome.items as f64 / outcome.seconds,
+            Quantity::SubWords => outcome.sub_words as f64 / outcome.seconds,
             Quantity::Seconds => outcome.seconds,
             Quantity::Memory => outcome.peak_bytes as f64 / 1e9,
         };
@@ -443,55 +568,23 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// The file docs/benchmarks.md.
 pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> String {
-    let find = |group: &str, side: &str| {
-        measured
-            .iter()
-            .find(|measured| measured.group == group && measured.side == side)
-    };
-    let rounds = measured.iter().map(|side| side.outcomes.len());
-    let in_rounds = match (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0)) {
-        (1, 1) => "one round".to_owned(),
-        (least, most) if least == most => format!("medians of {most} rounds"),
-        (least, most) => format!("medians of {least} to {most} rounds"),
-    };
-    let peers = versions.map_or_else(
-        || "The peers were not there: only this system was measured.".to_owned(),
-        |versions| {
-            format!(
-                "The peers are {versions}: eager, in f32 like this system where int8 is not said. Training has dropout, clipping and fused AdamW on both \
-                 sides, in steps of 32 sentences; \"at its best\" puts sentences of like length together, and so does this system beside it. This system tags in \
-                 batches by length always."
-            )
-        },
-    );
+    let peers = versions.map_or_else(without_peers, |versions| {
+        format!(
+            "The peers are {versions}: eager, in f32 like this system where int8 is not said. Training has dropout, clipping and fused AdamW on both \
+             sides, in steps of 32 sentences; \"at its best\" puts sentences of like length together, and so does this system beside it. This system tags in \
+             batches by length always."
+        )
+    });
     let mut text = format!(
         "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR`: each side does each work once a round, in turn, as a process of its own; \
-         {in_rounds}. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
+         {}. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
          `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights; sentences are those of \
-         CoNLL-2002 Spanish. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n\
-         | work | peer | ours | peer's | ratio | aim |\n|---|---|---:|---:|---:|---:|\n",
-        machine()
+         CoNLL-2002 Spanish. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n{}",
+        rounds(measured),
+        machine(),
+        table(ROWS, measured)
     );
-    for row in ROWS {
-        let (Some(ours), Some(peer)) = (find(row.group, row.ours), find(row.group, row.peer))
-        else {
-            continue;
-        };
-        let (ours, peer) = (ours.median(row.quantity), peer.median(row.quantity));
-        let (ratio, sign, reached) = match row.quantity {
-            Quantity::Rate => (ours / peer, ">=", ours / peer >= row.target),
-            Quantity::Seconds => (peer / ours, ">=", peer / ours >= row.target),
-            Quantity::Memory => (ours / peer, "<=", ours / peer <= row.target),
-        };
-        let missed = if reached { "" } else { " (missed)" };
-        let [ours, peer] = [ours, peer].map(short);
-        _ = writeln!(
-            text,
-            "| {} | {} | {ours} | {peer} | {ratio:.2} | {sign} {}{missed} |",
-            row.work, row.peer, row.target
-        );
-    }
-    if let Some(reading) = find("read", OURS) {
+    if let Some(reading) = find(measured, "read", OURS) {
         let rate = reading.median(Quantity::Rate);
         let missed = if rate >= READING { "" } else { " (missed)" };
         _ = writeln!(
@@ -499,6 +592,78 @@ pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> St
             "| reading esp.train, MB/s | | {} | | | >= {}{missed} |",
             short(rate / 1e6),
             READING / 1e6
+        );
+    }
+    text
+}
+
+/// The file docs/benchmarks-gpu.md.
+pub fn gpu_text(measured: &[Measured], device: &str, versions: Option<&str>) -> String {
+    let peers = versions.map_or_else(without_peers, |versions| {
+        format!(
+            "The peers are {versions}, their f32 products in TF32. Training has dropout, clipping and fused AdamW on both sides, in steps of 32 sentences of \
+             like length."
+        )
+    });
+    format!(
+        "# Benchmarks on a GPU\n\nMade by `cargo run --release -p xtask --features cuda -- bench --device {device} --data-dir DIR`: each side does each work once a \
+         round, in turn, as a process of its own that has done it before; {}. Both sides have the same weights and the same sentences, those of CoNLL-2002 \
+         Spanish; 12 layers x 768, vocabulary 8,000. Machine: {}.\n\n{peers}\n\n{}",
+        rounds(measured),
+        gpus(),
+        table(GPU_ROWS, measured)
+    )
+}
+
+fn find<'a>(measured: &'a [Measured], group: &str, side: &str) -> Option<&'a Measured> {
+    measured
+        .iter()
+        .find(|measured| measured.group == group && measured.side == side)
+}
+
+fn without_peers() -> String {
+    "The peers were not there: only this system was measured.".to_owned()
+}
+
+fn rounds(measured: &[Measured]) -> String {
+    let rounds = measured.iter().map(|side| side.outcomes.len());
+    match (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0)) {
+        (1, 1) => "one round".to_owned(),
+        (least, most) if least == most => format!("medians of {most} rounds"),
+        (least, most) => format!("medians of {least} to {most} rounds"),
+    }
+}
+
+fn table(rows: &[Row], measured: &[Measured]) -> String {
+    let mut text =
+        "| work | peer | ours | peer's | ratio | aim |\n|---|---|---:|---:|---:|---:|\n".to_owned();
+    for row in rows {
+        let (Some(ours), Some(peer)) = (
+            find(measured, row.group, row.ours),
+            find(measured, row.group, row.peer),
+        ) else {
+            continue;
+        };
+        let (ours, peer) = (ours.median(row.quantity), peer.median(row.quantity));
+        let (ratio, sign) = match row.quantity {
+            Quantity::Rate | Quantity::SubWords => (ours / peer, ">="),
+            Quantity::Seconds => (peer / ours, ">="),
+            Quantity::Memory => (ours / peer, "<="),
+        };
+        let aim = row.target.map_or_else(String::new, |target| {
+            let reached = if sign == ">=" {
+                ratio >= target
+            } else {
+                ratio <= target
+            };
+            let missed = if reached { "" } else { " (missed)" };
+            format!("{sign} {target}{missed}")
+        });
+        let [ours, peer] = [ours, peer].map(short);
+        _ = writeln!(
+            text,
+            "| {} | {} | {ours} | {peer} | {ratio:.2} | {aim} |",
+            row.work, row.peer
         );
     }
     text
@@ -537,14 +702,31 @@ fn machine() -> String {
     format!("{} ({})", field("model name"), sets.join(", "))
 }
 
+/// Names of the GPUs, as their driver tells them.
+fn gpus() -> String {
+    let names = Command::new("nvidia-smi")
+        .args(["--query-gpu=name,driver_version", "--format=csv,noheader"])
+        .output()
+        .map(|output| {
+            String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .replace('\n', "; ")
+        });
+    match names {
+        Ok(names) if !names.is_empty() => names,
+        _ => "no GPU that `nvidia-smi` knows".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_row_names_a_group_and_its_sides() {
-        for row in ROWS {
-            let group = GROUPS.iter().find(|group| group.name == row.group);
+        for row in ROWS.iter().chain(GPU_ROWS) {
+            let mut groups = GROUPS.iter().chain(GPU_GROUPS);
+            let group = groups.find(|group| group.name == row.group);
             let sides = group.map_or(&[][..], |group| group.sides);
             for name in [row.ours, row.peer] {
                 assert!(
@@ -565,6 +747,7 @@ mod tests {
                 .map(|seconds| Outcome {
                     seconds,
                     items: 100,
+                    sub_words: 700,
                     peak_bytes: 0,
                 })
                 .to_vec(),
@@ -579,5 +762,16 @@ mod tests {
             "{text}"
         );
         assert_eq!(median(vec![4.0, 1.0]), 2.5);
+
+        let of = |group: &str, name: &str, seconds| Measured {
+            group: group.to_owned(),
+            ..side(name, [seconds; 3])
+        };
+        let measured = [of("tag-gpu", OURS, 2.0), of("tag-gpu", BATCHED, 7.0)];
+        let text = gpu_text(&measured, "cuda", None);
+        assert!(
+            text.ends_with("| tagging, base, sub-words/s | PyTorch, sorted batches of 32 | 350 | 100 | 3.50 |  |\n"),
+            "{text}"
+        );
     }
 }
