@@ -1,12 +1,13 @@
 //! `preprocess`: long sentences become several.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use conll_io::Column;
+use conll_io::{Column, Sentence};
+use rayon::prelude::*;
 use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
 
 use crate::data::Layout;
@@ -51,35 +52,52 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .as_deref()
         .map(|model| Cutter::new(&arguments.hub.tokenizer(model, quiet)?, arguments))
         .transpose()?;
-    let mut reader = arguments.layout.reader().from_path(&arguments.input)?;
+    let reader = arguments.layout.reader().from_path(&arguments.input)?;
+    let mut sentences = reader.into_sentences();
     let mut output = Output::create(arguments.output.as_deref())?;
-    let mut sentence = conll_io::Sentence::new();
-    while reader.read_sentence(&mut sentence)? {
-        if let Some(line) = sentence.document_line() {
-            writeln!(output, "{line}\n")?;
+    loop {
+        let group = sentences.by_ref().take(GROUP);
+        let group: Vec<Sentence> = group.collect::<Result<_, _>>()?;
+        if group.is_empty() {
+            return output.finish();
         }
-        let words: Vec<&str> = sentence.tokens().collect();
-        let placements = match &mut cutter {
-            Some(cutter) => cutter.place(&words)?,
-            None => vec![Placement::Keep; words.len()],
-        };
-        for (word, placement) in placements.into_iter().enumerate() {
-            match placement {
-                Placement::Drop => continue,
-                Placement::BreakBefore => writeln!(output)?,
-                Placement::Keep => {}
-            }
-            writeln!(
-                output,
-                "{}",
-                kept_columns(&sentence, word, &arguments.columns).with_context(|| {
-                    format!("{}:{}", arguments.input.display(), sentence.line(word))
-                })?
-            )?;
+        if let Some(cutter) = &mut cutter {
+            cutter.count_words(&group)?;
         }
-        writeln!(output)?;
+        for sentence in &group {
+            write(sentence, cutter.as_mut(), arguments, &mut output)?;
+        }
     }
-    output.finish()
+}
+
+/// Sentences whose words are counted together.
+const GROUP: usize = 4096;
+
+fn write(
+    sentence: &Sentence,
+    cutter: Option<&mut Cutter>,
+    arguments: &Arguments,
+    output: &mut Output,
+) -> Result<()> {
+    if let Some(line) = sentence.document_line() {
+        writeln!(output, "{line}\n")?;
+    }
+    let placements = match cutter {
+        Some(cutter) => cutter.place(sentence),
+        None => vec![Placement::Keep; sentence.len()],
+    };
+    for (word, placement) in placements.into_iter().enumerate() {
+        match placement {
+            Placement::Drop => continue,
+            Placement::BreakBefore => writeln!(output)?,
+            Placement::Keep => {}
+        }
+        let at = || format!("{}:{}", arguments.input.display(), sentence.line(word));
+        let line = kept_columns(sentence, word, &arguments.columns).with_context(at)?;
+        writeln!(output, "{line}")?;
+    }
+    writeln!(output)?;
+    Ok(())
 }
 
 /// Decides where a sentence is cut.
@@ -101,24 +119,36 @@ impl Cutter {
         })
     }
 
-    /// What becomes of each word of a sentence.
-    fn place(&mut self, words: &[&str]) -> Result<Vec<Placement>> {
-        let mut new = words.to_vec();
-        new.retain(|word| !self.counts.contains_key(*word));
-        let counts = self.tokenizer.subwords_per_word(&new)?;
-        let counted = new.into_iter().map(str::to_owned).zip(counts);
-        self.counts.extend(counted);
-        let placements = words
-            .iter()
-            .map(|word| self.splitter.place(self.counts[*word]))
+    /// Counts the sub-words of the sentences' words, each word once, on all cores.
+    fn count_words(&mut self, sentences: &[Sentence]) -> Result<()> {
+        let words = sentences.iter().flat_map(Sentence::tokens);
+        let new: HashSet<&str> = words
+            .filter(|word| !self.counts.contains_key(*word))
+            .collect();
+        let new: Vec<&str> = new.into_iter().collect();
+        let share = new.len().div_ceil(rayon::current_num_threads()).max(1);
+        let counts = new
+            .par_chunks(share)
+            .map(|words| self.tokenizer.subwords_per_word(words));
+        let counts: Vec<Vec<usize>> = counts.collect::<Result<_, _>>()?;
+        let counted = new.into_iter().map(str::to_owned);
+        self.counts.extend(counted.zip(counts.concat()));
+        Ok(())
+    }
+
+    /// What becomes of each word of a sentence whose words are counted.
+    fn place(&mut self, sentence: &Sentence) -> Vec<Placement> {
+        let placements = sentence
+            .tokens()
+            .map(|word| self.splitter.place(self.counts[word]))
             .collect();
         self.splitter.end_sentence();
-        Ok(placements)
+        placements
     }
 }
 
 /// The line of a word, or its chosen columns with one space between.
-fn kept_columns(sentence: &conll_io::Sentence, word: usize, columns: &[Column]) -> Result<String> {
+fn kept_columns(sentence: &Sentence, word: usize, columns: &[Column]) -> Result<String> {
     if columns.is_empty() {
         return Ok(sentence.raw_line(word).trim_end().to_owned());
     }
