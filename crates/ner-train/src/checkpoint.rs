@@ -18,7 +18,7 @@ use subword_align::SubwordTokenizer;
 
 use crate::error::{Error, Result};
 use crate::settings::TrainSettings;
-use crate::trainer::save;
+use crate::trainer::{BEST, save};
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -286,16 +286,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Fills a directory beside its final name and renames it, so that a stop at any instant leaves the old one, the new one, or none of that
 /// name, but never half of one.
 pub(crate) fn replace_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let beside = |ending: &str| {
-        let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        dir.with_file_name(format!(".{name}.{ending}"))
-    };
-    let (partial, old) = (beside("partial"), beside("old"));
-    for leftover in [&partial, &old] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(Error::io(leftover))?;
-        }
-    }
+    take_back_replacement(dir)?;
+    let [partial, old] = beside(dir);
     fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
     fill(&partial)?;
     for entry in fs::read_dir(&partial).map_err(Error::io(&partial))? {
@@ -316,6 +308,48 @@ pub(crate) fn replace_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) ->
     Ok(())
 }
 
+/// Where the new and the old directory are while one replaces the other.
+fn beside(dir: &Path) -> [PathBuf; 2] {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    ["partial", "old"].map(|ending| dir.with_file_name(format!(".{name}.{ending}")))
+}
+
+/// Clears what a stop in the middle of [`replace_dir`] left; the old directory is back where it had been moved away.
+fn take_back_replacement(dir: &Path) -> Result<()> {
+    let [partial, old] = beside(dir);
+    if old.exists() && !dir.exists() {
+        fs::rename(&old, dir).map_err(Error::io(dir))?;
+    }
+    for leftover in [&partial, &old] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover).map_err(Error::io(leftover))?;
+        }
+    }
+    Ok(())
+}
+
+/// Clears what a stop in the middle of writing checkpoints or the best model left below a run's output directory.
+pub(crate) fn take_back_unfinished(output_dir: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(output_dir) else {
+        return Ok(()); // there is none yet
+    };
+    for entry in entries {
+        let name = entry.map_err(Error::io(output_dir))?.file_name();
+        let unfinished = name.to_str().and_then(|name| {
+            let name = name.strip_prefix('.')?;
+            let name = name
+                .strip_suffix(".partial")
+                .or(name.strip_suffix(".old"))?;
+            let step = name.strip_prefix(PREFIX).map(str::parse::<usize>);
+            (name == BEST || matches!(step, Some(Ok(_)))).then_some(name)
+        });
+        if let Some(name) = unfinished {
+            take_back_replacement(&output_dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Has the system write a file or a directory to the disk.
 fn sync(path: &Path) -> Result<()> {
     // Directories cannot be opened as files everywhere, and need no sync there.
@@ -331,6 +365,36 @@ fn sync(path: &Path) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stop_left_half_done_is_taken_back() {
+        let out = tempfile::tempdir().unwrap();
+        let file = |dir: &str| out.path().join(dir).join("weights");
+        let write = |dir: &str, text: &str| {
+            fs::create_dir(out.path().join(dir)).unwrap();
+            fs::write(file(dir), text).unwrap();
+        };
+        // The best model was moved away and the new one not yet put in its place; one checkpoint was replaced, another begun.
+        write(".best.old", "old");
+        write(".best.partial", "new");
+        write(".checkpoint-3.old", "old");
+        write("checkpoint-3", "new");
+        write(".checkpoint-6.partial", "half");
+        for not_ours in [".mine.old", ".checkpoint-x.partial"] {
+            write(not_ours, "kept");
+        }
+        take_back_unfinished(out.path()).unwrap();
+        assert_eq!(fs::read_to_string(file("best")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(file("checkpoint-3")).unwrap(), "new");
+        let mut left: Vec<String> = fs::read_dir(out.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let wanted = [".checkpoint-x.partial", ".mine.old", "best", "checkpoint-3"];
+        assert_eq!(left, wanted);
+        take_back_unfinished(&out.path().join("none")).unwrap();
+    }
 
     #[test]
     fn numbers_are_read_as_they_were_written() {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
 use crate::ahead::ahead;
-use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir};
+use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir, take_back_unfinished};
 use crate::error::{Error, Result};
 use crate::evaluate::{Decoding, Evaluation, evaluate};
 use crate::features::{Feature, Sentence, continuations, label_ids};
@@ -183,6 +183,9 @@ pub fn train(
     if (run.observer)(Event::Planned(&run.plan)).is_break() {
         return Err(Error::NotBegun);
     }
+    take_back_unfinished(output_dir)?;
+    // In another output directory than the checkpoint's there is no best model yet.
+    run.best = run.best.filter(|_| output_dir.join(BEST).is_dir());
     let order = EpochOrder {
         step_size: settings.batch_size * settings.gradient_accumulation_steps,
         shuffle: settings.shuffle,
@@ -484,8 +487,7 @@ impl Run<'_> {
         let device = self.model.valid().device();
         self.optimizer.restore(step, checkpoint.moments()?, &device);
         self.step = step;
-        // In another output directory there is no best model yet.
-        self.best = best.filter(|_| self.output_dir.join(BEST).is_dir());
+        self.best = best;
         (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);
         self.log.losses = losses;
         Ok(())

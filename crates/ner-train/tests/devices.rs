@@ -2,36 +2,21 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "ndarray")]
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{Checkpoint, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, train};
-use subword_align::SubwordTokenizer;
 
 const FLEX: &[DeviceChoice] = &[DeviceChoice::Flex];
 const BOTH: &[DeviceChoice] = &[DeviceChoice::Flex, DeviceChoice::NdArray];
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
-}
-
 /// Sentences of 1 to 14 words: the last batch of 10 has one of them, fewer than there are devices.
 fn sentences() -> Vec<Sentence> {
-    let length = |i: usize| 1 + (i * i + 3 * i) % 14;
-    (0..21)
-        .map(|i| Sentence {
-            document: 0,
-            words: (0..length(i))
-                .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
-                .collect(),
-            tags: (0..length(i))
-                .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
-                .collect(),
-        })
-        .collect()
+    common::sentences((0..21).map(|i| 1 + (i * i + 3 * i) % 14))
 }
 
 fn settings() -> TrainSettings {
@@ -70,16 +55,7 @@ impl<'a> Run<'a> {
 
     /// Loss and gradient norm of each step until the end or the stop.
     fn steps(&self) -> Vec<[f64; 2]> {
-        let tokenizer = {
-            let dir = tempfile::tempdir().unwrap();
-            for (from, to) in [
-                ("vocab.txt", "vocab.txt"),
-                ("bert/config.json", "config.json"),
-            ] {
-                std::fs::copy(golden(from), dir.path().join(to)).unwrap();
-            }
-            SubwordTokenizer::from_dir(dir.path(), None).unwrap()
-        };
+        let tokenizer = tokenizer();
         let dir = match &self.resume {
             Some(checkpoint) => checkpoint.dir.clone(),
             None => golden("bert"),

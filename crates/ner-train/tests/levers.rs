@@ -1,35 +1,21 @@
 //! Each setting of a run does what it says.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
     BestMetric, Checkpoint, Corpus, Decoding, Event, Sentence, TrainSettings, batch_tokens, tag,
     train,
 };
-use subword_align::SubwordTokenizer;
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
-}
 
 fn sentences() -> Vec<Sentence> {
-    (0..20)
-        .map(|i| Sentence {
-            words: (0..3 + i % 5)
-                .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
-                .collect(),
-            tags: (0..3 + i % 5)
-                .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
-                .collect(),
-            document: 0,
-        })
-        .collect()
+    common::sentences((0..20).map(|i| 3 + i % 5))
 }
 
 /// Two steps an epoch.
@@ -68,17 +54,6 @@ fn run_with(
         dev: &data[..7],
     };
     run_on(corpus, out, settings, resume, head)
-}
-
-fn tokenizer() -> SubwordTokenizer {
-    let dir = tempfile::tempdir().unwrap();
-    for (from, to) in [
-        ("vocab.txt", "vocab.txt"),
-        ("bert/config.json", "config.json"),
-    ] {
-        std::fs::copy(golden(from), dir.path().join(to)).unwrap();
-    }
-    SubwordTokenizer::from_dir(dir.path(), None).unwrap()
 }
 
 /// As [`run_with`], on other data.

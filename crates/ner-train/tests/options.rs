@@ -1,29 +1,19 @@
 //! Each number of a run decides what its documentation says; a setting that were read and forgotten would fail here.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{
     BestMetric, Corpus, Decoding, Event, Plan, Sentence, Step, TrainSettings, evaluate, train,
 };
-use subword_align::SubwordTokenizer;
 
 type Weights = BTreeMap<String, Vec<f32>>;
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
-}
-
-fn tokenizer() -> SubwordTokenizer {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(golden("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
-    SubwordTokenizer::from_dir(dir.path(), None).unwrap()
-}
 
 /// Word `number`, which is one sub-word.
 fn word(number: usize) -> String {

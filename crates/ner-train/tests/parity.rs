@@ -1,17 +1,15 @@
 //! Forty steps beside PyTorch, whose figures `fixtures/goldens/models.py` wrote.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::ops::ControlFlow;
+
+use common::golden;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, train};
 use serde_json::Value;
 use subword_align::SubwordTokenizer;
-
-fn goldens() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models")
-}
 
 fn strings(value: &Value) -> Vec<String> {
     value
@@ -25,7 +23,7 @@ fn strings(value: &Value) -> Vec<String> {
 /// A temporary folder with the WordPiece tokenizer that gives the goldens' words their ids.
 fn folder_with_tokenizer() -> (tempfile::TempDir, SubwordTokenizer) {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(goldens().join("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
+    std::fs::copy(golden("vocab.txt"), dir.path().join("vocab.txt")).unwrap();
     let tokenizer = SubwordTokenizer::from_dir(dir.path(), None).unwrap();
     (dir, tokenizer)
 }
@@ -40,11 +38,11 @@ fn assert_close(step: usize, what: &str, found: f64, expected: &Value) {
 }
 
 fn follows_pytorch(family: &str, device: DeviceChoice) {
-    let text = std::fs::read_to_string(goldens().join(family).join("training.json")).unwrap();
-    let golden: Value = serde_json::from_str(&text).unwrap();
+    let text = std::fs::read_to_string(golden(family).join("training.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
     let sentences: Vec<Sentence> = std::iter::zip(
-        golden["words"].as_array().unwrap(),
-        golden["tags"].as_array().unwrap(),
+        expected["words"].as_array().unwrap(),
+        expected["tags"].as_array().unwrap(),
     )
     .map(|(words, tags)| Sentence {
         words: strings(words),
@@ -52,7 +50,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
         document: 0,
     })
     .collect();
-    let number = |name: &str| golden["settings"][name].as_f64().unwrap();
+    let number = |name: &str| expected["settings"][name].as_f64().unwrap();
     let settings = TrainSettings {
         epochs: 1,
         batch_size: number("batch_size") as usize,
@@ -68,9 +66,9 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     };
 
     let (dir, tokenizer) = folder_with_tokenizer();
-    let config = ModelConfig::from_dir(&goldens().join(family)).unwrap();
+    let config = ModelConfig::from_dir(&golden(family)).unwrap();
     let device = device.open().unwrap().autodiff();
-    let (model, _) = TokenClassifier::load(&goldens().join(family), &config, &device, 0).unwrap();
+    let (model, _) = TokenClassifier::load(&golden(family), &config, &device, 0).unwrap();
     let mut steps: Vec<Step> = Vec::new();
     let corpus = Corpus {
         train: &sentences,
@@ -92,20 +90,20 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     )
     .unwrap();
 
-    assert_eq!(steps.len(), golden["losses"].as_array().unwrap().len());
+    assert_eq!(steps.len(), expected["losses"].as_array().unwrap().len());
     for (index, step) in steps.iter().enumerate() {
-        assert_close(step.step, "loss", step.loss, &golden["losses"][index]);
+        assert_close(step.step, "loss", step.loss, &expected["losses"][index]);
         assert_close(
             step.step,
             "gradient norm",
             step.grad_norm,
-            &golden["grad_norms"][index],
+            &expected["grad_norms"][index],
         );
         assert_close(
             step.step,
             "learning rate",
             step.learning_rate,
-            &golden["learning_rates"][index],
+            &expected["learning_rates"][index],
         );
     }
 }
@@ -114,7 +112,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
 #[test]
 fn a_model_drawn_on_the_training_device_learns() {
     let (dir, tokenizer) = folder_with_tokenizer();
-    let config = ModelConfig::from_dir(&goldens().join("roberta")).unwrap();
+    let config = ModelConfig::from_dir(&golden("roberta")).unwrap();
     let device = DeviceChoice::Flex.open().unwrap().autodiff();
     let model = TokenClassifier::init(&config, &device, 1).with_sinusoidal_positions(0.1);
     std::fs::create_dir(dir.path().join("before")).unwrap();

@@ -1,44 +1,33 @@
 //! A run that stops and goes on ends with the weights of one that never stopped.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use common::golden;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, train};
 use subword_align::SubwordTokenizer;
-
-fn goldens() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models")
-}
 
 /// The golden BERT with dropout and its tokenizer.
 fn initial(dir: &Path) -> PathBuf {
     let model = dir.join("initial");
     fs::create_dir(&model).unwrap();
-    fs::copy(goldens().join("vocab.txt"), model.join("vocab.txt")).unwrap();
+    fs::copy(golden("vocab.txt"), model.join("vocab.txt")).unwrap();
     let weights = "model.safetensors";
-    fs::copy(goldens().join("bert").join(weights), model.join(weights)).unwrap();
-    let mut config = ModelConfig::from_dir(&goldens().join("bert")).unwrap();
+    fs::copy(golden("bert").join(weights), model.join(weights)).unwrap();
+    let mut config = ModelConfig::from_dir(&golden("bert")).unwrap();
     config.set_dropout(0.1).unwrap();
     config.save(&model).unwrap();
     model
 }
 
 fn sentences() -> Vec<Sentence> {
-    (0..23)
-        .map(|i| Sentence {
-            words: (0..3 + i % 5)
-                .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
-                .collect(),
-            tags: (0..3 + i % 5)
-                .map(|j| ["O", "B-PER", "I-PER", "B-LOC"][(i + j) % 4].to_owned())
-                .collect(),
-            document: 0,
-        })
-        .collect()
+    common::sentences((0..23).map(|i| 3 + i % 5))
 }
 
 fn settings() -> TrainSettings {
