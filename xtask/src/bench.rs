@@ -50,12 +50,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     venv: Option<PathBuf>,
 
-    /// File to write; docs/benchmarks.md where not given and every group has been measured
+    /// File to write; docs/benchmarks.md where not given and every group has been measured, with --device docs/benchmarks-gpu.md where every
+    /// group is measured now
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// What a process reports of its work: `seconds` for `items` things, start and first call left out.
+/// What a process reports of its work: `seconds` for `items` things, start and first call, or whole first pass, left out.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub seconds: f64,
@@ -131,6 +132,10 @@ pub fn run(args: &Args) -> Result<()> {
     prepare(&folder, &args.data_dir)?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     if let Some(device) = args.device {
+        ensure!(
+            matches!(device, DeviceChoice::Cuda(_)),
+            "--device {device}: it is for GPUs; a CPU is measured without"
+        );
         device.open()?; // before the peers are fetched
     }
     let peers = match Peers::open(&folder, args.venv.as_deref(), threads) {
@@ -151,11 +156,12 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(device) = args.device {
         let text = table::gpu_text(&now, &device.to_string(), versions);
         print!("{text}");
-        let path = args
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("docs/benchmarks-gpu.md"));
-        return fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()));
+        let is_whole = peers.is_some() && args.only.is_empty();
+        let whole = is_whole.then(|| PathBuf::from("docs/benchmarks-gpu.md"));
+        if let Some(path) = args.out.clone().or(whole) {
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        return Ok(());
     }
     print!("{}", table::text(&now, threads, versions));
     let all = if peers.is_some() {

@@ -399,7 +399,7 @@ impl TokenClassifier {
         };
         let x = ops.residual_layer_norm(projected, x, &output.LayerNorm, epsilon, output_dropout);
 
-        let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [sub_words, intermediate]
+        let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [rows, intermediate]
         let projected = ops.linear(widened, &layer.output.dense);
         ops.residual_layer_norm(
             projected,

@@ -249,7 +249,8 @@ fn predict(
     };
     let learnt = model.transitions();
     let mut losses = Vec::new();
-    let mut done = 0;
+    let without_words = |sentence: &&Sentence| sentence.words.is_empty();
+    let mut done = data.sentences.iter().filter(without_words).count();
     thread::scope(|scope| -> Result<()> {
         for pass in ahead(scope, data.passes(batch_tokens)) {
             let Pass { sequences, batch } = pass?;

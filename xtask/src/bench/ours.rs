@@ -131,16 +131,15 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
         .map(|(_, sentence)| sentence)
         .collect();
     let count = data.len();
-    // Steps before those that are timed: one, because the first is slow, or all that are whole.
-    let before = if place.warm_up {
-        &data[..count / BATCH * BATCH]
+    // What comes before the steps that are timed: one step, because the first is slow, or all.
+    let first = &data[count.saturating_sub(BATCH)..];
+    let (train, epochs, steps_before) = if place.warm_up {
+        (data, 2, count.div_ceil(BATCH))
     } else {
-        &data[count.saturating_sub(BATCH)..]
+        ([first, &data].concat(), 1, 1)
     };
-    let steps_before = before.len().div_ceil(BATCH);
-    let train = [before, &data].concat();
     let settings = TrainSettings {
-        epochs: 1,
+        epochs,
         batch_size: BATCH,
         learning_rate: 1e-5,
         shuffle: false,

@@ -56,16 +56,24 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let mut sentences = reader.into_sentences();
     let mut output = Output::create(arguments.output.as_deref())?;
     loop {
-        let group = sentences.by_ref().take(GROUP);
-        let group: Vec<Sentence> = group.collect::<Result<_, _>>()?;
-        if group.is_empty() {
-            return output.finish();
+        let mut group: Vec<Sentence> = Vec::new();
+        let mut end = None;
+        while group.len() < GROUP && end.is_none() {
+            match sentences.next() {
+                Some(Ok(sentence)) => group.push(sentence),
+                Some(Err(error)) => end = Some(Err(error)),
+                None => end = Some(Ok(())),
+            }
         }
         if let Some(cutter) = &mut cutter {
             cutter.count_words(&group)?;
         }
         for sentence in &group {
             write(sentence, cutter.as_mut(), arguments, &mut output)?;
+        }
+        if let Some(end) = end {
+            end?;
+            return output.finish();
         }
     }
 }
