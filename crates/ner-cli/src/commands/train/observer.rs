@@ -59,6 +59,9 @@ impl Observer<'_> {
                 self.progress.start("train", plan.total_steps);
             }
             Event::Stepped(step) => {
+                if step.epoch.fract() == 0.0 {
+                    crate::trim_allocator();
+                }
                 self.progress.set(step.step, || {
                     let mut text = format!(
                         "loss {:.4} lr {:.1e} {:.0} sub-words/s",
