@@ -11,6 +11,9 @@ use super::summary;
 use crate::interrupt::Listening;
 use crate::progress::Progress;
 
+/// Steps after which freed memory goes back to the system: rare enough to cost nothing.
+const TRIM_STEPS: usize = 100;
+
 /// Turns the events of a run into its record, a progress bar and lines.
 pub struct Observer<'a> {
     /// Opened when nothing can refuse the run any more.
@@ -59,7 +62,7 @@ impl Observer<'_> {
                 self.progress.start("train", plan.total_steps);
             }
             Event::Stepped(step) => {
-                if step.epoch.fract() == 0.0 {
+                if step.step.is_multiple_of(TRIM_STEPS) {
                     crate::trim_allocator();
                 }
                 self.progress.set(step.step, || {
