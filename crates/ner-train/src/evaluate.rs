@@ -7,7 +7,7 @@ use ner_metrics::{EntityReport, Mode as CountingRule, Scheme};
 use ner_model::ops::Ops;
 use ner_model::{Batch, Logits, Mode, TokenClassifier, Transitions};
 
-use crate::ahead::ahead;
+use crate::ahead::spread;
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
 use crate::order::batches_by_length;
@@ -18,7 +18,15 @@ pub fn batch_tokens(model: &TokenClassifier) -> usize {
         // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.
         Ops::Fused | Ops::Int8(_) => 1024,
         // A GPU wants much to do at once.
-        Ops::Plain | Ops::Bf16 => 4096,
+        Ops::Plain | Ops::Bf16 => 16_384,
+    }
+}
+
+/// How many passes of inference are computed at a time: a processor's threads are fastest with one each.
+pub(crate) fn passes_at_once(model: &TokenClassifier) -> usize {
+    match model.ops() {
+        Ops::Fused | Ops::Int8(_) => rayon::current_num_threads(),
+        Ops::Plain | Ops::Bf16 => 1,
     }
 }
 
@@ -252,9 +260,14 @@ fn predict(
     let without_words = |sentence: &&Sentence| sentence.words.is_empty();
     let mut done = data.sentences.iter().filter(without_words).count();
     thread::scope(|scope| -> Result<()> {
-        for pass in ahead(scope, data.passes(batch_tokens)) {
-            let Pass { sequences, batch } = pass?;
-            let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
+        let forward = |pass: Result<Pass>| {
+            let pass = pass?;
+            let logits = Logits::read(model.forward(&pass.batch, Mode::Inference)?)?;
+            Result::Ok((pass, logits))
+        };
+        let passes = data.passes(batch_tokens);
+        for pass in spread(scope, passes, passes_at_once(model), forward) {
+            let (Pass { sequences, batch }, logits) = pass?;
             for ((number, feature), rows) in sequences.iter().zip(batch.target_ranges()) {
                 // (row of the logits, place in the sequence)
                 let targets: Vec<(usize, usize)> = rows.zip(feature.targets()).collect();

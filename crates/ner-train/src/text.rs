@@ -6,9 +6,9 @@ use ner_model::{Batch, Logits, Mode, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::{Aggregation, EncodedText, EntitySpan, SubwordTokenizer, aggregate, windows};
 
-use crate::ahead::ahead;
+use crate::ahead::spread;
 use crate::error::Result;
-use crate::evaluate::Decoding;
+use crate::evaluate::{Decoding, passes_at_once};
 use crate::features::Featurizer;
 use crate::order::batches_by_length;
 
@@ -79,109 +79,148 @@ pub fn score_texts<S: AsRef<str> + Sync>(
     batch_tokens: usize,
 ) -> Result<Vec<ScoredText>> {
     let featurizer = Featurizer::new(tokenizer, max_length)?;
-    let groups = texts
-        .chunks(GROUP)
-        .map(|texts| Group::read(&featurizer, texts, wanted, batch_tokens));
-    let mut scored = Vec::with_capacity(texts.len());
-    thread::scope(|scope| {
+    let labels = model.config().id2label.len();
+    let groups = (0..).step_by(GROUP).zip(texts.chunks(GROUP));
+    let passes = groups.flat_map(|(first, texts)| {
+        match passes_of(&featurizer, first, texts, wanted, batch_tokens) {
+            Ok(passes) => passes.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    });
+    let forward = |pass: Result<Pass>| {
+        let pass = pass?;
+        let logits = match &pass.batch {
+            Some(batch) => Some(Logits::read(model.forward(batch, Mode::Inference)?)?),
+            None => None,
+        };
+        Result::Ok((pass, logits))
+    };
+    let mut encoded: Vec<Option<EncodedText>> = vec![None; texts.len()];
+    let mut probabilities: Vec<Vec<f32>> = vec![Vec::new(); texts.len()];
+    thread::scope(|scope| -> Result<()> {
         // The next texts are tokenized while the model reads these.
-        for group in ahead(scope, groups) {
-            scored.extend(group?.score(model)?);
-        }
-        Ok(scored)
-    })
-}
-
-/// Texts that are scored together, sequences of like length in one pass.
-const GROUP: usize = 256;
-
-/// Texts as the model reads them.
-struct Group {
-    texts: Vec<EncodedText>,
-    passes: Vec<Pass>,
-}
-
-/// Sequences that are read in one pass.
-struct Pass {
-    /// For each sequence the number of its text and the sub-words of that text that the rows of the logits belong to.
-    targets: Vec<(usize, Vec<usize>)>,
-    batch: Batch,
-}
-
-impl Group {
-    fn read<S: AsRef<str> + Sync>(
-        featurizer: &Featurizer<'_>,
-        texts: &[S],
-        wanted: Wanted,
-        batch_tokens: usize,
-    ) -> Result<Self> {
-        let tokenizer = featurizer.tokenizer();
-        let encoded = texts
-            .par_iter()
-            .map(|text| tokenizer.encode_text(text.as_ref()));
-        let texts: Vec<EncodedText> = encoded.collect::<std::result::Result<_, _>>()?;
-        let mut sequences = Vec::new();
-        for (text, encoded) in texts.iter().enumerate() {
-            let starts = encoded.word_starts();
-            for window in windows(&starts, featurizer.budget(), featurizer.overlap())? {
-                let targets: Vec<usize> = match wanted {
-                    Wanted::SubWords => window.owned.clone().collect(),
-                    Wanted::Words => {
-                        let owned = |start: &usize| window.owned.contains(start);
-                        starts.iter().copied().filter(owned).collect()
-                    }
-                };
-                if !targets.is_empty() {
-                    sequences.push((text, window, targets));
-                }
+        for done in spread(scope, passes, passes_at_once(model), forward) {
+            let (pass, logits) = done?;
+            for (text, of_text) in pass.texts {
+                probabilities[text].resize(of_text.len() * labels, 0.0);
+                encoded[text] = Some(of_text);
             }
-        }
-        let special = tokenizer.special_tokens();
-        let lengths: Vec<usize> = sequences
-            .iter()
-            .map(|(_, window, _)| window.subwords.len() + special)
-            .collect();
-        let pass = |numbers: Vec<usize>| {
-            let mut batch = Batch::default();
-            let mut of_pass = Vec::with_capacity(numbers.len());
-            for number in numbers {
-                let (text, window, targets) = &sequences[number];
-                let (prefix, suffix) = (tokenizer.prefix_ids(), tokenizer.suffix_ids());
-                let ids = [prefix, &texts[*text].ids[window.subwords.clone()], suffix].concat();
-                let place = |target: &usize| prefix.len() + target - window.subwords.start;
-                batch.push_with_targets(ids, targets.iter().map(place));
-                of_pass.push((*text, targets.clone()));
-            }
-            Pass {
-                targets: of_pass,
-                batch,
-            }
-        };
-        let batches = batches_by_length(&lengths, batch_tokens).into_iter();
-        let passes = batches.map(pass).collect();
-        Ok(Self { texts, passes })
-    }
-
-    fn score(self, model: &TokenClassifier) -> Result<Vec<ScoredText>> {
-        let labels = model.config().id2label.len();
-        let unscored = |encoded: EncodedText| ScoredText {
-            probabilities: vec![0.0; encoded.len() * labels],
-            encoded,
-        };
-        let mut scored: Vec<ScoredText> = self.texts.into_iter().map(unscored).collect();
-        for Pass { targets, batch } in self.passes {
-            let logits = Logits::read(model.forward(&batch, Mode::Inference)?)?;
-            for ((text, sub_words), rows) in targets.into_iter().zip(batch.target_ranges()) {
-                for (sub_word, row) in sub_words.into_iter().zip(rows) {
-                    scored[text].probabilities[sub_word * labels..(sub_word + 1) * labels]
+            let (Some(batch), Some(logits)) = (&pass.batch, &logits) else {
+                continue;
+            };
+            for (targets, rows) in pass.targets.iter().zip(batch.target_ranges()) {
+                let of_text = &mut probabilities[targets.text];
+                of_text.resize(targets.length * labels, 0.0);
+                for (&sub_word, row) in targets.sub_words.iter().zip(rows) {
+                    of_text[sub_word * labels..(sub_word + 1) * labels]
                         .iter_mut()
                         .zip(logits.probabilities(row))
                         .for_each(|(slot, probability)| *slot = probability);
                 }
             }
         }
-        Ok(scored)
+        Ok(())
+    })?;
+    let scored = encoded.into_iter().zip(probabilities);
+    let scored = scored.filter_map(|(encoded, probabilities)| {
+        let encoded = encoded?; // every text is in one pass
+        Some(ScoredText {
+            encoded,
+            probabilities,
+        })
+    });
+    Ok(scored.collect())
+}
+
+/// Texts that are scored together, sequences of like length in one pass.
+const GROUP: usize = 256;
+
+/// Sequences that are read in one pass.
+struct Pass {
+    /// The encodings of the group's texts, with their numbers: in the group's first pass.
+    texts: Vec<(usize, EncodedText)>,
+    /// What the rows of each sequence's logits belong to.
+    targets: Vec<Targets>,
+    /// Nothing in a group without sub-words.
+    batch: Option<Batch>,
+}
+
+/// Sub-words of a text that are scored in one sequence.
+struct Targets {
+    /// Number of the text.
+    text: usize,
+    /// Sub-words of the text in all.
+    length: usize,
+    sub_words: Vec<usize>,
+}
+
+/// The passes over a group of texts, whose first has the number `first`.
+fn passes_of<S: AsRef<str> + Sync>(
+    featurizer: &Featurizer<'_>,
+    first: usize,
+    texts: &[S],
+    wanted: Wanted,
+    batch_tokens: usize,
+) -> Result<Vec<Pass>> {
+    let tokenizer = featurizer.tokenizer();
+    let encoded = texts
+        .par_iter()
+        .map(|text| tokenizer.encode_text(text.as_ref()));
+    let texts: Vec<EncodedText> = encoded.collect::<std::result::Result<_, _>>()?;
+    let (prefix, suffix) = (tokenizer.prefix_ids(), tokenizer.suffix_ids());
+    let mut sequences = Vec::new();
+    for (number, encoded) in (first..).zip(&texts) {
+        let starts = encoded.word_starts();
+        for window in windows(&starts, featurizer.budget(), featurizer.overlap())? {
+            let sub_words: Vec<usize> = match wanted {
+                Wanted::SubWords => window.owned.clone().collect(),
+                Wanted::Words => {
+                    let owned = |start: &usize| window.owned.contains(start);
+                    starts.iter().copied().filter(owned).collect()
+                }
+            };
+            if sub_words.is_empty() {
+                continue;
+            }
+            let ids = [prefix, &encoded.ids[window.subwords.clone()], suffix].concat();
+            let place = |sub_word: &usize| prefix.len() + sub_word - window.subwords.start;
+            let places: Vec<usize> = sub_words.iter().map(place).collect();
+            let targets = Targets {
+                text: number,
+                length: encoded.len(),
+                sub_words,
+            };
+            sequences.push(Some((ids, places, targets)));
+        }
     }
+    let length = |sequence: &Option<(Vec<u32>, _, _)>| sequence.as_ref().map_or(0, |s| s.0.len());
+    let lengths: Vec<usize> = sequences.iter().map(length).collect();
+    let mut passes = Vec::new();
+    for numbers in batches_by_length(&lengths, batch_tokens) {
+        let mut batch = Batch::default();
+        let mut targets = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            if let Some((ids, places, of_sequence)) = sequences[number].take() {
+                batch.push_with_targets(ids, places);
+                targets.push(of_sequence);
+            }
+        }
+        passes.push(Pass {
+            texts: Vec::new(),
+            targets,
+            batch: Some(batch),
+        });
+    }
+    let texts = (first..).zip(texts).collect();
+    match passes.first_mut() {
+        Some(pass) => pass.texts = texts,
+        None => passes.push(Pass {
+            texts,
+            targets: Vec::new(),
+            batch: None,
+        }),
+    }
+    Ok(passes)
 }
 
 /// Entities of the texts, in the order of each text. Constrained decoding acts with [`Aggregation::Word`], whose units are words.
