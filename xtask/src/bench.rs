@@ -82,7 +82,9 @@ impl Outcome {
 
 /// Sentences that the base-sized model is trained on and those that it tags: it is slow.
 const BASE_SENTENCES: [usize; 2] = [96, 160];
-/// The same for the small model.
+/// The same on a GPU.
+const GPU_SENTENCES: [usize; 2] = [2048, 1517];
+/// The same for the small model, which is for CPUs.
 const SMALL_SENTENCES: [usize; 2] = [768, 1517];
 
 /// Files of a benchmark.
@@ -129,7 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     let folder = Folder(PathBuf::from("target/bench"));
-    prepare(&folder, &args.data_dir)?;
+    prepare(&folder, &args.data_dir, args.device.is_some())?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     if let Some(device) = args.device {
         ensure!(
@@ -138,7 +140,12 @@ pub fn run(args: &Args) -> Result<()> {
         );
         device.open()?; // before the peers are fetched
     }
-    let peers = match Peers::open(&folder, args.venv.as_deref(), threads) {
+    let peers = match Peers::open(
+        &folder,
+        args.venv.as_deref(),
+        threads,
+        args.device.is_none(),
+    ) {
         Ok(peers) => Some(peers),
         Err(error) => {
             eprintln!("the peers are left out: {error:#}");
@@ -197,9 +204,10 @@ fn measure(
     let mut outcomes = vec![Vec::new(); sides.len()];
     for round in 1..=args.rounds {
         for (side, outcomes) in sides.iter().zip(&mut outcomes) {
-            let mut arguments = side.arguments(folder, &args.data_dir);
+            let mut arguments = side.arguments(group, folder, &args.data_dir);
             if let Some(device) = args.device {
-                arguments.extend(["--device".to_owned(), device.to_string()]);
+                let place = ["--warm-up", "--device", &device.to_string()];
+                arguments.extend(place.map(str::to_owned));
             }
             let command = match (side.is_peer(), peers) {
                 (true, Some(peers)) => peers.command(&arguments),
@@ -260,7 +268,7 @@ fn outcome_of(mut command: Command) -> Result<Outcome> {
 }
 
 /// Makes what the works read: split corpora, samples of them, and two models with random weights.
-fn prepare(folder: &Folder, data_dir: &Path) -> Result<()> {
+fn prepare(folder: &Folder, data_dir: &Path, is_gpu: bool) -> Result<()> {
     fs::create_dir_all(&folder.0)?;
     for name in ["esp.train", "esp.testa", "esp.testb"] {
         let path = data_dir.join(name);
@@ -272,8 +280,13 @@ fn prepare(folder: &Folder, data_dir: &Path) -> Result<()> {
     }
     let cli = |arguments: &[&str]| ner_cli::run([&["ner-cli", "--quiet"], arguments].concat());
     let corpus = |name: &str| data_dir.join(name).display().to_string();
+    let base_sentences = if is_gpu {
+        GPU_SENTENCES
+    } else {
+        BASE_SENTENCES
+    };
     let sizes = [
-        ("base", ["12", "768", "12", "3072"], BASE_SENTENCES),
+        ("base", ["12", "768", "12", "3072"], base_sentences),
         ("small", ["4", "256", "4", "1024"], SMALL_SENTENCES),
     ];
     for (name, [layers, hidden, heads, intermediate], [to_train, to_tag]) in sizes {

@@ -18,8 +18,13 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Uses the given environment, or makes one, and exports the models to ONNX.
-    pub fn open(folder: &Folder, venv: Option<&Path>, threads: usize) -> Result<Self> {
+    /// Uses the given environment, or makes one, and exports the models to ONNX where that is wanted.
+    pub fn open(
+        folder: &Folder,
+        venv: Option<&Path>,
+        threads: usize,
+        with_onnx: bool,
+    ) -> Result<Self> {
         let made = folder.0.join("venv");
         let peers = Self {
             python: venv.unwrap_or(&made).join("bin/python"),
@@ -34,7 +39,8 @@ impl Peers {
             let mut pip = Command::new(&peers.python);
             succeed(pip.args(install).arg("fixtures/bench/requirements.txt"))?;
         }
-        for model in ["base", "small"] {
+        let exported: &[&str] = if with_onnx { &["base", "small"] } else { &[] };
+        for model in exported {
             peers.export(&folder.path(model), &folder.path(&format!("{model}.onnx")))?;
         }
         Ok(peers)

@@ -9,10 +9,13 @@ use super::{Folder, Outcome};
 /// Works whose sides are compared.
 pub struct Group {
     pub name: &'static str,
+    /// `base` or `small`.
+    model: &'static str,
     pub sides: &'static [Side],
 }
 
-/// One side of a group: its name and its arguments. `{NAME}` stands for a file of the benchmark's folder, `{data}/NAME` for one of the corpus.
+/// One side of a group: its name and its arguments, in which `{model}` stands for the group's model, `{model.EXTENSION}` for a file that belongs
+/// to it, `{out}` for a file to write and `{data}/NAME` for one of the corpus.
 pub struct Side {
     pub name: &'static str,
     arguments: &'static [&'static str],
@@ -40,16 +43,16 @@ impl Side {
         self.peer
     }
 
-    pub fn arguments(&self, folder: &Folder, data_dir: &Path) -> Vec<String> {
+    pub fn arguments(&self, group: &Group, folder: &Folder, data_dir: &Path) -> Vec<String> {
         let resolve = |argument: &&str| {
             if let Some(name) = argument.strip_prefix("{data}/") {
                 return data_dir.join(name).display().to_string();
             }
-            match argument
+            let name = argument
                 .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'))
-            {
-                Some(name) => folder.path(name),
+                .and_then(|rest| rest.strip_suffix('}'));
+            match name {
+                Some(name) => folder.path(&name.replace("model", group.model)),
                 None => (*argument).to_owned(),
             }
         };
@@ -72,278 +75,134 @@ const BATCHED_BF16: &str = "PyTorch, sorted batches of 32, autocast to bf16";
 
 const TEXT: &str = "El presidente del Banco de Lima , Juan Paz , viaja hoy a Madrid .";
 
+/// `WORK --model MODEL --data FILE`, and what follows.
+macro_rules! on_model {
+    ($work:literal, $data:literal $(, $more:expr)*) => {
+        &[$work, "--model", "{model}", "--data", $data $(, $more)*]
+    };
+}
+
+const TRAINING: &[Side] = &[
+    ours(OURS, on_model!("train", "{model.train}")),
+    peer(
+        TUTORIAL,
+        on_model!("train", "{model.train}", "--pad", "128"),
+    ),
+    peer(BEST, on_model!("train", "{model.train}")),
+];
+
+const TAGGING: &[Side] = &[
+    ours(OURS, on_model!("tag", "{model.test}")),
+    ours(
+        INT8,
+        on_model!("tag", "{model.test}", "--precision", "int8"),
+    ),
+    peer(PIPELINE, on_model!("pipeline", "{model.test}")),
+    peer(BATCHED, on_model!("batched", "{model.test}")),
+    peer(
+        ONNX,
+        on_model!("onnx", "{model.test}", "--onnx", "{model.onnx}"),
+    ),
+];
+
 pub const GROUPS: &[Group] = &[
     Group {
         name: "train-base",
-        sides: &[
-            ours(
-                OURS,
-                &["train", "--model", "{base}", "--data", "{base.train}"],
-            ),
-            peer(
-                TUTORIAL,
-                &[
-                    "train",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.train}",
-                    "--pad",
-                    "128",
-                ],
-            ),
-            peer(
-                BEST,
-                &["train", "--model", "{base}", "--data", "{base.train}"],
-            ),
-        ],
+        model: "base",
+        sides: TRAINING,
     },
     Group {
         name: "train-small",
-        sides: &[
-            ours(
-                OURS,
-                &["train", "--model", "{small}", "--data", "{small.train}"],
-            ),
-            peer(
-                TUTORIAL,
-                &[
-                    "train",
-                    "--model",
-                    "{small}",
-                    "--data",
-                    "{small.train}",
-                    "--pad",
-                    "128",
-                ],
-            ),
-            peer(
-                BEST,
-                &["train", "--model", "{small}", "--data", "{small.train}"],
-            ),
-        ],
+        model: "small",
+        sides: TRAINING,
     },
     Group {
         name: "tag-base",
-        sides: &[
-            ours(OURS, &["tag", "--model", "{base}", "--data", "{base.test}"]),
-            ours(
-                INT8,
-                &[
-                    "tag",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test}",
-                    "--precision",
-                    "int8",
-                ],
-            ),
-            peer(
-                PIPELINE,
-                &["pipeline", "--model", "{base}", "--data", "{base.test}"],
-            ),
-            peer(
-                BATCHED,
-                &["batched", "--model", "{base}", "--data", "{base.test}"],
-            ),
-            peer(
-                ONNX,
-                &[
-                    "onnx",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test}",
-                    "--onnx",
-                    "{base.onnx}",
-                ],
-            ),
-        ],
+        model: "base",
+        sides: TAGGING,
     },
     Group {
         name: "tag-small",
+        model: "small",
+        sides: TAGGING,
+    },
+    Group {
+        name: "sentence",
+        model: "base",
         sides: &[
             ours(
                 OURS,
-                &["tag", "--model", "{small}", "--data", "{small.test}"],
-            ),
-            ours(
-                INT8,
                 &[
-                    "tag",
-                    "--model",
-                    "{small}",
-                    "--data",
-                    "{small.test}",
-                    "--precision",
-                    "int8",
+                    "cli", "--", "predict", "--model", "{model}", TEXT, "--output", "{out}",
                 ],
             ),
             peer(
                 PIPELINE,
-                &["pipeline", "--model", "{small}", "--data", "{small.test}"],
+                &["sentence", "--model", "{model}", "--text", TEXT],
             ),
-            peer(
-                BATCHED,
-                &["batched", "--model", "{small}", "--data", "{small.test}"],
-            ),
-            peer(
-                ONNX,
-                &[
-                    "onnx",
-                    "--model",
-                    "{small}",
-                    "--data",
-                    "{small.test}",
-                    "--onnx",
-                    "{small.onnx}",
-                ],
-            ),
-        ],
-    },
-    Group {
-        name: "sentence",
-        sides: &[
-            ours(
-                OURS,
-                &[
-                    "cli",
-                    "--",
-                    "predict",
-                    "--model",
-                    "{base}",
-                    TEXT,
-                    "--output",
-                    "{sentence.txt}",
-                ],
-            ),
-            peer(PIPELINE, &["sentence", "--model", "{base}", "--text", TEXT]),
         ],
     },
     Group {
         name: "preprocess",
-        sides: &[
-            ours(
-                OURS,
-                &[
-                    "preprocess",
-                    "--model",
-                    "{small}",
-                    "{data}/esp.train",
-                    "{data}/esp.testa",
-                    "{data}/esp.testb",
-                ],
-            ),
-            peer(
-                SCRIPT,
-                &[
-                    "preprocess",
-                    "--model",
-                    "{small}",
-                    "{data}/esp.train",
-                    "{data}/esp.testa",
-                    "{data}/esp.testb",
-                ],
-            ),
-        ],
+        model: "small",
+        sides: &[ours(OURS, PREPROCESS), peer(SCRIPT, PREPROCESS)],
     },
     Group {
         name: "report",
-        sides: &[
-            ours(OURS, &["report", "--data", "{small.train.all}"]),
-            peer(SEQEVAL, &["report", "--data", "{small.train.all}"]),
-        ],
+        model: "small",
+        sides: &[ours(OURS, REPORT), peer(SEQEVAL, REPORT)],
     },
     Group {
         name: "read",
+        model: "small",
         sides: &[ours(OURS, &["read", "{data}/esp.train"])],
     },
 ];
+
+const PREPROCESS: &[&str] = &[
+    "preprocess",
+    "--model",
+    "{model}",
+    "{data}/esp.train",
+    "{data}/esp.testa",
+    "{data}/esp.testb",
+];
+const REPORT: &[&str] = &["report", "--data", "{model.train.all}"];
 
 /// What `--device` measures in place of [`GROUPS`]; each side gets the device's name, and does the work once before it is timed.
 pub const GPU_GROUPS: &[Group] = &[
     Group {
         name: "train-gpu",
+        model: "base",
         sides: &[
-            ours(OURS, TRAIN_GPU),
-            peer(BEST, TRAIN_GPU),
-            ours(BF16, TRAIN_GPU_BF16),
-            peer(BEST_BF16, TRAIN_GPU_BF16),
+            ours(OURS, on_model!("train", "{model.train}")),
+            peer(BEST, on_model!("train", "{model.train}")),
+            ours(
+                BF16,
+                on_model!("train", "{model.train}", "--precision", "bf16"),
+            ),
+            peer(
+                BEST_BF16,
+                on_model!("train", "{model.train}", "--precision", "bf16"),
+            ),
         ],
     },
     Group {
         name: "tag-gpu",
+        model: "base",
         sides: &[
-            ours(
-                OURS,
-                &[
-                    "tag",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test.all}",
-                    "--warm-up",
-                ],
-            ),
-            peer(
-                BATCHED,
-                &[
-                    "batched",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test.all}",
-                    "--warm-up",
-                ],
-            ),
+            ours(OURS, on_model!("tag", "{model.test}")),
+            peer(BATCHED, on_model!("batched", "{model.test}")),
             ours(
                 BF16,
-                &[
-                    "tag",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test.all}",
-                    "--warm-up",
-                    "--precision",
-                    "bf16",
-                ],
+                on_model!("tag", "{model.test}", "--precision", "bf16"),
             ),
             peer(
                 BATCHED_BF16,
-                &[
-                    "batched",
-                    "--model",
-                    "{base}",
-                    "--data",
-                    "{base.test.all}",
-                    "--warm-up",
-                    "--precision",
-                    "bf16",
-                ],
+                on_model!("batched", "{model.test}", "--precision", "bf16"),
             ),
         ],
     },
-];
-
-const TRAIN_GPU: &[&str] = &[
-    "train",
-    "--model",
-    "{base}",
-    "--data",
-    "{base.train.all}",
-    "--warm-up",
-];
-const TRAIN_GPU_BF16: &[&str] = &[
-    "train",
-    "--model",
-    "{base}",
-    "--data",
-    "{base.train.all}",
-    "--warm-up",
-    "--precision",
-    "bf16",
 ];
 
 /// What the quotient of two sides is taken of.
