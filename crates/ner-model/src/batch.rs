@@ -89,13 +89,6 @@ impl Batch {
         self.ranges().map(|range| range.len()).max().unwrap_or(0)
     }
 
-    /// Position number of each sub-word, counted from `first` in each sequence.
-    pub(crate) fn positions(&self, first: usize) -> Vec<i64> {
-        self.ranges()
-            .flat_map(|range| (first..first + range.len()).map(|position| position as i64))
-            .collect()
-    }
-
     /// Checks that the model has a row for every id and position.
     pub(crate) fn check(&self, config: &ModelConfig) -> Result<(), Error> {
         if self.ids.is_empty() {
@@ -135,6 +128,99 @@ impl Batch {
             }
         }
         Ok(())
+    }
+}
+
+/// How the sub-words of a batch lie in the rows of a hidden state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'a> {
+    batch: &'a Batch,
+    /// Rows of each sequence, those after its end being padding; nothing where sequences lie end to end, as in the batch.
+    padded_to: Option<usize>,
+}
+
+impl<'a> Layout<'a> {
+    /// Sequences end to end.
+    pub fn packed(batch: &'a Batch) -> Self {
+        Self {
+            batch,
+            padded_to: None,
+        }
+    }
+
+    /// Every sequence in `length` rows, at least those of the longest one.
+    pub fn padded(batch: &'a Batch, length: usize) -> Self {
+        Self {
+            batch,
+            padded_to: Some(length),
+        }
+    }
+
+    /// Rows of each sequence where they are padded.
+    pub fn padded_to(&self) -> Option<usize> {
+        self.padded_to
+    }
+
+    /// Where sequences begin and end in the batch.
+    pub fn boundaries(&self) -> &'a [usize] {
+        self.batch.boundaries()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match self.padded_to {
+            Some(length) => self.batch.sequences() * length,
+            None => self.batch.ids.len(),
+        }
+    }
+
+    /// Sub-word id of each row; `pad` in padding.
+    pub fn ids(&self, pad: u32) -> Vec<i64> {
+        let Some(length) = self.padded_to else {
+            return self.batch.ids.iter().map(|&id| i64::from(id)).collect();
+        };
+        let mut ids = vec![i64::from(pad); self.rows()];
+        for (range, row) in self.batch.ranges().zip(ids.chunks_exact_mut(length)) {
+            for (slot, &id) in row.iter_mut().zip(&self.batch.ids[range]) {
+                *slot = i64::from(id);
+            }
+        }
+        ids
+    }
+
+    /// Position of each row in its sequence, counted from `first`.
+    pub fn positions(&self, first: usize) -> Vec<i64> {
+        let lengths = self.batch.ranges().map(|range| range.len());
+        lengths
+            .flat_map(|length| 0..self.padded_to.unwrap_or(length))
+            .map(|position| (first + position) as i64)
+            .collect()
+    }
+
+    /// Which of the batch's sub-words the row holds; of a row of padding, any number.
+    pub fn sub_word(&self, row: usize) -> usize {
+        match self.padded_to {
+            Some(length) => self.batch.boundaries[row / length] + row % length,
+            None => row,
+        }
+    }
+
+    /// Rows of the sub-words that are to be classified; nothing where they are all rows.
+    pub fn targets(&self) -> Option<Vec<i64>> {
+        if self.batch.targets.len() == self.rows() {
+            return None;
+        }
+        let Some(length) = self.padded_to else {
+            return Some(self.batch.targets.iter().map(|&row| row as i64).collect());
+        };
+        let sequences = self.batch.ranges().zip(self.batch.target_ranges());
+        let rows = sequences
+            .enumerate()
+            .flat_map(|(sequence, (range, targets))| {
+                let targets = self.batch.targets[targets].iter();
+                targets.map(move |target| (sequence * length + target - range.start) as i64)
+            });
+        Some(rows.collect())
     }
 }
 

@@ -105,12 +105,27 @@ impl DeviceChoice {
 
 #[cfg(feature = "cuda")]
 fn cuda_devices() -> usize {
+    keep_compiled_kernels();
     Device::enumerate(burn::tensor::DeviceType::Cuda).len()
 }
 
 #[cfg(not(feature = "cuda"))]
 fn cuda_devices() -> usize {
     0
+}
+
+/// Kernels are compiled at run time, and tuning compiles many: the next process takes them from CubeCL's store, where the results of tuning
+/// are. A program that has configured CubeCL before, or a `cubecl.toml`, decides everything else.
+#[cfg(feature = "cuda")]
+fn keep_compiled_kernels() {
+    use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
+
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+        config.compilation.cache = true;
+        CubeClRuntimeConfig::try_set(config);
+    });
 }
 
 #[cfg(feature = "cuda")]

@@ -4,8 +4,9 @@
 //! other families differ. It mirrors `modeling_bert.py` and its like of `transformers`; fields carry BERT's tensor names, but for `self`, which
 //! is `self_attention` here.
 //!
-//! All sequences of a batch lie end to end, so every hidden state is `[sub_words, hidden]` and no padding is ever computed. After its attention
-//! the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`.
+//! A hidden state is `[rows, hidden]`. On a CPU the sequences of a batch lie in it end to end, one row a sub-word, and no padding is ever
+//! computed; after its attention the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`. On a GPU every
+//! sequence has the same number of rows. [`Layout`] is the one or the other.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::batch::Layout;
 use crate::ops::{Dropout, Int8Weights, LossWeights, Ops, Precision};
 use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
 
@@ -228,9 +230,8 @@ impl TokenClassifier {
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
-        Ok(self
-            .ops
-            .linear(self.ops.dropout(hidden, dropout), &self.classifier))
+        let dropped = self.ops.dropout(hidden, dropout, Layout::packed(batch)); // one row a target
+        Ok(self.ops.linear(dropped, &self.classifier))
     }
 
     /// Mean cross-entropy over the sub-words that carry a label; `None` ones are ignored. Zero where none carries one.
@@ -311,36 +312,49 @@ impl TokenClassifier {
         if let Mode::Training { seed } = mode {
             self.device().seed(seed);
         }
-        let mut x = self.embed(batch, mode); // [sub_words, hidden]
+        let layout = self.ops.layout(batch, self.config.usable_positions());
+        let mut x = self.embed(layout, mode); // [rows, hidden]
+        let at_targets = |x: Tensor<2>| match layout.targets() {
+            Some(rows) => x.clone().select(0, integers(rows, &x.device())),
+            None => x,
+        };
         let Some((last, others)) = self.encoder.layer.split_last() else {
-            return Ok(at_targets(x, batch));
+            return Ok(at_targets(x));
         };
         for (number, layer) in others.iter().enumerate() {
-            x = self.layer(layer, x, batch, mode, number, |x| x);
+            x = self.layer(layer, x, layout, mode, number, |x| x);
         }
-        // Its attention has seen every sub-word; nothing reads the rest of those that are not to be classified.
-        let narrow = |x| at_targets(x, batch);
-        Ok(self.layer(last, x, batch, mode, others.len(), narrow))
+        // Its attention has seen every sub-word; nothing reads the rest of those that are not to be classified. On a GPU, rows left out
+        // save less than leaving them out takes, which the backward pass of `select` does one after the other.
+        let number = others.len();
+        Ok(match layout.padded_to() {
+            None => self.layer(last, x, layout, mode, number, at_targets),
+            Some(_) => at_targets(self.layer(last, x, layout, mode, number, |x| x)),
+        })
     }
 
-    fn embed(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
-        let device = self.device();
-        let rows = batch.ids().len();
-        let table = |table: &Embedding, ids: Vec<i64>| {
-            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, rows]), &device);
-            table
-                .forward(ids)
-                .reshape([rows, self.config.embedding_size()])
-        };
+    fn embed(&self, layout: Layout<'_>, mode: Mode) -> Tensor<2> {
         let tables = &self.embeddings;
-        let words = table(
-            &tables.word_embeddings,
-            batch.ids().iter().map(|&id| i64::from(id)).collect(),
-        );
-        let positions = table(
-            &tables.position_embeddings,
-            batch.positions(self.config.first_position()),
-        );
+        let (rows, width) = (layout.rows(), self.config.embedding_size());
+        let lookup = |table: &Embedding, ids: Vec<i64>| {
+            let ids = integers(ids, &self.device()).unsqueeze::<2>(); // [1, rows]
+            table.forward(ids).reshape([rows, width])
+        };
+        let pad = self.config.pad_token_id() as usize;
+        let pad = pad.min(self.config.vocab_size.saturating_sub(1)) as u32;
+        let words = lookup(&tables.word_embeddings, layout.ids(pad));
+        let first = self.config.first_position();
+        let positions = match layout.padded_to() {
+            // The same rows for every sequence: no look-up, whose backward pass a GPU takes row after row.
+            Some(length) => {
+                let table = tables.position_embeddings.weight.val();
+                let positions = table.narrow(0, first, length).unsqueeze::<3>();
+                positions
+                    .expand([rows / length, length, width])
+                    .reshape([rows, width])
+            }
+            None => lookup(&tables.position_embeddings, layout.positions(first)),
+        };
         let positions = match &tables.token_type_embeddings {
             Some(types) => positions + types.weight.val().narrow(0, 0, 1), // [1, embedding] to each row
             None => positions,
@@ -351,10 +365,12 @@ impl TokenClassifier {
             &tables.LayerNorm,
             self.config.layer_norm_eps,
             Dropout::OFF,
+            layout,
         );
         let dropped = self.ops.dropout(
             sum,
             self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings),
+            layout,
         );
         match &self.embeddings_project {
             Some(projection) => self.ops.linear(dropped, projection),
@@ -367,7 +383,7 @@ impl TokenClassifier {
         &self,
         layer: &Layer,
         x: Tensor<2>,
-        batch: &Batch,
+        layout: Layout<'_>,
         mode: Mode,
         number: usize,
         narrow: impl Fn(Tensor<2>) -> Tensor<2>,
@@ -385,7 +401,7 @@ impl TokenClassifier {
         let context = ops.self_attention(
             x.clone(),
             [&projections.query, &projections.key, &projections.value],
-            batch.boundaries(),
+            layout,
             self.config.num_attention_heads,
             attention_dropout,
         );
@@ -397,7 +413,14 @@ impl TokenClassifier {
         } else {
             Dropout::OFF
         };
-        let x = ops.residual_layer_norm(projected, x, &output.LayerNorm, epsilon, output_dropout);
+        let x = ops.residual_layer_norm(
+            projected,
+            x,
+            &output.LayerNorm,
+            epsilon,
+            output_dropout,
+            layout,
+        );
 
         let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [rows, intermediate]
         let projected = ops.linear(widened, &layer.output.dense);
@@ -407,6 +430,7 @@ impl TokenClassifier {
             &layer.output.LayerNorm,
             epsilon,
             hidden_dropout(Site::Output(number)),
+            layout,
         )
     }
 
@@ -485,19 +509,9 @@ impl TokenClassifier {
     }
 }
 
-/// The rows that are to be classified.
-///
-/// # Shapes
-/// - x: `[sub_words, hidden]`; output: `[targets, hidden]`
-fn at_targets(x: Tensor<2>, batch: &Batch) -> Tensor<2> {
-    let targets = batch.targets();
-    if targets.len() == batch.ids().len() {
-        return x;
-    }
-    let rows: Vec<i64> = targets.iter().map(|&row| row as i64).collect();
-    let rows = TensorData::new(rows, [targets.len()]);
-    let rows = Tensor::<1, Int>::from_data(rows, &x.device());
-    x.select(0, rows)
+fn integers(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
 /// Zeroes the row of the padding sub-word, which no sequence ever reads.

@@ -28,21 +28,23 @@ fn folder_with_tokenizer() -> (tempfile::TempDir, SubwordTokenizer) {
     (dir, tokenizer)
 }
 
-fn assert_close(step: usize, what: &str, found: f64, expected: &Value) {
+/// The relative distance, which is to be less than the tolerance.
+fn assert_close(step: usize, what: &str, found: f64, expected: &Value, tolerance: f64) -> f64 {
     let expected = expected.as_f64().unwrap();
     let relative = (found - expected).abs() / expected.abs().max(1e-12);
     assert!(
-        relative < 1e-3,
+        relative < tolerance,
         "step {step}: {what} is {found}, PyTorch's is {expected}"
     );
+    relative
 }
 
 fn follows_pytorch(family: &str, device: DeviceChoice) {
     let text = std::fs::read_to_string(golden(family).join("training.json")).unwrap();
-    let expected: Value = serde_json::from_str(&text).unwrap();
+    let run: Value = serde_json::from_str(&text).unwrap();
     let sentences: Vec<Sentence> = std::iter::zip(
-        expected["words"].as_array().unwrap(),
-        expected["tags"].as_array().unwrap(),
+        run["words"].as_array().unwrap(),
+        run["tags"].as_array().unwrap(),
     )
     .map(|(words, tags)| Sentence {
         words: strings(words),
@@ -50,7 +52,7 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
         document: 0,
     })
     .collect();
-    let number = |name: &str| expected["settings"][name].as_f64().unwrap();
+    let number = |name: &str| run["settings"][name].as_f64().unwrap();
     let settings = TrainSettings {
         epochs: 1,
         batch_size: number("batch_size") as usize,
@@ -67,6 +69,12 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
 
     let (dir, tokenizer) = folder_with_tokenizer();
     let config = ModelConfig::from_dir(&golden(family)).unwrap();
+    // A GPU may multiply in TF32, whose factors have 11 bits.
+    let tolerance = match device {
+        DeviceChoice::Cuda(_) => 3e-3,
+        _ => 1e-3,
+    };
+    let name = device;
     let device = device.open().unwrap().autodiff();
     let (model, _) = TokenClassifier::load(&golden(family), &config, &device, 0).unwrap();
     let mut steps: Vec<Step> = Vec::new();
@@ -90,22 +98,19 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     )
     .unwrap();
 
-    assert_eq!(steps.len(), expected["losses"].as_array().unwrap().len());
+    assert_eq!(steps.len(), run["losses"].as_array().unwrap().len());
+    let mut worst = 0.0_f64;
     for (index, step) in steps.iter().enumerate() {
-        assert_close(step.step, "loss", step.loss, &expected["losses"][index]);
-        assert_close(
-            step.step,
-            "gradient norm",
-            step.grad_norm,
-            &expected["grad_norms"][index],
-        );
-        assert_close(
-            step.step,
-            "learning rate",
-            step.learning_rate,
-            &expected["learning_rates"][index],
-        );
+        for (what, found, expected) in [
+            ("loss", step.loss, "losses"),
+            ("gradient norm", step.grad_norm, "grad_norms"),
+            ("learning rate", step.learning_rate, "learning_rates"),
+        ] {
+            let expected = &run[expected][index];
+            worst = worst.max(assert_close(step.step, what, found, expected, tolerance));
+        }
     }
+    println!("{family} on {name}: within {worst:.1e}");
 }
 
 /// A model drawn on the training device itself learns in every parameter, its position and word tables too.

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use fused::Int8Weights;
 
-use crate::Error;
+use crate::batch::Layout;
+use crate::{Batch, Error};
 
 /// Which form of the operations a model computes with.
 #[derive(Clone, Debug)]
@@ -118,6 +119,18 @@ impl Ops {
         }
     }
 
+    /// How the sub-words of a batch lie in the rows of what these operations take: padded to few lengths where a device tunes its kernels for
+    /// each shape, to `usable_positions` at most.
+    pub(crate) fn layout<'a>(&self, batch: &'a Batch, usable_positions: usize) -> Layout<'a> {
+        match self {
+            Self::Plain | Self::Bf16 => {
+                let length = batch.longest().next_multiple_of(plain::LENGTH_BUCKET);
+                Layout::padded(batch, length.min(usable_positions))
+            }
+            Self::Fused | Self::Int8(_) => Layout::packed(batch),
+        }
+    }
+
     /// `x · weight + bias`.
     ///
     /// # Shapes
@@ -140,9 +153,9 @@ impl Ops {
     }
 
     /// Dropout of independent elements.
-    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
+    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout, layout: Layout<'_>) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => plain::dropout(x, dropout),
+            Self::Plain | Self::Bf16 => plain::dropout(x, dropout, |row| layout.sub_word(row)),
             Self::Fused | Self::Int8(_) => fused::dropout(x, dropout),
         }
     }
@@ -158,9 +171,13 @@ impl Ops {
         norm: &LayerNorm,
         epsilon: f64,
         dropout: Dropout,
+        layout: Layout<'_>,
     ) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => norm.forward(plain::dropout(x, dropout) + residual),
+            Self::Plain | Self::Bf16 => {
+                let dropped = plain::dropout(x, dropout, |row| layout.sub_word(row));
+                norm.forward(dropped + residual)
+            }
             Self::Fused | Self::Int8(_) => {
                 fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
             }
@@ -171,15 +188,16 @@ impl Ops {
     /// <https://arxiv.org/abs/1706.03762>, section 3.2), with dropout on the probabilities.
     ///
     /// # Shapes
-    /// - x, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
+    /// - x, output: `[rows, heads * head_dim]`, laid out as [`layout`](Self::layout) says
     pub(crate) fn self_attention(
         &self,
         x: Tensor<2>,
         query_key_value: [&Linear; 3],
-        boundaries: &[usize],
+        layout: Layout<'_>,
         heads: usize,
         dropout: Dropout,
     ) -> Tensor<2> {
+        let boundaries = layout.boundaries();
         match self {
             Self::Plain | Self::Bf16 => {
                 let projected = query_key_value.map(|layer| self.linear(x.clone(), layer));
@@ -187,7 +205,7 @@ impl Ops {
                     Self::Bf16 => FloatDType::BF16,
                     _ => FloatDType::F32,
                 };
-                plain::attention(projected, boundaries, heads, dropout, factors)
+                plain::attention(projected, layout, heads, dropout, factors)
             }
             Self::Fused => fused::self_attention(x, query_key_value, boundaries, heads, dropout),
             Self::Int8(weights) => {

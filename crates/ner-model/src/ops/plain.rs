@@ -7,10 +7,12 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, DType, Distribution, FloatDType, Int, Tensor, TensorData};
 
 use super::fused::Mask;
+use crate::batch::Layout;
+
 use super::{AdamWStep, Dropout, LossWeights, Moments};
 
 /// Sequences are padded to multiples of this, so that a device that tunes its kernels for each shape sees few shapes.
-const LENGTH_BUCKET: usize = 32;
+pub const LENGTH_BUCKET: usize = 32;
 
 /// `x · weight` of factors rounded to bf16, then the bias in f32.
 pub fn linear_bf16(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
@@ -40,14 +42,9 @@ pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     x * cdf
 }
 
-/// Dropout of independent elements.
-pub fn dropout(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
-    dropout_rows(x, dropout, |row| row)
-}
-
-/// Draws from the device's generator, which the caller seeds, or drops what the fused form drops: `number` is the one that a row of the
-/// last dimension has there.
-fn dropout_rows<const D: usize>(
+/// Dropout of independent elements. Draws from the device's generator, which the caller seeds, or drops what the fused form drops: `number` is
+/// the one that a row of the last dimension has there.
+pub fn dropout<const D: usize>(
     x: Tensor<D>,
     dropout: Dropout,
     number: impl Fn(usize) -> usize,
@@ -99,11 +96,13 @@ fn hashed_mask<const D: usize>(
         .reshape(shape)
 }
 
-/// Pads the rows of each sequence to the longest one, and takes the padding out again. In 16 bits, without dropout and gradients, it is Burn's
-/// fused form.
+/// Attention of padded sequences, none of which sees its padding. In 16 bits, without dropout and gradients, it is Burn's fused form.
+///
+/// # Shapes
+/// - each of the three, and the output: `[sequences * length, heads * head_dim]`
 pub fn attention(
     query_key_value: [Tensor<2>; 3],
-    boundaries: &[usize],
+    layout: Layout<'_>,
     heads: usize,
     attention_dropout: Dropout,
     factors: FloatDType,
@@ -111,43 +110,18 @@ pub fn attention(
     let [rows, hidden] = query_key_value[0].dims();
     let device = query_key_value[0].device();
     let head_dim = hidden / heads;
+    let boundaries = layout.boundaries();
     let sequences = boundaries.len() - 1;
-    let longest = boundaries
+    let longest = rows / sequences;
+    let is_padding: Vec<bool> = boundaries
         .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .max()
-        .unwrap_or(0)
-        .next_multiple_of(LENGTH_BUCKET);
-
-    let mut padded_to_packed = vec![0_i64; sequences * longest]; // padding reads row 0, and is masked
-    let mut packed_to_padded = vec![0_i64; rows];
-    let mut is_padding = vec![true; sequences * longest];
-    for (sequence, pair) in boundaries.windows(2).enumerate() {
-        for (offset, row) in (pair[0]..pair[1]).enumerate() {
-            let slot = sequence * longest + offset;
-            padded_to_packed[slot] = row as i64;
-            packed_to_padded[row] = slot as i64;
-            is_padding[slot] = false;
-        }
-    }
-    let no_padding = rows == sequences * longest;
-    let indices = |values: Vec<i64>| {
-        let count = values.len();
-        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
-    };
-    let padded_to_packed = indices(padded_to_packed);
-
+        .flat_map(|pair| (0..longest).map(move |offset| offset >= pair[1] - pair[0]))
+        .collect();
     let [query, key, value] = query_key_value.map(|x| {
-        let padded = if no_padding {
-            x
-        } else {
-            x.select(0, padded_to_packed.clone())
-        };
-        padded
-            .reshape([sequences, longest, heads, head_dim])
+        x.reshape([sequences, longest, heads, head_dim])
             .swap_dims(1, 2) // [sequences, heads, longest, head_dim]
     });
-    let mask = (!no_padding).then(|| {
+    let mask = is_padding.contains(&true).then(|| {
         let mask = TensorData::new(is_padding, [sequences, 1, 1, longest]);
         Tensor::<4, Bool>::from_data(mask, &device)
     });
@@ -172,19 +146,12 @@ pub fn attention(
                 slot / longest % heads,
                 slot % longest,
             );
-            (boundaries[sequence] + query) * heads + head
+            layout.sub_word(sequence * longest + query) * heads + head
         };
-        let probabilities = dropout_rows(softmax(scores, 3), attention_dropout, row_number);
+        let probabilities = dropout(softmax(scores, 3), attention_dropout, row_number);
         product(probabilities, value, factors)
     };
-    let context = context
-        .swap_dims(1, 2)
-        .reshape([sequences * longest, hidden]);
-    if no_padding {
-        context
-    } else {
-        context.select(0, indices(packed_to_padded))
-    }
+    context.swap_dims(1, 2).reshape([rows, hidden])
 }
 
 pub fn cross_entropy(
@@ -194,21 +161,17 @@ pub fn cross_entropy(
 ) -> Tensor<1> {
     let device = logits.device();
     let [_, width] = logits.dims();
-    let labelled: Vec<i64> = (0..)
-        .zip(labels)
-        .filter_map(|(row, label)| label.map(|_| row))
-        .collect();
-    let count = labelled.len();
-    if count == 0 {
+    if labels.iter().all(Option::is_none) {
         return logits.sum() * 0.0;
     }
-    let mut targets = vec![0.0; count * width];
-    for (&label, target) in labels.iter().flatten().zip(targets.chunks_exact_mut(width)) {
-        weights.target(label as usize, target);
+    let mut targets = vec![0.0; labels.len() * width]; // zeros where there is no label
+    for (label, target) in labels.iter().zip(targets.chunks_exact_mut(width)) {
+        if let Some(label) = label {
+            weights.target(*label as usize, target);
+        }
     }
-    let rows = Tensor::<1, Int>::from_data(TensorData::new(labelled, [count]), &device);
-    let targets = Tensor::<2>::from_data(TensorData::new(targets, [count, width]), &device);
-    -(log_softmax(logits.select(0, rows), 1) * targets).sum() / weights.total(labels)
+    let targets = Tensor::<2>::from_data(TensorData::new(targets, [labels.len(), width]), &device);
+    -(log_softmax(logits, 1) * targets).sum() / weights.total(labels)
 }
 
 pub fn global_norm(gradients: &[Tensor<1>]) -> f64 {

@@ -3,8 +3,10 @@
 
 use burn::module::{Param, ParamId};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Int, Tensor, TensorData};
 
+use crate::Batch;
+use crate::batch::Layout;
 use crate::ops::{AdamWStep, Dropout, LossWeights, Moments, fused, plain, split_mix};
 
 const EPSILON: f64 = 1e-5;
@@ -113,7 +115,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 if fused {
                     fused::dropout(inputs[0].clone(), dropout)
                 } else {
-                    plain::dropout(inputs[0].clone(), dropout)
+                    plain::dropout(inputs[0].clone(), dropout, |row| row)
                 }
             },
         ));
@@ -128,7 +130,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 if fused {
                     fused::residual_layer_norm(x, residual, &norm, EPSILON, dropout)
                 } else {
-                    norm.forward(plain::dropout(x, dropout) + residual)
+                    norm.forward(plain::dropout(x, dropout, |row| row) + residual)
                 }
             },
         ));
@@ -150,8 +152,18 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             if fused {
                 fused::self_attention(x, [&q, &k, &v], &boundaries, heads, dropout)
             } else {
+                let lengths = boundaries.windows(2).map(|pair| pair[1] - pair[0]);
+                let batch: Batch = lengths.map(|length| vec![0; length]).collect();
+                let layout = Layout::padded(&batch, batch.longest() + 1);
+                let select = |x: Tensor<2>, rows: Vec<i64>| {
+                    let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &x.device());
+                    x.select(0, rows)
+                };
+                let sub_words = (0..layout.rows()).map(|row| layout.sub_word(row).min(rows - 1));
+                let x = select(x, sub_words.map(|row| row as i64).collect());
                 let projected = [&q, &k, &v].map(|layer| layer.forward(x.clone()));
-                plain::attention(projected, &boundaries, heads, dropout, FloatDType::F32)
+                let padded = plain::attention(projected, layout, heads, dropout, FloatDType::F32);
+                select(padded, layout.targets().unwrap())
             }
         }));
     }
