@@ -422,8 +422,8 @@ impl TokenClassifier {
             layout,
         );
 
-        let widened = ops.gelu(ops.linear(x.clone(), &layer.intermediate.dense)); // [rows, intermediate]
-        let projected = ops.linear(widened, &layer.output.dense);
+        let feed_forward = [&layer.intermediate.dense, &layer.output.dense];
+        let projected = ops.feed_forward(x.clone(), feed_forward);
         ops.residual_layer_norm(
             projected,
             x,

@@ -16,7 +16,8 @@ use crate::order::batches_by_length;
 pub fn batch_tokens(model: &TokenClassifier) -> usize {
     match model.ops() {
         // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.
-        Ops::Fused | Ops::Int8(_) => 1024,
+        Ops::Fused => 1024,
+        Ops::Int8(_) => 512,
         // A GPU wants much to do at once.
         Ops::Plain | Ops::Bf16 => 16_384,
     }

@@ -144,11 +144,16 @@ impl Ops {
         }
     }
 
-    /// `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016, <https://arxiv.org/abs/1606.08415>).
-    pub(crate) fn gelu(&self, x: Tensor<2>) -> Tensor<2> {
+    /// Two linear layers with GELU between them, `x · Φ(x)` with the exact normal distribution function (Hendrycks & Gimpel 2016,
+    /// <https://arxiv.org/abs/1606.08415>).
+    ///
+    /// # Shapes
+    /// - x: `[rows, inputs of the first]`, output: `[rows, outputs of the second]`
+    pub(crate) fn feed_forward(&self, x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => plain::gelu(x),
-            Self::Fused | Self::Int8(_) => fused::gelu(x),
+            Self::Plain | Self::Bf16 => self.linear(plain::gelu(self.linear(x, widen)), narrow),
+            Self::Fused => fused::feed_forward(x, [widen, narrow]),
+            Self::Int8(weights) => weights.feed_forward(x, [widen, narrow]),
         }
     }
 

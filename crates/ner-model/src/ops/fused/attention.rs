@@ -175,16 +175,11 @@ pub fn attend<T: Send>(
     let work = heads.tasks().into_par_iter().zip(contexts);
     let kept = work.map(|(task, mut context)| {
         let [query, key, value] = projected.map(|x| task.block(x, head_dim));
-        let mut probabilities = vec![0.0; task.len * task.len];
         let scores = Product {
             scale,
             ..Product::SERIAL
         };
-        scores.compute(
-            &mut MatrixMut::new(&mut probabilities, task.len),
-            query,
-            key.transposed(),
-        );
+        let mut probabilities = scores.compute_new(query, key.transposed());
         for row in probabilities.chunks_exact_mut(task.len) {
             softmax_row(isa, row);
         }
@@ -230,12 +225,7 @@ fn attend_backward(
             let dropped = Matrix::new(&dropped, task.len);
             Product::SERIAL.compute(&mut d_value, dropped.transposed(), gradient);
 
-            let mut d_scores = vec![0.0; task.len * task.len];
-            Product::SERIAL.compute(
-                &mut MatrixMut::new(&mut d_scores, task.len),
-                gradient,
-                value.transposed(),
-            );
+            let mut d_scores = Product::SERIAL.compute_new(gradient, value.transposed());
             heads.drop(task, &mut d_scores);
             let rows = probabilities
                 .chunks_exact(task.len)

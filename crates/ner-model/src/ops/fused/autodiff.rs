@@ -72,8 +72,12 @@ impl<B: HostBackend, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         record::<B, C, _, _>([x, weight, bias], linear::forward::<B>)
     }
 
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        record::<B, C, _, _>([x], gelu::forward::<B>)
+    fn fused_linear_gelu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        record::<B, C, _, _>([x, weight, bias], gelu::forward::<B>)
     }
 
     fn fused_dropout(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {

@@ -31,7 +31,11 @@ pub trait FusedOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_linear_gelu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     fn fused_dropout(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self>;
     fn fused_residual_layer_norm(
         x: FloatTensor<Self>,
@@ -64,8 +68,12 @@ impl<B: HostBackend> FusedOps for B {
         linear::forward::<B>([x, weight, bias]).1
     }
 
-    fn fused_gelu(x: FloatTensor<B>) -> FloatTensor<B> {
-        gelu::apply::<B>(x)
+    fn fused_linear_gelu(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        gelu::apply::<B>(&x, &weight, &bias)
     }
 
     fn fused_dropout(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {

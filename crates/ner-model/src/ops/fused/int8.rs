@@ -18,7 +18,7 @@ use burn::tensor::Tensor;
 
 use super::attention::{Heads, attend};
 use super::host::HostBackend;
-use super::kernels::{Int8Matrix, Int8Rows};
+use super::kernels::{Int8Matrix, Int8Rows, Isa, gelu};
 use crate::ops::Dropout;
 
 /// One linear layer.
@@ -60,6 +60,15 @@ impl Int8Weights {
         }
     }
 
+    /// As [`feed_forward`](super::feed_forward), by integers where both layers are quantized.
+    pub(crate) fn feed_forward(&self, x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
+        let (Some(of_widen), Some(of_narrow)) = (self.get(widen), self.get(narrow)) else {
+            return super::feed_forward(x, [widen, narrow]);
+        };
+        let x = x.into_dispatch();
+        Tensor::from_dispatch(Dispatch::int8_feed_forward(x, of_widen, of_narrow))
+    }
+
     /// As [`self_attention`](super::self_attention), its projections by integers where they are quantized.
     pub(crate) fn self_attention(
         &self,
@@ -84,6 +93,11 @@ impl Int8Weights {
 #[backend_extension(Flex, NdArray: cfg(feature = "ndarray"))]
 pub trait Int8Ops: Backend {
     fn int8_linear(x: FloatTensor<Self>, layer: Int8Linear) -> FloatTensor<Self>;
+    fn int8_feed_forward(
+        x: FloatTensor<Self>,
+        widen: Int8Linear,
+        narrow: Int8Linear,
+    ) -> FloatTensor<Self>;
     fn int8_self_attention(
         x: FloatTensor<Self>,
         projections: Int8Projections,
@@ -97,6 +111,18 @@ impl<B: HostBackend> Int8Ops for B {
         let (matrix, bias) = &*layer.0;
         let y = matrix.affine(&Int8Rows::new(&B::elements(&x), inputs), bias);
         B::tensor(y, [rows, matrix.outputs()], &x)
+    }
+
+    fn int8_feed_forward(
+        x: FloatTensor<B>,
+        widen: Int8Linear,
+        narrow: Int8Linear,
+    ) -> FloatTensor<B> {
+        let isa = Isa::detect();
+        let [rows, _] = B::dims(&x);
+        let layers = [&*widen.0, &*narrow.0].map(|(matrix, bias)| (matrix, &bias[..]));
+        let y = Int8Matrix::affine_twice(layers, &B::elements(&x), |between| gelu(isa, between));
+        B::tensor(y, [rows, narrow.0.0.outputs()], &x)
     }
 
     fn int8_self_attention(

@@ -9,8 +9,8 @@ use super::kernels::{Isa, Matrix, add_rows, affine, product, rows_per_task, tran
 
 #[derive(Clone, Debug)]
 pub struct Linear<B: HostBackend> {
-    x: FloatTensor<B>,
-    weight: FloatTensor<B>,
+    pub x: FloatTensor<B>,
+    pub weight: FloatTensor<B>,
 }
 
 /// `x · weight + bias` of `[x, weight, bias]`.

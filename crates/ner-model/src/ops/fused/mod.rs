@@ -70,9 +70,15 @@ pub fn linear(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::fused_linear(x.into_dispatch(), weight, bias))
 }
 
-/// As [`Ops::gelu`](super::Ops::gelu).
-pub fn gelu(x: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch()))
+/// GELU of a linear layer.
+pub fn linear_gelu(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+    let Projection { weight, bias } = projection(layer);
+    Tensor::from_dispatch(Dispatch::fused_linear_gelu(x.into_dispatch(), weight, bias))
+}
+
+/// As [`Ops::feed_forward`](super::Ops::feed_forward).
+pub fn feed_forward(x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
+    linear(linear_gelu(x, widen), narrow)
 }
 
 /// As [`Ops::dropout`](super::Ops::dropout). An element's fate depends on the seed, its row and its column only.

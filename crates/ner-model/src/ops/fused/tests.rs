@@ -96,15 +96,16 @@ fn cases(dropout: Dropout) -> Vec<Case> {
                 }
             },
         ));
+        let shapes = vec![[rows, inputs], [inputs, outputs], [1, outputs]];
         cases.push(case(
-            format!("gelu {rows} x {inputs}"),
-            vec![[rows, inputs]],
+            format!("linear_gelu {shapes:?}"),
+            shapes,
             |inputs, fused| {
-                let x = inputs[0].clone() * 4.0;
+                let (x, layer) = (inputs[0].clone(), linear_layer(&inputs[1..]));
                 if fused {
-                    fused::gelu(x)
+                    fused::linear_gelu(x, &layer)
                 } else {
-                    plain::gelu(x)
+                    plain::gelu(layer.forward(x))
                 }
             },
         ));
@@ -396,9 +397,14 @@ fn inputs_are_unharmed_and_views_are_read_rightly() {
             let norm = LayerNormConfig::new(width)
                 .with_epsilon(EPSILON)
                 .init(&device);
+            let tensor = |rows, columns| {
+                let values = TensorData::new(numbers(rows * columns, 2), [rows, columns]);
+                Tensor::<2>::from_data(values, &device)
+            };
+            let layer = linear_layer(&[tensor(width, 3), tensor(1, 3)]);
             let all = |x: &Tensor<2>| {
                 let outputs = [
-                    fused::gelu(x.clone()),
+                    fused::linear_gelu(x.clone(), &layer),
                     fused::dropout(x.clone(), DROPOUT),
                     fused::residual_layer_norm(x.clone(), x.clone(), &norm, EPSILON, DROPOUT),
                 ];

@@ -1,8 +1,12 @@
 //! Kernels that treat every element alike.
 
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
 
 use super::isa::vectorized;
+use super::{Isa, rows_per_task};
 use crate::ops::Dropout;
 
 const FRAC_1_SQRT_2_PI: f32 = 0.398_942_3;
@@ -177,11 +181,47 @@ pub struct AdamWFactors {
     pub epsilon: f32,
 }
 
+/// Adds the bias to each row of `x`, and gives [`gelu`] of that in new memory, by all threads.
+pub fn biased_gelu_rows(x: &mut [f32], bias: &[f32]) -> Vec<f32> {
+    let isa = Isa::detect();
+    let (len, columns) = (x.len(), bias.len());
+    assert_eq!(len % columns, 0, "whole rows");
+    let mut out = Vec::with_capacity(len);
+    let per_task = rows_per_task(columns) * columns;
+    x.par_chunks_mut(per_task)
+        .zip(out.spare_capacity_mut()[..len].par_chunks_mut(per_task))
+        .for_each(|(x, out)| {
+            let rows = x
+                .chunks_exact_mut(columns)
+                .zip(out.chunks_exact_mut(columns));
+            rows.for_each(|(x, out)| biased_gelu_to(isa, x, bias, out));
+        });
+    // SAFETY: every element of every row has been written.
+    unsafe { out.set_len(len) };
+    out
+}
+
 vectorized! {
     /// `x · Φ(x)`.
     fn gelu(x: &mut [f32]) {
         for x in x {
             *x *= normal_cdf(*x);
+        }
+    }
+
+    /// [`gelu`] of `x + bias`.
+    fn biased_gelu(x: &mut [f32], bias: &[f32]) {
+        for (x, bias) in x.iter_mut().zip(bias) {
+            *x += bias;
+            *x *= normal_cdf(*x);
+        }
+    }
+
+    /// `x` becomes `x + bias`, and `out` [`gelu`] of that.
+    fn biased_gelu_to(x: &mut [f32], bias: &[f32], out: &mut [MaybeUninit<f32>]) {
+        for ((x, bias), out) in x.iter_mut().zip(bias).zip(out) {
+            *x += bias;
+            out.write(*x * normal_cdf(*x));
         }
     }
 

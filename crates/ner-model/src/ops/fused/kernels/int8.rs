@@ -24,6 +24,8 @@ const GROUP: usize = 4;
 const TILE: usize = 6;
 /// Rows that a parallel task takes through one panel of weights: a multiple of every kernel's tile.
 const TASK_ROWS: usize = 120;
+/// Rows that go through two layers together.
+const STRIP: usize = 48;
 /// The largest magnitude of an input; −128 is left out, so that both signs are alike.
 const LARGEST_INPUT: f32 = 127.0;
 /// The largest magnitude of a weight: 4 · 255 · 31 is less than 2^15.
@@ -34,14 +36,16 @@ const OFFSET: i32 = 128;
 /// Added to a float of small magnitude, it leaves no bits below the point, and the rounded value in the last ones.
 const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
 
-/// Sums of one tile: of each row and each output of a panel.
-type Sums = [[i32; PANEL]; TILE];
+/// What makes values of the sums of one panel.
+pub struct Scaling {
+    offsets: [i32; PANEL],
+    scales: [f32; PANEL],
+    bias: [f32; PANEL],
+}
 
-/// What makes values of the sums of some outputs.
-pub struct Scaling<'a> {
-    offsets: &'a [i32],
-    scales: &'a [f32],
-    bias: &'a [f32],
+/// The elements from `start` on, and zeros where there are none.
+fn padded<T: Copy + Default>(values: &[T], start: usize) -> [T; PANEL] {
+    std::array::from_fn(|at| values.get(start + at).copied().unwrap_or_default())
 }
 
 /// Weights of a linear layer, quantized for each output.
@@ -65,6 +69,8 @@ impl std::fmt::Debug for Int8Matrix {
 /// Rows quantized each with its own scale.
 pub struct Int8Rows {
     inputs: usize,
+    /// Bytes of a row: `inputs` in whole groups.
+    width: usize,
     /// `[rows, groups, GROUP]`, with the offset.
     values: Vec<u8>,
     scales: Vec<f32>,
@@ -78,7 +84,7 @@ fn magnitude(x: f32) -> u32 {
 
 vectorized! {
     /// Quantizes one row. Returns what 1 stands for.
-    fn quantize_row(x: &[f32], out: &mut [u8]) -> f32 {
+    fn quantize_row(x: &[f32], out: &mut [MaybeUninit<u8>]) -> f32 {
         let mut lanes = [0; 16];
         let chunks = x.chunks_exact(16);
         let rest = chunks.remainder().iter().fold(0, |a, &x| a.max(magnitude(x)));
@@ -90,36 +96,30 @@ vectorized! {
         // With a NaN, which no comparison holds for, the scale is one, and so is all that is made of the row.
         let largest = f32::from_bits(lanes.iter().fold(rest, |a, &b| a.max(b)));
         let inverse = if largest > 0.0 { LARGEST_INPUT / largest } else { 0.0 };
-        for (out, &x) in out.iter_mut().zip(x) {
+        let (of_row, beyond) = out.split_at_mut(x.len());
+        beyond.iter_mut().for_each(|out| _ = out.write(0));
+        for (out, &x) in of_row.iter_mut().zip(x) {
             // The sum's last bits are the rounded value, and flipping the highest of eight adds 128.
-            *out = (x * inverse + ROUNDING).to_bits() as u8 ^ 0x80;
+            out.write((x * inverse + ROUNDING).to_bits() as u8 ^ 0x80);
         }
         largest / LARGEST_INPUT
     }
 
-    /// Sums of products of some rows with one panel.
-    fn portable_sums(x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
+    /// Values of one row and the outputs of one panel.
+    fn portable_row(x: &[u8], panel: &[i8], row_scale: f32, scaling: &Scaling, out: &mut [f32; PANEL]) {
         let block_bytes = panel.len() / (PANEL / BLOCK);
         for (number, block) in panel.chunks_exact(block_bytes).enumerate() {
-            for (x, sums) in x.iter().zip(&mut *sums) {
-                let mut block_sums = [0_i32; BLOCK];
-                for (x, weights) in x.chunks_exact(GROUP).zip(block.chunks_exact(BLOCK * GROUP)) {
-                    let x = [x[0], x[1], x[2], x[3]].map(i16::from);
-                    for (sum, w) in block_sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
-                        *sum += i32::from(x[0] * i16::from(w[0])) + i32::from(x[1] * i16::from(w[1]))
-                            + i32::from(x[2] * i16::from(w[2])) + i32::from(x[3] * i16::from(w[3]));
-                    }
+            let mut sums = [0_i32; BLOCK];
+            for (x, weights) in x.chunks_exact(GROUP).zip(block.chunks_exact(BLOCK * GROUP)) {
+                let x = [x[0], x[1], x[2], x[3]].map(i16::from);
+                for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
+                    *sum += i32::from(x[0] * i16::from(w[0])) + i32::from(x[1] * i16::from(w[1]))
+                        + i32::from(x[2] * i16::from(w[2])) + i32::from(x[3] * i16::from(w[3]));
                 }
-                sums[number * BLOCK..(number + 1) * BLOCK].copy_from_slice(&block_sums);
             }
-        }
-    }
-
-    /// From sums of one row to values.
-    fn scale_row(sums: &[i32; PANEL], scaling: &Scaling<'_>, scale: f32, out: &mut [MaybeUninit<f32>]) {
-        let Scaling { offsets, scales, bias } = scaling;
-        for ((((out, sum), offset), weight_scale), bias) in out.iter_mut().zip(sums).zip(*offsets).zip(*scales).zip(*bias) {
-            out.write((sum - offset) as f32 * (scale * weight_scale) + bias);
+            for (at, sum) in (number * BLOCK..).zip(sums) {
+                out[at] = (sum - scaling.offsets[at]) as f32 * (row_scale * scaling.scales[at]) + scaling.bias[at];
+            }
         }
     }
 }
@@ -174,16 +174,54 @@ impl Int8Matrix {
     }
 
     fn affine_by(&self, kernel: Kernel, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
+        let len = x.scales.len() * self.outputs;
+        let mut out = Vec::with_capacity(len);
+        self.write_affine(kernel, x, bias, &mut out.spare_capacity_mut()[..len]);
+        // SAFETY: every value has been written.
+        unsafe { out.set_len(len) };
+        out
+    }
+
+    /// `second(between(first(x)))`, where `between` changes its values in place: a strip of rows goes through all of it before the next, so
+    /// that what lies between stays in the cache.
+    pub fn affine_twice(
+        [first, second]: [(&Self, &[f32]); 2],
+        x: &[f32],
+        between: impl Fn(&mut [f32]) + Sync,
+    ) -> Vec<f32> {
+        let kernel = Kernel::detect();
+        let (inputs, outputs) = (first.0.inputs, second.0.outputs);
+        let len = x.len() / inputs * outputs;
+        let mut out = Vec::with_capacity(len);
+        x.par_chunks(STRIP * inputs)
+            .zip(out.spare_capacity_mut()[..len].par_chunks_mut(STRIP * outputs))
+            .for_each(|(x, out)| {
+                let mut values = first.0.affine(&Int8Rows::new(x, inputs), first.1);
+                between(&mut values);
+                let x = Int8Rows::new(&values, first.0.outputs);
+                second.0.write_affine(kernel, &x, second.1, out);
+            });
+        // SAFETY: every strip has been written.
+        unsafe { out.set_len(len) };
+        out
+    }
+
+    /// Writes every value.
+    fn write_affine(
+        &self,
+        kernel: Kernel,
+        x: &Int8Rows,
+        bias: &[f32],
+        out: &mut [MaybeUninit<f32>],
+    ) {
+        let rows = x.scales.len();
         assert_eq!(
-            (x.inputs, bias.len()),
-            (self.inputs, self.outputs),
+            (x.inputs, bias.len(), out.len()),
+            (self.inputs, self.outputs, rows * self.outputs),
             "shapes of a product"
         );
-        let isa = Isa::detect();
-        let rows = x.scales.len();
-        let width = self.inputs.div_ceil(GROUP) * GROUP;
-        let mut out = Vec::with_capacity(rows * self.outputs);
-        let target = Target(out.spare_capacity_mut().as_mut_ptr());
+        let width = x.width;
+        let target = Target(out.as_mut_ptr().cast());
         let panels = self.packed.chunks_exact(width * PANEL).enumerate();
         let tasks: Vec<_> = (0..rows)
             .step_by(TASK_ROWS)
@@ -194,38 +232,38 @@ impl Int8Matrix {
             })
             .collect();
         tasks.into_par_iter().for_each(|(first, number, panel)| {
-            let columns = number * PANEL..self.outputs.min((number + 1) * PANEL);
-            let mut sums = [[0; PANEL]; TILE];
-            for first in (first..rows.min(first + TASK_ROWS)).step_by(kernel.tile()) {
-                let tile = first..rows.min(first + kernel.tile());
-                let mut inputs: [&[u8]; TILE] = [&[]; TILE];
-                for (input, row) in inputs.iter_mut().zip(tile.clone()) {
-                    *input = &x.values[row * width..(row + 1) * width];
-                }
-                let inputs = &inputs[..tile.len()];
-                let scaling = Scaling {
-                    offsets: &self.offsets[columns.clone()],
-                    scales: &self.scales[columns.clone()],
-                    bias: &bias[columns.clone()],
+            let column = number * PANEL;
+            let columns = PANEL.min(self.outputs - column);
+            let scaling = Scaling {
+                offsets: padded(&self.offsets, column),
+                scales: padded(&self.scales, column),
+                bias: padded(bias, column),
+            };
+            let last = rows.min(first + TASK_ROWS);
+            for first in (first..last).step_by(kernel.tile()) {
+                let tile = first..last.min(first + kernel.tile());
+                let tile = Tile {
+                    x: &x.values[tile.start * width..tile.end * width],
+                    row_scales: &x.scales[tile],
+                    panel,
+                    scaling: &scaling,
                 };
                 // SAFETY: no other task has these columns of these rows, and they lie within the buffer.
-                let mut out = tile.clone().map(|row| unsafe {
-                    target.slice(row * self.outputs + columns.start, columns.len())
-                });
-                let mut out: [&mut [MaybeUninit<f32>]; TILE] =
-                    std::array::from_fn(|_| out.next().unwrap_or_default());
-                let out = &mut out[..tile.len()];
-                if !kernel.affine(inputs, panel, &x.scales[tile.clone()], &scaling, out) {
-                    kernel.sums(inputs, panel, &mut sums);
-                    for ((row, sums), out) in tile.zip(&sums).zip(out) {
-                        scale_row(isa, sums, &scaling, x.scales[row], out);
+                unsafe {
+                    let out = target.at(first * self.outputs + column);
+                    if columns == PANEL {
+                        kernel.values(&tile, out, self.outputs);
+                    } else {
+                        let mut whole = [0.0; TILE * PANEL];
+                        kernel.values(&tile, whole.as_mut_ptr(), PANEL);
+                        for row in 0..tile.row_scales.len() {
+                            let values = whole.as_ptr().add(row * PANEL);
+                            values.copy_to_nonoverlapping(out.add(row * self.outputs), columns);
+                        }
                     }
                 }
             }
         });
-        // SAFETY: the tasks have written every column of every row.
-        unsafe { out.set_len(rows * self.outputs) };
-        out
     }
 }
 
@@ -236,10 +274,10 @@ impl Int8Rows {
         let rows = x.len() / inputs;
         let width = inputs.div_ceil(GROUP) * GROUP;
         let per_task = rows_per_task(inputs);
-        let mut values = vec![0; rows * width];
+        let mut values = Vec::with_capacity(rows * width);
         let mut scales = vec![0.0; rows];
         x.par_chunks(per_task * inputs)
-            .zip(values.par_chunks_mut(per_task * width))
+            .zip(values.spare_capacity_mut()[..rows * width].par_chunks_mut(per_task * width))
             .zip(scales.par_chunks_mut(per_task))
             .for_each(|((x, values), scales)| {
                 let rows = x.chunks_exact(inputs).zip(values.chunks_exact_mut(width));
@@ -247,8 +285,11 @@ impl Int8Rows {
                     *scale = quantize_row(isa, x, values);
                 }
             });
+        // SAFETY: every byte of every row has been written.
+        unsafe { values.set_len(rows * width) };
         Self {
             inputs,
+            width,
             values,
             scales,
         }
@@ -256,21 +297,36 @@ impl Int8Rows {
 }
 
 /// The buffer that parallel tasks write disjoint parts of.
-struct Target(*mut MaybeUninit<f32>);
+struct Target(*mut f32);
 // SAFETY: tasks write disjoint parts.
 unsafe impl Sync for Target {}
 
 impl Target {
     /// # Safety
-    /// The part lies within the buffer's capacity, and nothing else refers to it.
-    #[allow(clippy::mut_from_ref, reason = "parts are disjoint")]
-    unsafe fn slice(&self, start: usize, len: usize) -> &mut [MaybeUninit<f32>] {
+    /// The place lies within the buffer's capacity.
+    unsafe fn at(&self, place: usize) -> *mut f32 {
         // SAFETY: the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
+        unsafe { self.0.add(place) }
     }
 }
 
-/// How sums are computed on this processor. Only [`detect`](Self::detect) and [`all`](Self::all) make one, so that its instructions are there.
+/// A few rows and one panel of weights.
+struct Tile<'a> {
+    /// As many rows as there are scales, one after the other.
+    x: &'a [u8],
+    row_scales: &'a [f32],
+    panel: &'a [i8],
+    scaling: &'a Scaling,
+}
+
+impl Tile<'_> {
+    /// Groups of each row and of the panel.
+    fn groups(&self) -> usize {
+        self.panel.len() / (PANEL * GROUP)
+    }
+}
+
+/// How values are computed on this processor. Only [`detect`](Self::detect) and [`all`](Self::all) make one, so that its instructions are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
     Portable,
@@ -316,72 +372,44 @@ impl Kernel {
         }
     }
 
-    /// What [`sums`](Self::sums) and [`scale_row`] make, in registers, where this kernel can: of whole panels.
-    fn affine(
-        self,
-        x: &[&[u8]],
-        panel: &[i8],
-        row_scales: &[f32],
-        scaling: &Scaling<'_>,
-        out: &mut [&mut [MaybeUninit<f32>]],
-    ) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx2 && scaling.bias.len() == PANEL {
-            let groups = self.groups(x, panel);
-            let Scaling {
-                offsets, scales, ..
-            } = scaling;
-            assert!(offsets.len() == PANEL && scales.len() == PANEL && row_scales.len() == x.len());
-            assert!(out.len() == x.len() && out.iter().all(|row| row.len() == PANEL));
-            // SAFETY: the processor has the instructions; every row and the panel hold so many groups, and the rest is of whole panels.
-            unsafe {
-                match x.len() {
-                    1 => avx2::affine::<1>(x, panel, groups, row_scales, scaling, out),
-                    2 => avx2::affine::<2>(x, panel, groups, row_scales, scaling, out),
-                    3 => avx2::affine::<3>(x, panel, groups, row_scales, scaling, out),
-                    _ => avx2::affine::<4>(x, panel, groups, row_scales, scaling, out),
+    /// Writes the tile's values, a panel for each row, rows `stride` apart.
+    ///
+    /// # Safety
+    /// `out` takes so many values, and nothing else refers to them.
+    unsafe fn values(self, tile: &Tile<'_>, out: *mut f32, stride: usize) {
+        let rows = tile.row_scales.len();
+        assert!((1..=self.tile()).contains(&rows), "rows of a tile");
+        assert_eq!(tile.x.len(), rows * tile.groups() * GROUP, "whole rows");
+        // SAFETY: the processor has the instructions, the tile has so many rows, and the caller's promise.
+        unsafe {
+            match self {
+                Self::Portable => {
+                    let isa = Isa::detect();
+                    let inputs = tile.x.chunks_exact(tile.groups() * GROUP);
+                    for (row, (x, &scale)) in inputs.zip(tile.row_scales).enumerate() {
+                        let mut values = [0.0; PANEL];
+                        portable_row(isa, x, tile.panel, scale, tile.scaling, &mut values);
+                        let out = out.add(row * stride);
+                        values.as_ptr().copy_to_nonoverlapping(out, PANEL);
+                    }
                 }
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => match rows {
+                    1 => avx2::values::<1>(tile, out, stride),
+                    2 => avx2::values::<2>(tile, out, stride),
+                    3 => avx2::values::<3>(tile, out, stride),
+                    _ => avx2::values::<4>(tile, out, stride),
+                },
+                #[cfg(target_arch = "x86_64")]
+                Self::Vnni => match rows {
+                    1 => vnni::values::<1>(tile, out, stride),
+                    2 => vnni::values::<2>(tile, out, stride),
+                    3 => vnni::values::<3>(tile, out, stride),
+                    4 => vnni::values::<4>(tile, out, stride),
+                    5 => vnni::values::<5>(tile, out, stride),
+                    _ => vnni::values::<TILE>(tile, out, stride),
+                },
             }
-            return true;
-        }
-        false
-    }
-
-    /// Groups of a panel, after a check that the rows, at most a tile, hold as many.
-    fn groups(self, x: &[&[u8]], panel: &[i8]) -> usize {
-        let groups = panel.len() / (PANEL * GROUP);
-        assert!((1..=self.tile()).contains(&x.len()), "rows of a tile");
-        assert!(x.iter().all(|x| x.len() >= groups * GROUP), "whole rows");
-        groups
-    }
-
-    /// Sums of products of some rows, at most a tile, with one panel.
-    fn sums(self, x: &[&[u8]], panel: &[i8], sums: &mut Sums) {
-        let groups = self.groups(x, panel);
-        match self {
-            Self::Portable => portable_sums(Isa::detect(), x, panel, sums),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the processor has the instructions, and every row and the panel hold so many groups.
-            Self::Avx2 => unsafe {
-                match x.len() {
-                    1 => avx2::sums::<1>(x, panel, groups, sums),
-                    2 => avx2::sums::<2>(x, panel, groups, sums),
-                    3 => avx2::sums::<3>(x, panel, groups, sums),
-                    _ => avx2::sums::<4>(x, panel, groups, sums),
-                }
-            },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            Self::Vnni => unsafe {
-                match x.len() {
-                    1 => vnni::sums::<1>(x, panel, groups, sums),
-                    2 => vnni::sums::<2>(x, panel, groups, sums),
-                    3 => vnni::sums::<3>(x, panel, groups, sums),
-                    4 => vnni::sums::<4>(x, panel, groups, sums),
-                    5 => vnni::sums::<5>(x, panel, groups, sums),
-                    _ => vnni::sums::<TILE>(x, panel, groups, sums),
-                }
-            },
         }
     }
 }
@@ -392,71 +420,43 @@ mod avx2 {
         __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps,
         _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
         _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-        _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi32,
+        _mm256_storeu_ps, _mm256_sub_epi32,
     };
-    use std::mem::MaybeUninit;
 
-    use super::{BLOCK, GROUP, PANEL, Scaling, Sums};
+    use super::{BLOCK, GROUP, PANEL, Tile};
 
     /// Registers of a block.
     const VECTORS: usize = BLOCK / 8;
 
     /// # Safety
-    /// The processor has AVX2; the first `ROWS` of `x` hold `groups` groups, the panel as many.
+    /// The processor has AVX2; the tile has `ROWS` whole rows; `out` takes a panel for each, `stride` apart.
     #[target_feature(enable = "avx2")]
-    pub unsafe fn sums<const ROWS: usize>(
-        x: &[&[u8]],
-        panel: &[i8],
-        groups: usize,
-        sums: &mut Sums,
-    ) {
+    pub unsafe fn values<const ROWS: usize>(tile: &Tile<'_>, out: *mut f32, stride: usize) {
+        let groups = tile.groups();
+        let rows: [*const u8; ROWS] =
+            std::array::from_fn(|row| tile.x[row * groups * GROUP..].as_ptr());
         for first in (0..PANEL).step_by(BLOCK) {
-            let block = &panel[first * groups * GROUP..];
+            let block = &tile.panel[first * groups * GROUP..];
             // SAFETY: the caller's promise, of one block.
-            let of_block = unsafe { block_sums::<ROWS>(x, block, groups) };
-            for (of_row, sums) in of_block.iter().zip(&mut *sums) {
-                let sums = sums[first..first + BLOCK].chunks_exact_mut(8);
-                for (&of_outputs, sums) in of_row.iter().zip(sums) {
-                    // SAFETY: eight sums are 32 bytes.
-                    unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), of_outputs) };
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`sums`]; besides, `row_scales` and `out` are of `ROWS` rows, and `scaling` and each row of `out` of a whole panel.
-    #[target_feature(enable = "avx2")]
-    pub unsafe fn affine<const ROWS: usize>(
-        x: &[&[u8]],
-        panel: &[i8],
-        groups: usize,
-        row_scales: &[f32],
-        scaling: &Scaling<'_>,
-        out: &mut [&mut [MaybeUninit<f32>]],
-    ) {
-        for first in (0..PANEL).step_by(BLOCK) {
-            let block = &panel[first * groups * GROUP..];
-            // SAFETY: the caller's promise, of one block.
-            let of_block = unsafe { block_sums::<ROWS>(x, block, groups) };
+            let of_block = unsafe { block_sums::<ROWS>(rows, block, groups) };
             for vector in 0..VECTORS {
                 let place = first + vector * 8;
                 // SAFETY: eight outputs from here are within the panel.
                 let (offsets, scales, bias) = unsafe {
                     (
-                        _mm256_loadu_si256(scaling.offsets.as_ptr().add(place).cast()),
-                        _mm256_loadu_ps(scaling.scales.as_ptr().add(place)),
-                        _mm256_loadu_ps(scaling.bias.as_ptr().add(place)),
+                        _mm256_loadu_si256(tile.scaling.offsets.as_ptr().add(place).cast()),
+                        _mm256_loadu_ps(tile.scaling.scales.as_ptr().add(place)),
+                        _mm256_loadu_ps(tile.scaling.bias.as_ptr().add(place)),
                     )
                 };
-                let rows = of_block.iter().zip(row_scales).zip(&mut *out);
-                for ((of_row, &row_scale), out) in rows {
-                    // The operations of `scale_row`, in its order.
+                for (row, (of_row, &row_scale)) in of_block.iter().zip(tile.row_scales).enumerate()
+                {
+                    // The operations of `portable_row`, in its order.
                     let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(of_row[vector], offsets));
                     let scale = _mm256_mul_ps(_mm256_set1_ps(row_scale), scales);
                     let values = _mm256_add_ps(_mm256_mul_ps(sums, scale), bias);
-                    // SAFETY: as above.
-                    unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(place).cast(), values) };
+                    // SAFETY: the caller's promise.
+                    unsafe { _mm256_storeu_ps(out.add(row * stride + place), values) };
                 }
             }
         }
@@ -465,16 +465,15 @@ mod avx2 {
     /// Sums of the outputs of one block, for each row.
     ///
     /// # Safety
-    /// The processor has AVX2; the first `ROWS` of `x` hold `groups` groups, the block as many.
+    /// The processor has AVX2; every row and the block hold `groups` groups.
     #[target_feature(enable = "avx2")]
     #[inline]
     unsafe fn block_sums<const ROWS: usize>(
-        x: &[&[u8]],
+        rows: [*const u8; ROWS],
         block: &[i8],
         groups: usize,
     ) -> [[__m256i; VECTORS]; ROWS] {
         let ones = _mm256_set1_epi16(1);
-        let rows: [*const u8; ROWS] = std::array::from_fn(|row| x[row].as_ptr());
         let block = block.as_ptr();
         let mut accumulators = [[_mm256_setzero_si256(); VECTORS]; ROWS];
         for group in (0..groups / 2 * 2).step_by(2) {
@@ -540,35 +539,31 @@ mod avx2 {
 #[cfg(target_arch = "x86_64")]
 mod vnni {
     use std::arch::x86_64::{
-        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
-        _mm512_storeu_si512,
+        _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
+        _mm512_storeu_ps, _mm512_sub_epi32,
     };
 
-    use super::{BLOCK, GROUP, PANEL, Sums};
+    use super::{BLOCK, GROUP, PANEL, Tile};
+
+    /// Registers of a panel.
+    const VECTORS: usize = PANEL / BLOCK;
 
     /// # Safety
-    /// The processor has AVX-512 VNNI; the first `ROWS` of `x` hold `groups` groups, the panel as many.
+    /// The processor has AVX-512 VNNI; the tile has `ROWS` whole rows; `out` takes a panel for each, `stride` apart.
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub unsafe fn sums<const ROWS: usize>(
-        x: &[&[u8]],
-        panel: &[i8],
-        groups: usize,
-        sums: &mut Sums,
-    ) {
-        const VECTORS: usize = PANEL / BLOCK;
+    pub unsafe fn values<const ROWS: usize>(tile: &Tile<'_>, out: *mut f32, stride: usize) {
+        let groups = tile.groups();
+        let panel = tile.panel.as_ptr();
+        let rows: [*const u8; ROWS] =
+            std::array::from_fn(|row| tile.x[row * groups * GROUP..].as_ptr());
         let mut accumulators = [[_mm512_setzero_si512(); VECTORS]; ROWS];
-        let mut rows = [std::ptr::null::<u8>(); ROWS];
-        for (row, x) in rows.iter_mut().zip(x) {
-            *row = x.as_ptr();
-        }
         for group in 0..groups {
             // SAFETY: the group is within the panel and the rows.
             unsafe {
                 let mut weights = [_mm512_setzero_si512(); VECTORS];
                 for (vector, weights) in weights.iter_mut().enumerate() {
-                    let block = panel
-                        .as_ptr()
-                        .add((vector * groups + group) * BLOCK * GROUP);
+                    let block = panel.add((vector * groups + group) * BLOCK * GROUP);
                     *weights = _mm512_loadu_si512(block.cast());
                 }
                 for (row, accumulators) in rows.iter().zip(&mut accumulators) {
@@ -580,10 +575,24 @@ mod vnni {
                 }
             }
         }
-        for (accumulators, sums) in accumulators.iter().zip(sums) {
-            for (accumulator, sums) in accumulators.iter().zip(sums.chunks_exact_mut(16)) {
-                // SAFETY: sixteen sums are 64 bytes.
-                unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), *accumulator) };
+        for vector in 0..VECTORS {
+            let place = vector * BLOCK;
+            // SAFETY: sixteen outputs from here are within the panel.
+            let (offsets, scales, bias) = unsafe {
+                (
+                    _mm512_loadu_si512(tile.scaling.offsets.as_ptr().add(place).cast()),
+                    _mm512_loadu_ps(tile.scaling.scales.as_ptr().add(place)),
+                    _mm512_loadu_ps(tile.scaling.bias.as_ptr().add(place)),
+                )
+            };
+            for (row, (of_row, &row_scale)) in accumulators.iter().zip(tile.row_scales).enumerate()
+            {
+                // The operations of `portable_row`, in its order.
+                let sums = _mm512_cvtepi32_ps(_mm512_sub_epi32(of_row[vector], offsets));
+                let scale = _mm512_mul_ps(_mm512_set1_ps(row_scale), scales);
+                let values = _mm512_add_ps(_mm512_mul_ps(sums, scale), bias);
+                // SAFETY: the caller's promise.
+                unsafe { _mm512_storeu_ps(out.add(row * stride + place), values) };
             }
         }
     }

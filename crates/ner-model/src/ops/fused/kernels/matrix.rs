@@ -143,6 +143,27 @@ impl Product {
         parallel: false,
     };
 
+    /// `scale · a · b` in new memory.
+    pub fn compute_new(self, a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
+        let (rows, columns) = (a.rows, b.columns);
+        let mut out = Vec::with_capacity(rows * columns);
+        let mut view = MatrixMut {
+            start: out.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride: columns,
+            data: PhantomData,
+        };
+        let overwrite = Self {
+            accumulate: false,
+            ..self
+        };
+        overwrite.compute(&mut view, a, b);
+        // SAFETY: the product has written every element, and read none.
+        unsafe { out.set_len(rows * columns) };
+        out
+    }
+
     /// `out = scale · a · b`, or `out += …`. The result does not depend on the number of threads.
     pub fn compute(self, out: &mut MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>) {
         assert_eq!(
@@ -184,20 +205,7 @@ impl Product {
 
 /// `a · b` in new memory, by all threads.
 pub fn product(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
-    let len = a.rows * b.columns;
-    let mut out = Vec::with_capacity(len);
-    let (rows, columns) = (a.rows, b.columns);
-    let mut view = MatrixMut {
-        start: out.as_mut_ptr(),
-        rows,
-        columns,
-        row_stride: columns,
-        data: PhantomData,
-    };
-    Product::PARALLEL.compute(&mut view, a, b);
-    // SAFETY: the product has written every element, and read none.
-    unsafe { out.set_len(len) };
-    out
+    Product::PARALLEL.compute_new(a, b)
 }
 
 /// `x · weight + bias` in new memory, by all threads.

@@ -99,9 +99,20 @@ vectorized! {
     /// Softmax in place. Returns the logarithm of the sum of exponentials.
     fn softmax_row(x: &mut [f32]) -> f32 {
         let maximum = maximum(x);
-        for x in &mut *x {
+        let mut chunks = x.chunks_exact_mut(LANES);
+        for chunk in &mut chunks {
+            for x in chunk {
+                *x = exp(*x - maximum);
+            }
+        }
+        // A whole chunk more, because one element alone takes as long.
+        let rest = chunks.into_remainder();
+        let mut last = [maximum; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for x in &mut last {
             *x = exp(*x - maximum);
         }
+        rest.copy_from_slice(&last[..rest.len()]);
         let total = sum(x, x, |x, _| x);
         let factor = 1.0 / total;
         for x in x {
