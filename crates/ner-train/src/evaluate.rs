@@ -10,7 +10,7 @@ use ner_model::{Batch, Logits, Mode, TokenClassifier, Transitions};
 use crate::ahead::spread;
 use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
-use crate::order::batches_by_length;
+use crate::order::even_batches_by_length;
 
 /// Sub-words of a forward pass in inference that suit the model's device, padding included where it pads.
 pub fn batch_tokens(model: &TokenClassifier) -> usize {
@@ -62,6 +62,7 @@ pub fn evaluate(
         featurizer,
         sentences,
         gold: Some(label_ids(sentences, labels)?),
+        at_once: passes_at_once(model),
     };
     let (best, losses) = predict(model, &data, decoding, batch_tokens(model), progress)?;
     let predicted: Vec<Vec<String>> = best
@@ -121,7 +122,7 @@ pub struct WordTag {
     pub score: f32,
 }
 
-/// Predicts one tag for each word of each sentence, in passes of at most `batch_tokens` sub-words. `featurizer` has the model's tokenizer and
+/// Predicts one tag for each word of each sentence, in passes of about `batch_tokens` sub-words at most. `featurizer` has the model's tokenizer and
 /// the context that it was trained with; the sentences need no tags.
 ///
 /// # Errors
@@ -138,6 +139,7 @@ pub fn tag(
         featurizer,
         sentences,
         gold: None,
+        at_once: passes_at_once(model),
     };
     let (best, _) = predict(model, &data, decoding, batch_tokens, progress)?;
     let labels = &model.config().id2label;
@@ -157,6 +159,8 @@ struct Data<'a> {
     sentences: &'a [Sentence],
     /// Labels of each sentence's words, where they are known.
     gold: Option<Vec<Vec<u32>>>,
+    /// How many passes are computed at a time.
+    at_once: usize,
 }
 
 /// Sequences that are read in one pass, each with its number in the whole data.
@@ -166,7 +170,7 @@ struct Pass {
 }
 
 impl Data<'_> {
-    /// The sentences in passes of at most `batch_tokens` sub-words, made group by group as they are asked for.
+    /// The sentences in passes of about `batch_tokens` sub-words at most, made group by group as they are asked for.
     fn passes(&self, batch_tokens: usize) -> impl Iterator<Item = Result<Pass>> + Send {
         let mut before = 0;
         let groups = self.featurizer.groups(self.sentences, GROUP);
@@ -201,7 +205,7 @@ impl Data<'_> {
         }
         let length = |feature: &Option<Feature>| feature.as_ref().map_or(0, |f| f.ids.len());
         let lengths: Vec<usize> = features.iter().map(length).collect();
-        let batches = batches_by_length(&lengths, batch_tokens).into_iter();
+        let batches = even_batches_by_length(&lengths, batch_tokens, self.at_once).into_iter();
         let pass = |numbers: Vec<usize>| {
             let taken = numbers.into_iter().filter_map(|number| {
                 features[number]
@@ -267,7 +271,7 @@ fn predict(
             Result::Ok((pass, logits))
         };
         let passes = data.passes(batch_tokens);
-        for pass in spread(scope, passes, passes_at_once(model), forward) {
+        for pass in spread(scope, passes, data.at_once, forward) {
             let (Pass { sequences, batch }, logits) = pass?;
             for ((number, feature), rows) in sequences.iter().zip(batch.target_ranges()) {
                 // (row of the logits, place in the sequence)

@@ -10,7 +10,7 @@ use crate::ahead::spread;
 use crate::error::Result;
 use crate::evaluate::{Decoding, passes_at_once};
 use crate::features::Featurizer;
-use crate::order::batches_by_length;
+use crate::order::even_batches_by_length;
 
 /// A text with the model's opinion of each of its sub-words.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub enum Wanted {
     Words,
 }
 
-/// Scores sub-words of the texts, in passes of at most `batch_tokens` sub-words. A text longer than the model is read in overlapping
+/// Scores sub-words of the texts, in passes of about `batch_tokens` sub-words at most. A text longer than the model is read in overlapping
 /// windows, and nothing of it is lost.
 ///
 /// # Errors
@@ -80,9 +80,10 @@ pub fn score_texts<S: AsRef<str> + Sync>(
 ) -> Result<Vec<ScoredText>> {
     let featurizer = Featurizer::new(tokenizer, max_length)?;
     let labels = model.config().id2label.len();
+    let at_once = passes_at_once(model);
     let groups = (0..).step_by(GROUP).zip(texts.chunks(GROUP));
     let passes = groups.flat_map(|(first, texts)| {
-        match passes_of(&featurizer, first, texts, wanted, batch_tokens) {
+        match passes_of(&featurizer, first, texts, wanted, [batch_tokens, at_once]) {
             Ok(passes) => passes.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }
@@ -99,7 +100,7 @@ pub fn score_texts<S: AsRef<str> + Sync>(
     let mut probabilities: Vec<Vec<f32>> = vec![Vec::new(); texts.len()];
     thread::scope(|scope| -> Result<()> {
         // The next texts are tokenized while the model reads these.
-        for done in spread(scope, passes, passes_at_once(model), forward) {
+        for done in spread(scope, passes, at_once, forward) {
             let (pass, logits) = done?;
             for (text, of_text) in pass.texts {
                 probabilities[text].resize(of_text.len() * labels, 0.0);
@@ -154,13 +155,13 @@ struct Targets {
     sub_words: Vec<usize>,
 }
 
-/// The passes over a group of texts, whose first has the number `first`.
+/// The passes over a group of texts, whose first has the number `first`: each of about `batch_tokens`, for so many to be computed at a time.
 fn passes_of<S: AsRef<str> + Sync>(
     featurizer: &Featurizer<'_>,
     first: usize,
     texts: &[S],
     wanted: Wanted,
-    batch_tokens: usize,
+    [batch_tokens, at_once]: [usize; 2],
 ) -> Result<Vec<Pass>> {
     let tokenizer = featurizer.tokenizer();
     let encoded = texts
@@ -196,7 +197,7 @@ fn passes_of<S: AsRef<str> + Sync>(
     let length = |sequence: &Option<(Vec<u32>, _, _)>| sequence.as_ref().map_or(0, |s| s.0.len());
     let lengths: Vec<usize> = sequences.iter().map(length).collect();
     let mut passes = Vec::new();
-    for numbers in batches_by_length(&lengths, batch_tokens) {
+    for numbers in even_batches_by_length(&lengths, batch_tokens, at_once) {
         let mut batch = Batch::default();
         let mut targets = Vec::with_capacity(numbers.len());
         for number in numbers {
