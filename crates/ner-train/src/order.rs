@@ -179,7 +179,7 @@ mod tests {
             let batches = even_batches_by_length(&lengths, budget, at_once);
             assert_eq!(sorted(&batches), (0..300).collect::<Vec<_>>());
             assert_eq!(batches.len() % at_once, 0);
-            let longest = lengths.iter().max().unwrap();
+            let longest = lengths.iter().copied().max().unwrap_or(0);
             for batch in &batches {
                 let sub_words: usize = batch.iter().map(|&number| lengths[number]).sum();
                 assert!(sub_words < total / batches.len() + longest, "{sub_words}");
