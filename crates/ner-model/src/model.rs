@@ -314,8 +314,9 @@ impl TokenClassifier {
         }
         let layout = self.ops.layout(batch, self.config.usable_positions());
         let mut x = self.embed(layout, mode); // [rows, hidden]
+        let device = self.device();
         let at_targets = |x: Tensor<2>| match layout.targets() {
-            Some(rows) => x.clone().select(0, integers(rows, &x.device())),
+            Some(rows) => x.select(0, integers(rows, &device)),
             None => x,
         };
         let Some((last, others)) = self.encoder.layer.split_last() else {
