@@ -62,6 +62,7 @@ impl<R: Read> LineBuffer<R> {
         columns: &mut Vec<Span>,
     ) -> io::Result<Option<Span>> {
         let skip_empty = separator == Separator::Whitespace;
+        let separators = separator.bytes();
         let before = columns.len();
         let start = self.next - self.mark;
         let mut column = start;
@@ -89,12 +90,8 @@ impl<R: Read> LineBuffer<R> {
                     }
                     return Ok(Some(Span { start, end }));
                 }
-                let separates = match separator {
-                    Separator::Whitespace => byte.is_ascii_whitespace(),
-                    Separator::Space => byte == b' ',
-                    Separator::Tab => byte == b'\t',
-                };
-                if separates {
+                // Candidates are no greater than a space, and it is less than 64.
+                if separators >> byte & 1 != 0 {
                     if column < here || !skip_empty {
                         columns.push(Span {
                             start: column,

@@ -293,23 +293,23 @@ impl<R: Read> Reader<R> {
                 layout
             }
         };
-        for (role, column) in [("token", Some(layout.token)), ("tag", layout.tag)] {
-            if let Some(column) = column
-                && fields[column].start == fields[column].end
-            {
-                return Err(ErrorKind::EmptyField {
-                    role,
-                    column: column + 1,
-                });
-            }
+        let empty = |role, column: usize| ErrorKind::EmptyField {
+            role,
+            column: column + 1,
+        };
+        match layout {
+            Layout { token, .. } if fields[token].is_empty() => Err(empty("token", token)),
+            Layout { tag: Some(tag), .. } if fields[tag].is_empty() => Err(empty("tag", tag)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The first `end` bytes from the mark on, as UTF-8.
     fn validate(&self, end: usize, lines_before_mark: u64) -> Result<&str, Error> {
         let bytes = &self.lines.marked()[..end];
-        str::from_utf8(bytes).map_err(|error| {
+        // The fast check says no more than whether; the standard library's says where.
+        let text = simdutf8::basic::from_utf8(bytes).or_else(|_| str::from_utf8(bytes));
+        text.map_err(|error| {
             let valid = &bytes[..error.valid_up_to()];
             let line = lines_before_mark + 1 + memchr_iter(b'\n', valid).count() as u64;
             let byte = bytes[valid.len()];

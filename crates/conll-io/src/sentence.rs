@@ -22,6 +22,12 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
+impl Span {
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
 /// One line of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {

@@ -19,4 +19,12 @@ impl Separator {
             Self::Tab => '\t',
         }
     }
+    /// The bytes between columns, line feeds aside: bit `i` stands for byte `i`.
+    pub(crate) const fn bytes(self) -> u64 {
+        match self {
+            Self::Whitespace => 1 << b' ' | 1 << b'\t' | 1 << b'\x0C' | 1 << b'\r',
+            Self::Space => 1 << b' ',
+            Self::Tab => 1 << b'\t',
+        }
+    }
 }
