@@ -48,12 +48,17 @@ fn padded<T: Copy + Default>(values: &[T], start: usize) -> [T; PANEL] {
     std::array::from_fn(|at| values.get(start + at).copied().unwrap_or_default())
 }
 
+/// Weights of the outputs of a block for a group of inputs: a cache line, so that no load touches two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub struct Line([[i8; GROUP]; BLOCK]);
+
 /// Weights of a linear layer, quantized for each output.
 pub struct Int8Matrix {
     inputs: usize,
     outputs: usize,
-    /// `[panels, PANEL / BLOCK, groups, BLOCK, GROUP]`; what lies beyond the matrix is zero.
-    packed: Vec<i8>,
+    /// `[panels, PANEL / BLOCK, groups]`; what lies beyond the matrix is zero.
+    packed: Vec<Line>,
     /// Of each output: what 1 stands for.
     scales: Vec<f32>,
     /// Of each output: what the inputs' offset adds to its sum.
@@ -85,16 +90,8 @@ fn magnitude(x: f32) -> u32 {
 vectorized! {
     /// Quantizes one row. Returns what 1 stands for.
     fn quantize_row(x: &[f32], out: &mut [MaybeUninit<u8>]) -> f32 {
-        let mut lanes = [0; 16];
-        let chunks = x.chunks_exact(16);
-        let rest = chunks.remainder().iter().fold(0, |a, &x| a.max(magnitude(x)));
-        for chunk in chunks {
-            for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                *lane = magnitude(x).max(*lane);
-            }
-        }
         // With a NaN, which no comparison holds for, the scale is one, and so is all that is made of the row.
-        let largest = f32::from_bits(lanes.iter().fold(rest, |a, &b| a.max(b)));
+        let largest = f32::from_bits(x.iter().fold(0, |a, &x| a.max(magnitude(x))));
         let inverse = if largest > 0.0 { LARGEST_INPUT / largest } else { 0.0 };
         let (of_row, beyond) = out.split_at_mut(x.len());
         beyond.iter_mut().for_each(|out| _ = out.write(0));
@@ -106,13 +103,13 @@ vectorized! {
     }
 
     /// Values of one row and the outputs of one panel.
-    fn portable_row(x: &[u8], panel: &[i8], row_scale: f32, scaling: &Scaling, out: &mut [f32; PANEL]) {
-        let block_bytes = panel.len() / (PANEL / BLOCK);
-        for (number, block) in panel.chunks_exact(block_bytes).enumerate() {
+    fn portable_row(x: &[u8], panel: &[Line], row_scale: f32, scaling: &Scaling, out: &mut [f32; PANEL]) {
+        let groups = panel.len() / (PANEL / BLOCK);
+        for (number, block) in panel.chunks_exact(groups).enumerate() {
             let mut sums = [0_i32; BLOCK];
-            for (x, weights) in x.chunks_exact(GROUP).zip(block.chunks_exact(BLOCK * GROUP)) {
+            for (x, Line(weights)) in x.chunks_exact(GROUP).zip(block) {
                 let x = [x[0], x[1], x[2], x[3]].map(i16::from);
-                for (sum, w) in sums.iter_mut().zip(weights.chunks_exact(GROUP)) {
+                for (sum, w) in sums.iter_mut().zip(weights) {
                     *sum += i32::from(x[0] * i16::from(w[0])) + i32::from(x[1] * i16::from(w[1]))
                         + i32::from(x[2] * i16::from(w[2])) + i32::from(x[3] * i16::from(w[3]));
                 }
@@ -139,7 +136,7 @@ impl Int8Matrix {
             .into_iter()
             .map(|bits| f32::from_bits(bits) / LARGEST_WEIGHT)
             .collect();
-        let mut packed = vec![0; panels * groups * PANEL * GROUP];
+        let mut packed = vec![Line([[0; GROUP]; BLOCK]); panels * groups * (PANEL / BLOCK)];
         let mut offsets = vec![0; outputs];
         for (input, row) in weights.chunks_exact(outputs).enumerate() {
             for (output, &weight) in row.iter().enumerate() {
@@ -149,8 +146,8 @@ impl Int8Matrix {
                 } else {
                     0
                 };
-                let at = (output / BLOCK * groups + input / GROUP) * BLOCK + output % BLOCK;
-                packed[at * GROUP + input % GROUP] = value as i8;
+                let Line(weights) = &mut packed[output / BLOCK * groups + input / GROUP];
+                weights[output % BLOCK][input % GROUP] = value as i8;
                 offsets[output] += OFFSET * value;
             }
         }
@@ -222,7 +219,8 @@ impl Int8Matrix {
         );
         let width = x.width;
         let target = Target(out.as_mut_ptr().cast());
-        let panels = self.packed.chunks_exact(width * PANEL).enumerate();
+        let panel_lines = width / GROUP * (PANEL / BLOCK);
+        let panels = self.packed.chunks_exact(panel_lines).enumerate();
         let tasks: Vec<_> = (0..rows)
             .step_by(TASK_ROWS)
             .flat_map(|first| {
@@ -315,14 +313,14 @@ struct Tile<'a> {
     /// As many rows as there are scales, one after the other.
     x: &'a [u8],
     row_scales: &'a [f32],
-    panel: &'a [i8],
+    panel: &'a [Line],
     scaling: &'a Scaling,
 }
 
 impl Tile<'_> {
     /// Groups of each row and of the panel.
     fn groups(&self) -> usize {
-        self.panel.len() / (PANEL * GROUP)
+        self.panel.len() / (PANEL / BLOCK)
     }
 }
 
@@ -418,12 +416,12 @@ impl Kernel {
 mod avx2 {
     use std::arch::x86_64::{
         __m256i, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps,
-        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-        _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-        _mm256_storeu_ps, _mm256_sub_epi32,
+        _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_storeu_ps, _mm256_sub_epi32,
     };
 
-    use super::{BLOCK, GROUP, PANEL, Tile};
+    use super::{BLOCK, GROUP, Line, PANEL, Tile};
 
     /// Registers of a block.
     const VECTORS: usize = BLOCK / 8;
@@ -435,8 +433,10 @@ mod avx2 {
         let groups = tile.groups();
         let rows: [*const u8; ROWS] =
             std::array::from_fn(|row| tile.x[row * groups * GROUP..].as_ptr());
+        // As many as is known here, or else the sums would not stay in registers.
+        let row_scales: [f32; ROWS] = std::array::from_fn(|row| tile.row_scales[row]);
         for first in (0..PANEL).step_by(BLOCK) {
-            let block = &tile.panel[first * groups * GROUP..];
+            let block = &tile.panel[first / BLOCK * groups..];
             // SAFETY: the caller's promise, of one block.
             let of_block = unsafe { block_sums::<ROWS>(rows, block, groups) };
             for vector in 0..VECTORS {
@@ -449,8 +449,7 @@ mod avx2 {
                         _mm256_loadu_ps(tile.scaling.bias.as_ptr().add(place)),
                     )
                 };
-                for (row, (of_row, &row_scale)) in of_block.iter().zip(tile.row_scales).enumerate()
-                {
+                for (row, (of_row, row_scale)) in of_block.iter().zip(row_scales).enumerate() {
                     // The operations of `portable_row`, in its order.
                     let sums = _mm256_cvtepi32_ps(_mm256_sub_epi32(of_row[vector], offsets));
                     let scale = _mm256_mul_ps(_mm256_set1_ps(row_scale), scales);
@@ -470,7 +469,7 @@ mod avx2 {
     #[inline]
     unsafe fn block_sums<const ROWS: usize>(
         rows: [*const u8; ROWS],
-        block: &[i8],
+        block: &[Line],
         groups: usize,
     ) -> [[__m256i; VECTORS]; ROWS] {
         let ones = _mm256_set1_epi16(1);
@@ -513,14 +512,11 @@ mod avx2 {
     /// The block holds the group.
     #[target_feature(enable = "avx2")]
     #[inline]
-    unsafe fn load(block: *const i8, group: usize) -> [__m256i; VECTORS] {
-        std::array::from_fn(|vector| {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let weights = block.add((group * BLOCK + vector * 8) * GROUP);
-                _mm256_loadu_si256(weights.cast())
-            }
-        })
+    unsafe fn load(block: *const Line, group: usize) -> [__m256i; VECTORS] {
+        // SAFETY: the caller's promise.
+        let line = unsafe { block.add(group) }.cast::<__m256i>();
+        // SAFETY: a line is so many registers, aligned.
+        std::array::from_fn(|vector| unsafe { _mm256_load_si256(line.add(vector)) })
     }
 
     /// The four inputs of a group, eight times.
@@ -539,7 +535,7 @@ mod avx2 {
 #[cfg(target_arch = "x86_64")]
 mod vnni {
     use std::arch::x86_64::{
-        _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_loadu_ps,
+        _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_load_si512, _mm512_loadu_ps,
         _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
         _mm512_storeu_ps, _mm512_sub_epi32,
     };
@@ -557,14 +553,15 @@ mod vnni {
         let panel = tile.panel.as_ptr();
         let rows: [*const u8; ROWS] =
             std::array::from_fn(|row| tile.x[row * groups * GROUP..].as_ptr());
+        // As many as is known here, or else the sums would not stay in registers.
+        let row_scales: [f32; ROWS] = std::array::from_fn(|row| tile.row_scales[row]);
         let mut accumulators = [[_mm512_setzero_si512(); VECTORS]; ROWS];
         for group in 0..groups {
             // SAFETY: the group is within the panel and the rows.
             unsafe {
                 let mut weights = [_mm512_setzero_si512(); VECTORS];
                 for (vector, weights) in weights.iter_mut().enumerate() {
-                    let block = panel.add((vector * groups + group) * BLOCK * GROUP);
-                    *weights = _mm512_loadu_si512(block.cast());
+                    *weights = _mm512_load_si512(panel.add(vector * groups + group).cast());
                 }
                 for (row, accumulators) in rows.iter().zip(&mut accumulators) {
                     let x =
@@ -585,8 +582,7 @@ mod vnni {
                     _mm512_loadu_ps(tile.scaling.bias.as_ptr().add(place)),
                 )
             };
-            for (row, (of_row, &row_scale)) in accumulators.iter().zip(tile.row_scales).enumerate()
-            {
+            for (row, (of_row, row_scale)) in accumulators.iter().zip(row_scales).enumerate() {
                 // The operations of `portable_row`, in its order.
                 let sums = _mm512_cvtepi32_ps(_mm512_sub_epi32(of_row[vector], offsets));
                 let scale = _mm512_mul_ps(_mm512_set1_ps(row_scale), scales);
