@@ -242,7 +242,7 @@ pub struct DecodeArguments {
     #[arg(long, value_enum, default_value_t = Decode::Argmax)]
     decode: Decode,
     /// Tagging scheme of `--decode constrained`: iob1, iob2, ioe1, ioe2, iobes or bilou.
-    #[arg(long, default_value = "iob2")]
+    #[arg(long, default_value = "iob2", requires = "decode")]
     decode_scheme: Scheme,
 }
 

@@ -382,11 +382,12 @@ fn constrained_decoding_predicts_well_formed_sequences_only() {
         let results = folder.read(&format!("{output}/eval_results.txt"));
         assert!(results.starts_with(f1), "{output}: {results}");
     }
-    let refused = folder.train(
-        "scheme",
-        &["--decode", "constrained", "--decode-scheme", "iob1000"],
-    );
-    assert_eq!(refused.status.code(), Some(2));
+    let unknown = ["--decode", "constrained", "--decode-scheme", "iob1000"];
+    let without_effect = ["--decode-scheme", "iobes"];
+    for arguments in [&unknown[..], &without_effect[..]] {
+        let refused = folder.train("scheme", arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+    }
 }
 
 #[test]
