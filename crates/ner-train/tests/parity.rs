@@ -6,6 +6,7 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::golden;
+use ner_model::ops::Ops;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, train};
 use serde_json::Value;
@@ -40,6 +41,11 @@ fn assert_close(step: usize, what: &str, found: f64, expected: &Value, tolerance
 }
 
 fn follows_pytorch(family: &str, device: DeviceChoice) {
+    follows_pytorch_with(family, device, None);
+}
+
+/// With other operations than the device's own.
+fn follows_pytorch_with(family: &str, device: DeviceChoice, ops: Option<Ops>) {
     let text = std::fs::read_to_string(golden(family).join("training.json")).unwrap();
     let run: Value = serde_json::from_str(&text).unwrap();
     let sentences: Vec<Sentence> = std::iter::zip(
@@ -76,7 +82,10 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
     };
     let name = device;
     let device = device.open().unwrap().autodiff();
-    let (model, _) = TokenClassifier::load(&golden(family), &config, &device, 0).unwrap();
+    let (mut model, _) = TokenClassifier::load(&golden(family), &config, &device, 0).unwrap();
+    if let Some(ops) = ops {
+        model = model.with_ops(ops);
+    }
     let mut steps: Vec<Step> = Vec::new();
     let corpus = Corpus {
         train: &sentences,
@@ -171,6 +180,13 @@ fn bert_on_flex() {
 #[test]
 fn roberta_on_flex() {
     follows_pytorch("roberta", DeviceChoice::Flex);
+}
+
+/// What a GPU computes with, its layout, optimizer and clipping too.
+#[test]
+fn both_with_the_plain_operations() {
+    follows_pytorch_with("bert", DeviceChoice::Flex, Some(Ops::Plain));
+    follows_pytorch_with("roberta", DeviceChoice::Flex, Some(Ops::Plain));
 }
 
 /// On a machine with a GPU.

@@ -1,10 +1,14 @@
 //! Whole checkpoints against `pipeline("ner")`, whose answers `fixtures/goldens/pipeline.py` wrote.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::Path;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Decoding, Wanted, find_entities, score_texts};
+use ner_train::{
+    Decoding, Featurizer, Sentence, Wanted, evaluate, find_entities, score_texts, tag,
+};
 use serde::Deserialize;
 use subword_align::{Aggregation, SubwordTokenizer};
 
@@ -141,4 +145,69 @@ fn many_texts_come_out_in_order_and_as_each_does_alone() {
         }
     }
     assert!(words > 1000 && left_out > 1000, "{words}, {left_out}");
+}
+
+#[test]
+fn many_sentences_come_out_in_order_and_as_each_does_alone() {
+    const COUNT: usize = 1100; // more than two groups
+    let tokenizer = common::tokenizer();
+    let dir = common::golden("bert");
+    let config = ModelConfig::from_dir(&dir).unwrap();
+    let device = DeviceChoice::Flex.open().unwrap();
+    let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
+    // Neighbours differ in length, and some are longer than the model.
+    let longest = config.usable_positions() + 20;
+    let sentences = common::sentences((0..COUNT).map(|i| 1 + (i * 37) % longest));
+    let featurizer = Featurizer::new(&tokenizer, config.usable_positions()).unwrap();
+    let tags = |sentences: &[Sentence], batch_tokens| {
+        let decoding = Decoding::Argmax;
+        tag(
+            &model,
+            &featurizer,
+            sentences,
+            &decoding,
+            batch_tokens,
+            |_, _| {},
+        )
+        .unwrap()
+    };
+    let together = tags(&sentences, 200);
+    assert_eq!(together.len(), COUNT);
+    for (number, (sentence, found)) in sentences.iter().zip(&together).enumerate() {
+        let alone = &tags(std::slice::from_ref(sentence), 200)[0];
+        assert_eq!(found.len(), sentence.words.len());
+        for (found, alone) in found.iter().zip(alone) {
+            assert_eq!(found.tag, alone.tag, "sentence {number}");
+            assert!(
+                (found.score - alone.score).abs() < 1e-5,
+                "sentence {number}"
+            );
+        }
+    }
+
+    // The loss is the mean over batches of sequences in the data's order, in whatever passes they were read.
+    let tagged: Vec<Sentence> = sentences.into_iter().take(600).collect();
+    let loss = |sentences: &[Sentence]| {
+        let evaluated = evaluate(
+            &model,
+            &featurizer,
+            sentences,
+            &Decoding::Argmax,
+            1,
+            |_, _| {},
+        );
+        evaluated.unwrap().loss
+    };
+    let windows = |sentence: &Sentence| {
+        let one = std::slice::from_ref(sentence);
+        featurizer.features(one, None).unwrap().len() as f64
+    };
+    let counts: Vec<f64> = tagged.iter().map(windows).collect();
+    let each = tagged.iter().map(|one| loss(std::slice::from_ref(one)));
+    let mean = each
+        .zip(&counts)
+        .map(|(loss, count)| loss * count)
+        .sum::<f64>()
+        / counts.iter().sum::<f64>();
+    assert!((loss(&tagged) - mean).abs() < 1e-5 * mean);
 }

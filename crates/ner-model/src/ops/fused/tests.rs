@@ -429,11 +429,22 @@ fn a_batch_without_labels_has_no_loss_and_no_gradient() {
 }
 
 #[test]
-fn adamw_and_square_sum_match_double_precision() {
+fn both_forms_of_adamw_and_of_the_norm_match_double_precision() {
+    type Form = (
+        fn(Tensor<1>, Tensor<1>, Moments, &AdamWStep) -> (Tensor<1>, Moments),
+        fn(&[Tensor<1>]) -> f64,
+    );
+    let forms: [Form; 2] = [
+        (fused::adamw, fused::global_norm),
+        (plain::adamw, plain::global_norm),
+    ];
     let count = 37 * 50;
     let (beta1, beta2, epsilon, learning_rate, weight_decay, gradient_scale) =
         (0.9, 0.999, 1e-8, 1e-2, 0.1, 0.25);
-    for device in devices() {
+    for (device, (adamw, global_norm)) in devices()
+        .into_iter()
+        .flat_map(|device| forms.map(|form| (device.clone(), form)))
+    {
         let tensor = |x: Vec<f32>| Tensor::<1>::from_data(TensorData::new(x, [count]), &device);
         let start = numbers(count, 1);
         let shared = tensor(start.clone());
@@ -454,6 +465,10 @@ fn adamw_and_square_sum_match_double_precision() {
             assert!(
                 (fused::square_sum(gradient.clone().transpose()) - squares).abs() < 1e-12 * squares
             );
+            let gradient = gradient.transpose().reshape([count]);
+            let twice = [gradient.clone(), gradient.clone()];
+            let norm = (2.0 * squares).sqrt();
+            assert!((global_norm(&twice) - norm).abs() < 1e-6 * norm);
             let numbers = AdamWStep {
                 gradient_scale,
                 learning_rate,
@@ -463,12 +478,7 @@ fn adamw_and_square_sum_match_double_precision() {
                 epsilon,
                 step,
             };
-            (parameter, moments) = fused::adamw(
-                parameter,
-                gradient.transpose().reshape([count]),
-                moments,
-                &numbers,
-            );
+            (parameter, moments) = adamw(parameter, gradient, moments, &numbers);
             for ([p, m, v], &g) in wanted.iter_mut().zip(&g) {
                 let g = f64::from(g) * gradient_scale;
                 *p *= 1.0 - learning_rate * weight_decay;
