@@ -238,18 +238,28 @@ fn from_a_column_file_to_a_tagger() {
         stdout(&["predict", "--model", &out, "Ana Paz vive en Lima ."]),
         "[PER Ana Paz] vive en [LOC Lima] .\n"
     );
-    let conll = stdout(&[
-        "predict",
+    let predict = ["predict", "--model", &out];
+    let as_conll = ["--input-format", "conll", "--format", "conll"];
+    for precision in ["f32", "int8"] {
+        let how = ["--input", &data, "--precision", precision];
+        let conll = stdout(&[&predict[..], &how, &as_conll].concat());
+        assert_eq!(conll, format!("{CORPUS}\n"), "{precision}");
+    }
+    let of_int8 = ["--precision", "int8", "--format", "jsonl"];
+    let rounded = stdout(&[&predict[..], &of_int8, &["Ana Paz vive en Lima ."]].concat());
+    assert_ne!(rounded, line, "int8 has scores of its own");
+    let rounded: Value = serde_json::from_str(&rounded).unwrap();
+    assert_eq!(rounded["entities"][0]["word"], "Ana Paz");
+    let evaluated = stdout(&[
+        "evaluate",
         "--model",
         &out,
-        "--input",
+        "--data",
         &data,
-        "--input-format",
-        "conll",
-        "--format",
-        "conll",
+        "--precision",
+        "int8",
     ]);
-    assert_eq!(conll, format!("{CORPUS}\n"));
+    assert!(evaluated.contains("micro avg       1.00"), "{evaluated}");
     let csv = stdout(&[
         "predict",
         "--model",

@@ -43,8 +43,9 @@ pub struct Arguments {
     /// File to write instead of stdout.
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Texts of a file or of a pipe to take at once; those of like length pass through the model together.
-    #[arg(long, default_value_t = 256)]
+    /// Texts of a file or of a pipe to take before the first is answered. Every 256 of them pass through the model sorted by length, while the
+    /// next ones are tokenized.
+    #[arg(long, default_value_t = 1024)]
     batch_size: usize,
     #[command(flatten)]
     inference: InferenceArguments,

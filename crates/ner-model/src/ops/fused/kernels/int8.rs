@@ -636,7 +636,7 @@ mod tests {
         for (inputs, outputs) in [(52, 70), (56, 64), (30, 192)] {
             let matrix = Int8Matrix::new(&values(inputs * outputs, 5), outputs);
             let bias = values(outputs, 7);
-            for rows in 1..=2 * TILE {
+            for rows in (1..=2 * TILE).chain([TASK_ROWS + 7]) {
                 let x = Int8Rows::new(&values(rows * inputs, 6), inputs);
                 let wanted = matrix.affine_by(Kernel::Portable, &x, &bias);
                 for kernel in Kernel::all() {
