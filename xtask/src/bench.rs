@@ -18,16 +18,19 @@ use serde::{Deserialize, Serialize};
 
 pub use ours::{Worker, work};
 
-use crate::bench::{
-    peers::Peers,
-    table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
+use crate::{
+    bench::{
+        peers::Peers,
+        table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
+    },
+    files,
 };
 
 /// Measure this system and its peers side by side
 ///
 /// Each work is done by each side in turn, A B C A B C, one process each time; medians and their ratios go to docs/benchmarks.md, once every
-/// group has been measured, in one call or in several. The peers run in a virtual environment made from fixtures/bench/requirements.txt; without Python or the network only this
-/// system is measured.
+/// group has been measured, in one call or in several of the same build. The peers run in a virtual environment made from fixtures/bench/requirements.txt; without
+/// Python or the network only this system is measured.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Folder with esp.train, esp.testa and esp.testb
@@ -87,6 +90,14 @@ const GPU_SENTENCES: [usize; 2] = [2048, 1517];
 /// The same for the small model, which is for CPUs.
 const SMALL_SENTENCES: [usize; 2] = [768, 1517];
 
+/// What earlier calls measured.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The programs and the machine: this program's digest, the peers' versions and the processor.
+    with: String,
+    measured: Vec<Measured>,
+}
+
 /// Files of a benchmark.
 pub struct Folder(PathBuf);
 
@@ -95,20 +106,28 @@ impl Folder {
         self.0.join(name).display().to_string()
     }
 
-    /// Keeps what was measured, and gives it with the groups that were measured at another time on this machine.
-    fn keep(&self, measured: Vec<Measured>) -> Result<Vec<Measured>> {
+    /// Keeps what was measured, and gives it with the groups that were measured at another time `with` the same programs and machine.
+    fn keep(&self, measured: Vec<Measured>, with: &str) -> Result<Vec<Measured>> {
         let path = self.0.join("outcomes.json");
-        let mut all: Vec<Measured> = match fs::read(&path) {
-            Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| path.display().to_string())?
-            }
-            Err(_) => Vec::new(),
+        let before = fs::read(&path)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok());
+        let mut all = match before {
+            Some(Kept {
+                with: before,
+                measured,
+            }) if before == with => measured,
+            _ => Vec::new(),
         };
         all.retain(|old| measured.iter().all(|new| new.group != old.group));
         all.extend(measured);
-        fs::write(&path, serde_json::to_string_pretty(&all)?)
+        let kept = Kept {
+            with: with.to_owned(),
+            measured: all,
+        };
+        fs::write(&path, serde_json::to_string_pretty(&kept)?)
             .with_context(|| path.display().to_string())?;
-        Ok(all)
+        Ok(kept.measured)
     }
 }
 
@@ -171,10 +190,13 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     print!("{}", table::text(&now, threads, versions));
-    let all = if peers.is_some() {
-        folder.keep(now)?
-    } else {
-        now
+    let all = match versions {
+        Some(versions) => {
+            let program = files::sha256(&env::current_exe()?)?;
+            let with = format!("{program}, {versions}, {}", table::machine());
+            folder.keep(now, &with)?
+        }
+        None => now,
     };
     let is_whole = GROUPS
         .iter()

@@ -7,6 +7,7 @@
     reason = "this crate is the program's voice"
 )]
 
+mod allocator;
 mod card;
 mod commands;
 mod config;
@@ -20,6 +21,8 @@ mod tagger;
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use allocator::tune_allocator;
 
 /// Named-entity recognition: from a CoNLL file to a fine-tuned transformer, its report, and a tagger.
 #[derive(Debug, Parser)]
@@ -95,27 +98,4 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
-}
-
-/// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults. Does nothing elsewhere.
-pub fn tune_allocator() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        const KEEP: libc::c_int = 1 << 30;
-        // SAFETY: mallopt only sets parameters of the allocator and may be called at any time.
-        unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
-        }
-    }
-}
-
-/// Has glibc hand freed memory back to the system, in the middle of its heap too: buffers of many sizes leave holes there, which
-/// [`tune_allocator`] lets stay. Does nothing elsewhere.
-pub(crate) fn trim_allocator() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim touches free memory only and may be called at any time.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

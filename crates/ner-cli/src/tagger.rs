@@ -22,14 +22,14 @@ pub struct InferenceArguments {
     /// room; what the model was trained with where not given. A plain text stands alone.
     #[arg(long, value_name = "N")]
     document_context: Option<usize>,
-    /// Sub-words of a forward pass, padding included where a device pads.
-    /// As suits the device where not given.
+    /// Sub-words of a forward pass, about, each sequence counted as long as the longest. As suits the device where not given.
     #[arg(long)]
     batch_tokens: Option<usize>,
     /// auto, cuda, cuda:N, flex or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
-    /// `int8` computes linear layers with 8-bit integers: faster on a CPU, scores a little off. `bf16` is for GPUs.
+    /// `int8` computes linear layers with integers, inputs of 8 bits and weights of 6: faster on a CPU, in no less memory, scores a little off.
+    /// `bf16` is for GPUs.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     #[command(flatten)]

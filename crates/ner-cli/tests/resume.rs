@@ -1,6 +1,12 @@
 //! Training that is interrupted, by Ctrl-C and by kills at any moment.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that sends signals and tells what it did"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

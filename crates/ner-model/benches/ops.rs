@@ -1,6 +1,6 @@
-//! One encoder layer of base size and the optimizer: fused operations against those composed of Burn's.
+//! One encoder layer of base size and the optimizer: fused operations against those composed of Burn's, and the layer with 8-bit weights.
 //!
-//! `cargo bench -p ner-model --bench ops`
+//! `cargo bench --workspace --bench ops`, which compiles Burn with the features that the other commands use.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -8,7 +8,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use ner_model::ops::{AdamWStep, Moments, Ops};
-use ner_model::{Batch, Mode, ModelConfig, TokenClassifier};
+use ner_model::{Batch, Mode, ModelConfig, Precision, TokenClassifier};
 
 /// Sub-words of each sequence, about as in a batch of news sentences.
 const LENGTHS: [u32; 16] = [
@@ -48,6 +48,15 @@ fn layer(device: &Device, ops: Ops) -> (TokenClassifier, Batch) {
 #[divan::bench(args = DEVICES, consts = [true, false])]
 fn inference<const FUSED: bool>(bencher: Bencher, name: &str) {
     let (model, batch) = layer(&device(name), if FUSED { Ops::Fused } else { Ops::Plain });
+    bencher
+        .counter(ItemsCount::new(batch.ids().len()))
+        .bench_local(|| model.forward(&batch, Mode::Inference).unwrap().into_data());
+}
+
+#[divan::bench(args = DEVICES)]
+fn inference_int8(bencher: Bencher, name: &str) {
+    let (model, batch) = layer(&device(name), Ops::Fused);
+    let model = model.with_precision(Precision::Int8).unwrap();
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
         .bench_local(|| model.forward(&batch, Mode::Inference).unwrap().into_data());

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::features::{Feature, Featurizer, Sentence, label_ids, pack};
 use crate::order::even_batches_by_length;
 
-/// Sub-words of a forward pass in inference that suit the model's device, padding included where it pads.
+/// Sub-words of a forward pass in inference that suit the model's device, each sequence counted as long as the longest.
 pub fn batch_tokens(model: &TokenClassifier) -> usize {
     match model.ops() {
         // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.

@@ -404,15 +404,32 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn median(&self, quantity: Quantity) -> f64 {
+    /// The quantity in each round.
+    fn rounds(&self, quantity: Quantity) -> Vec<f64> {
         let value = |outcome: &Outcome| match quantity {
             Quantity::Rate => outcome.items as f64 / outcome.seconds,
             Quantity::SubWords => outcome.sub_words as f64 / outcome.seconds,
             Quantity::Seconds => outcome.seconds,
             Quantity::Memory => outcome.peak_bytes as f64 / 1e9,
         };
-        median(self.outcomes.iter().map(value).collect())
+        self.outcomes.iter().map(value).collect()
     }
+
+    fn median(&self, quantity: Quantity) -> f64 {
+        median(self.rounds(quantity))
+    }
+
+    /// Things that each round is about.
+    fn items(&self) -> usize {
+        self.outcomes.first().map_or(0, |outcome| outcome.items)
+    }
+}
+
+/// The least and the most.
+fn range(values: &[f64]) -> [f64; 2] {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [least, most]
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -429,27 +446,29 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> String {
     let peers = versions.map_or_else(without_peers, |versions| {
         format!(
-            "The peers are {versions}: eager, in f32 like this system where int8 is not said. Training has dropout, clipping and fused AdamW on both \
-             sides, in steps of 32 sentences; \"at its best\" puts sentences of like length together, and so does this system beside it. This system tags in \
-             batches by length always."
+            "The peers are {versions}. PyTorch runs eagerly, ONNX Runtime with all of its own graph optimizations, both in f32 like this system where \
+             int8 is not said. Training has dropout, clipping and fused AdamW on both sides, in steps of 32 sentences. This system puts sentences of like \
+             length together, in training and in tagging; so does PyTorch \"at its best\"."
         )
     });
     let mut text = format!(
         "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR`: each side does each work once a round, in turn, as a process of its own; \
-         {}. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
-         `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights; sentences are those of \
-         CoNLL-2002 Spanish. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n{}",
+         {}, beside the least and the most ratio of a round. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
+         `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights. Sentences are those of \
+         CoNLL-2002 Spanish, taken evenly from the whole: {}. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n{}",
         rounds(measured),
         machine(),
+        samples(measured),
         table(ROWS, measured)
     );
     if let Some(reading) = find(measured, "read", OURS) {
         let rate = reading.median(Quantity::Rate);
         let missed = if rate >= READING { "" } else { " (missed)" };
+        let [least, most] = range(&reading.rounds(Quantity::Rate));
+        let [rate, least, most] = [rate, least, most].map(|rate| short(rate / 1e6));
         _ = writeln!(
             text,
-            "| reading esp.train, MB/s | | {} | | | >= {}{missed} |",
-            short(rate / 1e6),
+            "| reading esp.train, MB/s | | {rate} | | | {least} to {most} MB/s | >= {}{missed} |",
             READING / 1e6
         );
     }
@@ -466,7 +485,7 @@ pub fn gpu_text(measured: &[Measured], device: &str, versions: Option<&str>) -> 
     });
     format!(
         "# Benchmarks on a GPU\n\nMade by `cargo run --release -p xtask --features cuda -- bench --device {device} --data-dir DIR`: each side does each work once a \
-         round, in turn, as a process of its own that has done it before; {}. Both sides have the same weights and the same sentences, those of CoNLL-2002 \
+         round, in turn, as a process of its own that has done it before; {}, beside the least and the most ratio of a round. Both sides have the same weights and the same sentences, those of CoNLL-2002 \
          Spanish; 12 layers x 768, vocabulary 8,000. Machine: {}.\n\n{peers}\n\n{}",
         rounds(measured),
         gpus(),
@@ -478,6 +497,16 @@ fn find<'a>(measured: &'a [Measured], group: &str, side: &str) -> Option<&'a Mea
     measured
         .iter()
         .find(|measured| measured.group == group && measured.side == side)
+}
+
+/// How many sentences each model reads in a round.
+fn samples(measured: &[Measured]) -> String {
+    let count = |group: &str| find(measured, group, OURS).map_or(0, Measured::items);
+    let of = |model: &str| {
+        let [to_train, to_tag] = ["train", "tag"].map(|work| count(&format!("{work}-{model}")));
+        format!("{model} trains on {to_train} and tags {to_tag}")
+    };
+    format!("{}, {}", of("base"), of("small"))
 }
 
 fn without_peers() -> String {
@@ -495,7 +524,8 @@ fn rounds(measured: &[Measured]) -> String {
 
 fn table(rows: &[Row], measured: &[Measured]) -> String {
     let mut text =
-        "| work | peer | ours | peer's | ratio | aim |\n|---|---|---:|---:|---:|---:|\n".to_owned();
+        "| work | peer | ours | peer's | ratio | by round | aim |\n|---|---|---:|---:|---:|---:|---:|\n"
+            .to_owned();
     for row in rows {
         let (Some(ours), Some(peer)) = (
             find(measured, row.group, row.ours),
@@ -503,12 +533,20 @@ fn table(rows: &[Row], measured: &[Measured]) -> String {
         ) else {
             continue;
         };
-        let (ours, peer) = (ours.median(row.quantity), peer.median(row.quantity));
-        let (ratio, sign) = match row.quantity {
-            Quantity::Rate | Quantity::SubWords => (ours / peer, ">="),
-            Quantity::Seconds => (peer / ours, ">="),
-            Quantity::Memory => (ours / peer, "<="),
+        let quotient = |ours: f64, peer: f64| match row.quantity {
+            Quantity::Seconds => peer / ours,
+            _ => ours / peer,
         };
+        let sign = match row.quantity {
+            Quantity::Memory => "<=",
+            _ => ">=",
+        };
+        let of_both = ours.rounds(row.quantity).into_iter();
+        let of_both = of_both.zip(peer.rounds(row.quantity));
+        let of_both: Vec<f64> = of_both.map(|(ours, peer)| quotient(ours, peer)).collect();
+        let [least, most] = range(&of_both);
+        let (ours, peer) = (ours.median(row.quantity), peer.median(row.quantity));
+        let ratio = quotient(ours, peer);
         let aim = row.target.map_or_else(String::new, |target| {
             let reached = if sign == ">=" {
                 ratio >= target
@@ -521,23 +559,25 @@ fn table(rows: &[Row], measured: &[Measured]) -> String {
         let [ours, peer] = [ours, peer].map(short);
         _ = writeln!(
             text,
-            "| {} | {} | {ours} | {peer} | {ratio:.2} | {aim} |",
+            "| {} | {} | {ours} | {peer} | {ratio:.2} | {least:.2} to {most:.2} | {aim} |",
             row.work, row.peer
         );
     }
     text
 }
 
-/// Three digits or all before the point.
+/// Three digits or all before the point; millions for short.
 fn short(value: f64) -> String {
     match value {
+        value if value >= 1e6 => format!("{} million", short(value / 1e6)),
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     }
 }
 
-fn machine() -> String {
+/// The processor, and what matters of its instruction sets.
+pub fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
         info.lines()
@@ -617,7 +657,7 @@ mod tests {
         ];
         let text = text(&measured, 2, None);
         assert!(
-            text.contains("| seqeval | 50.0 | 1.00 | 50.00 | >= 100 (missed) |"),
+            text.contains("| seqeval | 50.0 | 1.00 | 50.00 | 11.11 to 500.00 | >= 100 (missed) |"),
             "{text}"
         );
         assert_eq!(median(vec![4.0, 1.0]), 2.5);
@@ -629,7 +669,7 @@ mod tests {
         let measured = [of("tag-gpu", OURS, 2.0), of("tag-gpu", BATCHED, 7.0)];
         let text = gpu_text(&measured, "cuda", None);
         assert!(
-            text.ends_with("| tagging, base, sub-words/s | PyTorch, sorted batches of 32 | 350 | 100 | 3.50 |  |\n"),
+            text.ends_with("| tagging, base, sub-words/s | PyTorch, sorted batches of 32 | 350 | 100 | 3.50 | 3.50 to 3.50 |  |\n"),
             "{text}"
         );
     }

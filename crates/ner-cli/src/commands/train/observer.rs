@@ -63,7 +63,7 @@ impl Observer<'_> {
             }
             Event::Stepped(step) => {
                 if step.step.is_multiple_of(TRIM_STEPS) {
-                    crate::trim_allocator();
+                    crate::allocator::trim_allocator();
                 }
                 self.progress.set(step.step, || {
                     let mut text = format!(

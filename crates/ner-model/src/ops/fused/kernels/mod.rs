@@ -1,4 +1,8 @@
 //! Arithmetic on slices of `f32`: everything here is safe to call, and all unsafe code of the fused operations is inside.
+#![allow(
+    unsafe_code,
+    reason = "instruction sets chosen at run time, and views of disjoint blocks of one matrix"
+)]
 
 mod elementwise;
 mod int8;
