@@ -19,6 +19,7 @@ impl Separator {
             Self::Tab => '\t',
         }
     }
+
     /// The bytes between columns, line feeds aside: bit `i` stands for byte `i`.
     pub(crate) const fn bytes(self) -> u64 {
         match self {

@@ -186,28 +186,30 @@ fn many_sentences_come_out_in_order_and_as_each_does_alone() {
     }
 
     // The loss is the mean over batches of sequences in the data's order, in whatever passes they were read.
-    let tagged: Vec<Sentence> = sentences.into_iter().take(600).collect();
+    const BATCH: usize = 7;
+    // Two special tokens stand around the words, each of which is one sub-word.
+    let fits = |sentence: &Sentence| sentence.words.len() + 2 <= config.usable_positions();
+    let tagged: Vec<Sentence> = sentences.into_iter().filter(fits).take(600).collect();
     let loss = |sentences: &[Sentence]| {
-        let evaluated = evaluate(
-            &model,
-            &featurizer,
-            sentences,
-            &Decoding::Argmax,
-            1,
-            |_, _| {},
-        );
+        let decoding = Decoding::Argmax;
+        let evaluated = evaluate(&model, &featurizer, sentences, &decoding, BATCH, |_, _| {});
         evaluated.unwrap().loss
     };
-    let windows = |sentence: &Sentence| {
-        let one = std::slice::from_ref(sentence);
-        featurizer.features(one, None).unwrap().len() as f64
-    };
-    let counts: Vec<f64> = tagged.iter().map(windows).collect();
-    let each = tagged.iter().map(|one| loss(std::slice::from_ref(one)));
-    let mean = each
-        .zip(&counts)
-        .map(|(loss, count)| loss * count)
-        .sum::<f64>()
-        / counts.iter().sum::<f64>();
-    assert!((loss(&tagged) - mean).abs() < 1e-5 * mean);
+    assert_eq!(tagged.len(), 600);
+    let of_batches = tagged.chunks(BATCH).map(|batch| {
+        let words = |sentence: &Sentence| sentence.words.len() as f64;
+        let sum: f64 = batch
+            .iter()
+            .map(|one| loss(std::slice::from_ref(one)) * words(one))
+            .sum();
+        sum / batch.iter().map(words).sum::<f64>()
+    });
+    let mean = of_batches.sum::<f64>() / tagged.chunks(BATCH).len() as f64;
+    assert!((loss(&tagged) - mean).abs() < 1e-6 * mean);
+    let mut reversed = tagged.clone();
+    reversed.reverse();
+    assert!(
+        (loss(&reversed) - mean).abs() > 1e-5 * mean,
+        "order matters"
+    );
 }
