@@ -4,7 +4,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{Batch, Transitions};
+use crate::device::read;
+use crate::{Batch, Error, Transitions};
 
 /// Scores of label sequences beside those of the labels themselves. The names are those of the `pytorch-crf` package.
 #[derive(Module, Debug)]
@@ -29,13 +30,18 @@ impl Crf {
     }
 
     /// The scores, on the host.
-    pub(crate) fn scores(&self) -> Transitions {
-        let values = |data: TensorData| data.iter::<f64>().collect();
-        Transitions::scored(
-            values(self.start_transitions.val().into_data()),
-            values(self.end_transitions.val().into_data()),
-            values(self.transitions.val().into_data()),
-        )
+    ///
+    /// # Errors
+    /// The device fails.
+    pub(crate) fn scores(&self) -> Result<Transitions, Error> {
+        fn scores<const D: usize>(tensor: &Param<Tensor<D>>) -> Result<Vec<f64>, Error> {
+            Ok(read(tensor.val())?.into_iter().map(f64::from).collect())
+        }
+        Ok(Transitions::scored(
+            scores(&self.start_transitions)?,
+            scores(&self.end_transitions)?,
+            scores(&self.transitions)?,
+        ))
     }
 
     /// Negative logarithm of the probability of the labels, over their number. Zero where there is none.
@@ -263,7 +269,10 @@ mod tests {
                 .collect();
             let logits: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
             let labels: Vec<u32> = chain.iter().filter_map(|&row| labels[row]).collect();
-            on_host += crf.scores().negative_log_likelihood(&logits, &labels);
+            on_host += crf
+                .scores()
+                .unwrap()
+                .negative_log_likelihood(&logits, &labels);
         }
         let words = labels.iter().flatten().count() as f64;
         assert!((on_host / words - expected).abs() < 1e-5);

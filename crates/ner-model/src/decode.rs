@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::Error;
+use crate::device::read;
 
 /// Logits of one batch, on the host: a row for each of its [targets](crate::Batch::targets).
 #[derive(Clone, Debug, PartialEq)]
@@ -18,16 +19,10 @@ impl Logits {
     /// - logits: `[targets, labels]`
     ///
     /// # Errors
-    /// The device fails, or the logits are no 32-bit floats.
+    /// The device fails.
     pub fn read(logits: Tensor<2>) -> Result<Self, Error> {
         let [_, labels] = logits.dims();
-        let data = logits
-            .try_into_data()
-            .map_err(|e| Error::Batch(format!("cannot read the logits back: {e:?}")))?;
-        let values = data
-            .as_slice::<f32>()
-            .map_err(|e| Error::Batch(format!("logits are no f32: {e:?}")))?
-            .to_vec();
+        let values = read(logits)?;
         Ok(Self { values, labels })
     }
 

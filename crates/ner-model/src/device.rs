@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 
@@ -103,6 +103,17 @@ impl DeviceChoice {
     }
 }
 
+/// The values of a tensor, copied to the host. On a GPU this waits for all that the tensor depends on, and is where its failures show.
+///
+/// # Errors
+/// The device fails.
+pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
+    tensor
+        .try_into_data()
+        .map(|data| data.iter::<f32>().collect())
+        .map_err(|failure| Error::Computation(failure.to_string()))
+}
+
 #[cfg(feature = "cuda")]
 fn cuda_devices() -> usize {
     keep_compiled_kernels();
@@ -128,9 +139,54 @@ fn keep_compiled_kernels() {
     });
 }
 
+/// Kernels are compiled when they are first needed. Without a compiler none computes, and what is read back is what the memory held before:
+/// that is found out here.
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<Device, Error> {
-    Ok(Device::cuda(index))
+    let unavailable = |reason: String| Error::Device {
+        device: format!("cuda:{index}"),
+        reason: format!("{reason} (docs/cuda.md, \"At run time\")"),
+    };
+    if !has_nvrtc() {
+        let reason = "NVRTC, which compiles its kernels, cannot be loaded; put the folder of libnvrtc.so on LD_LIBRARY_PATH";
+        return Err(unavailable(reason.to_owned()));
+    }
+    let include = cubecl_cuda::install::cuda_path().map(|toolkit| toolkit.join("include"));
+    if let Some(reason) = missing_headers(include.as_deref()) {
+        return Err(unavailable(reason));
+    }
+    let device = Device::cuda(index);
+    let sum = read(Tensor::<1>::from_data([1.0_f32, 2.0, 3.0], &device) + 1.0)
+        .map_err(|failure| unavailable(failure.to_string()))?;
+    if sum != [2.0, 3.0, 4.0] {
+        return Err(unavailable(format!(
+            "[1, 2, 3] + 1 came out as {sum:?}: its kernels do not run"
+        )));
+    }
+    Ok(device)
+}
+
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "loading a library runs its initializers")]
+fn has_nvrtc() -> bool {
+    // SAFETY: it is the library that the first kernel would load.
+    unsafe { cudarc::nvrtc::sys::is_culib_present() }
+}
+
+/// What is wrong with the folder of CUDA's headers.
+#[cfg(any(test, feature = "cuda"))]
+fn missing_headers(include: Option<&std::path::Path>) -> Option<String> {
+    /// Of those that kernels include, one of each of NVIDIA's packages.
+    const HEADERS: [&str; 3] = ["cuda_fp16.h", "crt/mma.h", "cooperative_groups.h"];
+    const REMEDY: &str = "set CUDA_PATH to a toolkit";
+    let Some(include) = include else {
+        return Some(format!("CUDA's headers are not found; {REMEDY}"));
+    };
+    let missing = HEADERS
+        .iter()
+        .find(|header| !include.join(header).is_file())?;
+    let folder = include.display();
+    Some(format!("{folder} has no {missing}; {REMEDY}"))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -164,6 +220,20 @@ mod tests {
                 .to_string();
             assert!(message.contains("expected auto"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_missing_header_is_named_with_its_folder() {
+        let message = missing_headers(None).unwrap();
+        assert!(message.contains("CUDA_PATH"), "{message}");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("crt")).unwrap();
+        for header in ["cuda_fp16.h", "crt/mma.h", "cooperative_groups.h"] {
+            let message = missing_headers(Some(dir.path())).unwrap();
+            assert!(message.contains(&format!("has no {header}")), "{message}");
+            std::fs::write(dir.path().join(header), "").unwrap();
+        }
+        assert_eq!(missing_headers(Some(dir.path())), None);
     }
 
     #[cfg(not(feature = "cuda"))]

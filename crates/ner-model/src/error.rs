@@ -79,6 +79,9 @@ pub enum Error {
         /// Why, and how to get it.
         reason: String,
     },
+    /// A device did not compute what was asked of it.
+    #[error("the device failed: {}", first_lines(.0))]
+    Computation(String),
     /// A dropout that is no probability.
     #[error("dropout is {0}, expected a probability in [0, 1)")]
     Dropout(f64),
@@ -93,5 +96,46 @@ impl Error {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+/// The lines of a device's report that say something, or what can be done where its memory is full. A kernel that does not compile is reported
+/// with all of its source.
+fn first_lines(report: &str) -> String {
+    const OUT_OF_MEMORY: &str = "out of device memory";
+    const LINES: usize = 12;
+    let lines = report.lines().map(str::trim);
+    let said = lines.filter(|line| {
+        !line.is_empty() && !matches!(*line, "Caused by:" | "No backtrace available" | "Asked at:")
+    });
+    let said: Vec<&str> = said.collect();
+    match said.iter().find(|line| line.starts_with(OUT_OF_MEMORY)) {
+        Some(line) => format!("{line}; use smaller batches or shorter sequences"),
+        None => said[..said.len().min(LINES)].join(": "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_device_is_told_in_one_line() {
+        let full = "An error happened during execution\nCaused by:\n  Several failures at once\nCaused by:\n  skipped `KernelBinop`\n  out of device memory allocating 8388608 bytes\nNo backtrace available\nAsked at:\nNo backtrace available";
+        assert_eq!(
+            Error::Computation(full.to_owned()).to_string(),
+            "the device failed: out of device memory allocating 8388608 bytes; use smaller batches or shorter sequences"
+        );
+        let source = "float v = 0;\n".repeat(1000);
+        let refused =
+            format!("A launch error happened\nCaused by:\n  mma.h(55): cannot open\n{source}");
+        let message = Error::Computation(refused).to_string();
+        assert!(
+            message.starts_with(
+                "the device failed: A launch error happened: mma.h(55): cannot open: float"
+            ),
+            "{message}"
+        );
+        assert!(message.len() < 300 && !message.contains('\n'), "{message}");
     }
 }

@@ -16,7 +16,7 @@ pub use burn::tensor::Device;
 pub use config::{EncoderSizes, Head, ModelConfig};
 pub use crf::Crf;
 pub use decode::{Logits, Transitions};
-pub use device::DeviceChoice;
+pub use device::{DeviceChoice, read};
 pub use error::Error;
 pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};

@@ -262,8 +262,11 @@ impl TokenClassifier {
     }
 
     /// The learnt scores of which label follows which; none without a CRF.
-    pub fn transitions(&self) -> Option<Transitions> {
-        self.crf.as_ref().map(Crf::scores)
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn transitions(&self) -> Result<Option<Transitions>, Error> {
+        self.crf.as_ref().map(Crf::scores).transpose()
     }
 
     /// The same model with its embeddings, or its first layers, as they are: training leaves them alone and computes no gradient for them.

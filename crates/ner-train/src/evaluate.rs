@@ -97,7 +97,7 @@ impl Decoding {
     /// How a model's labels are chosen: by its CRF where it has one, and among the well-formed sequences of the scheme where one is given.
     ///
     /// # Errors
-    /// A label that the scheme does not know.
+    /// A label that the scheme does not know, or a device that fails.
     pub fn new(model: &TokenClassifier, scheme: Option<Scheme>) -> Result<Self> {
         let legal = scheme.map(|scheme| {
             let table = scheme.legal_transitions(&model.config().id2label)?;
@@ -105,7 +105,7 @@ impl Decoding {
                 [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
             Result::Ok(Transitions::new(start, end, between)?)
         });
-        Ok(match (model.transitions(), legal.transpose()?) {
+        Ok(match (model.transitions()?, legal.transpose()?) {
             (None, None) => Self::Argmax,
             (Some(scores), None) | (None, Some(scores)) => Self::Constrained(scores),
             (Some(learnt), Some(legal)) => Self::Constrained(learnt.and(&legal)),
@@ -260,7 +260,7 @@ fn predict(
             .map(|words| vec![0.0; words * labels_in_all])
             .collect(),
     };
-    let learnt = model.transitions();
+    let learnt = model.transitions()?;
     let mut losses = Vec::new();
     let without_words = |sentence: &&Sentence| sentence.words.is_empty();
     let mut done = data.sentences.iter().filter(without_words).count();

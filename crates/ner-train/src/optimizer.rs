@@ -6,15 +6,20 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use ner_model::ops::{AdamWStep, Moments, Ops};
+use ner_model::read;
 
 use crate::checkpoint::MomentValues;
+use crate::error::Result;
 
 /// Decay of the moments, PyTorch's defaults and those of the reference.
 const BETAS: (f64, f64) = (0.9, 0.999);
 /// Added to the norm before it divides, as `torch.nn.utils.clip_grad_norm_` does.
 const CLIP_EPSILON: f64 = 1e-6;
 
-/// AdamW with the moments of every parameter, kept under the parameter's path in the module.
+/// 512 bytes.
+const ALIGNED_ELEMENTS: usize = 128;
+
+/// AdamW with the moments of every parameter, known by the parameter's path in the module.
 #[derive(Debug)]
 pub struct AdamW {
     /// Decoupled weight decay; biases and LayerNorm have none.
@@ -25,9 +30,12 @@ pub struct AdamW {
     pub max_grad_norm: f64,
     /// How learning rates fall towards the embeddings.
     pub layer_rates: LayerRates,
-    moments: BTreeMap<String, Moments>,
+    moments: BTreeMap<Members, Moments>,
     steps: usize,
 }
+
+/// Parameters that lie end to end in one vector: their paths and numbers of elements.
+type Members = Vec<(String, usize)>;
 
 impl AdamW {
     /// An optimizer that has not stepped yet.
@@ -43,17 +51,19 @@ impl AdamW {
     }
 
     /// The values of its moments.
-    pub(crate) fn moments(&self) -> MomentValues {
-        let values = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect();
-        self.moments
-            .iter()
-            .map(|(path, moments)| {
-                (
-                    path.clone(),
-                    [values(&moments.first), values(&moments.second)],
-                )
-            })
-            .collect()
+    pub(crate) fn moments(&self) -> Result<MomentValues> {
+        let mut values = MomentValues::new();
+        for (members, moments) in &self.moments {
+            let (first, second) = (read(moments.first.clone())?, read(moments.second.clone())?);
+            let mut start = 0;
+            for (path, elements) in members {
+                let own = start..start + elements;
+                let of = |all: &[f32]| all[own.clone()].to_vec();
+                values.insert(path.clone(), [of(&first), of(&second)]);
+                start = own.end;
+            }
+        }
+        Ok(values)
     }
 
     /// Takes up where another one stood after `steps` steps.
@@ -62,32 +72,41 @@ impl AdamW {
         self.moments = moments
             .into_iter()
             .map(|(path, values)| {
-                let [first, second] = values.map(|values| {
-                    let elements = values.len();
-                    Tensor::from_data(TensorData::new(values, [elements]), device)
-                });
-                (path, Moments { first, second })
+                let elements = values[0].len();
+                let [first, second] = values
+                    .map(|values| Tensor::from_data(TensorData::new(values, [elements]), device));
+                (vec![(path, elements)], Moments { first, second })
             })
             .collect();
     }
 
     /// Updates the parameters that have a gradient. Returns the module and the global gradient norm before clipping.
+    ///
+    /// # Errors
+    /// The device fails.
     pub fn step<M: Module>(
         &mut self,
         module: M,
         gradients: GradientsParams,
         learning_rate: f64,
         ops: &Ops,
-    ) -> (M, f64) {
-        let mut collected = Flattened {
+    ) -> Result<(M, f64)> {
+        let mut collected = Collected {
             path: Vec::new(),
             gradients,
-            flat: BTreeMap::new(),
+            found: Vec::new(),
         };
         module.visit(&mut collected);
-        let flat: Vec<Tensor<1>> = collected.flat.values().cloned().collect();
-        let norm = ops.global_norm(&flat);
-        drop(flat);
+        collected
+            .found
+            .sort_by_cached_key(|found| found.path.join("."));
+        let groups = self.groups(collected.found, ops);
+        let norm = ops.global_norm(
+            &groups
+                .iter()
+                .map(|group| group.gradient.clone())
+                .collect::<Vec<_>>(),
+        )?;
 
         self.steps += 1;
         let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
@@ -96,24 +115,123 @@ impl AdamW {
         } else {
             1.0
         };
-        let step = AdamWStep {
-            gradient_scale,
-            learning_rate,
-            weight_decay: self.weight_decay,
-            beta1: BETAS.0,
-            beta2: BETAS.1,
-            epsilon: self.epsilon,
-            step: self.steps,
-        };
         let mut update = Update {
             path: Vec::new(),
-            gradients: collected.flat,
-            moments: &mut self.moments,
-            layer_rates: self.layer_rates,
-            step,
+            groups: BTreeMap::new(),
+            stepped: BTreeMap::new(),
+            moments: BTreeMap::new(),
             ops,
         };
-        (module.map(&mut update), norm)
+        for group in groups {
+            let step = AdamWStep {
+                gradient_scale,
+                learning_rate: learning_rate * group.numbers.rate,
+                weight_decay: group.numbers.weight_decay,
+                beta1: BETAS.0,
+                beta2: BETAS.1,
+                epsilon: self.epsilon,
+                step: self.steps,
+            };
+            let moments = self.take_moments(&group.members, &group.gradient.device());
+            update.add(group, moments, step);
+        }
+        let module = module.map(&mut update);
+        self.moments.append(&mut update.moments);
+        Ok((module, norm))
+    }
+
+    /// The parameters in the vectors that they are updated in: each in its own, or all that have the same numbers in one.
+    fn groups(&self, found: Vec<Found>, ops: &Ops) -> Vec<Group> {
+        let mut sorted: Vec<(Numbers, Vec<Found>)> = Vec::new();
+        for found in found {
+            let numbers = Numbers {
+                weight_decay: if is_decayed(&found.path) {
+                    self.weight_decay
+                } else {
+                    0.0
+                },
+                rate: self.layer_rates.of(&found.path),
+                is_aligned: found
+                    .gradient
+                    .shape()
+                    .num_elements()
+                    .is_multiple_of(ALIGNED_ELEMENTS),
+            };
+            let alike = sorted
+                .iter_mut()
+                .find(|(others, _)| ops.prefers_one_vector() && *others == numbers);
+            match alike {
+                Some((_, group)) => group.push(found),
+                None => sorted.push((numbers, vec![found])),
+            }
+        }
+        let groups = sorted.into_iter().map(|(numbers, found)| {
+            let mut members = Members::new();
+            let (mut gradients, mut values) = (Vec::new(), Vec::new());
+            for found in found {
+                let elements = found.gradient.shape().num_elements();
+                members.push((found.path.join("."), elements));
+                gradients.push(found.gradient);
+                values.push(found.value);
+            }
+            Group {
+                numbers,
+                members,
+                gradient: end_to_end(gradients),
+                values,
+            }
+        });
+        groups.collect()
+    }
+
+    /// The moments of these parameters, which begin at zero. They are in one vector already, but after the first step from a checkpoint, or where
+    /// another set of parameters has gradients.
+    fn take_moments(&mut self, members: &Members, device: &Device) -> Moments {
+        if let Some(moments) = self.moments.remove(members) {
+            return moments;
+        }
+        let parts = members.iter().map(|member| {
+            self.take_member(member).unwrap_or_else(|| Moments {
+                first: Tensor::zeros([member.1], device),
+                second: Tensor::zeros([member.1], device),
+            })
+        });
+        let (first, second) = parts.map(|part| (part.first, part.second)).unzip();
+        Moments {
+            first: end_to_end(first),
+            second: end_to_end(second),
+        }
+    }
+
+    /// The moments of one parameter, cut out of the vector that they are in.
+    fn take_member(&mut self, member: &(String, usize)) -> Option<Moments> {
+        let members = self.moments.keys().find(|group| group.contains(member))?;
+        let members = members.clone();
+        let Moments { first, second } = self.moments.remove(&members)?;
+        let mut own = None;
+        let mut start = 0;
+        for other in members {
+            let cut = |x: &Tensor<1>| x.clone().narrow(0, start, other.1);
+            let moments = Moments {
+                first: cut(&first),
+                second: cut(&second),
+            };
+            start += other.1;
+            if other == *member {
+                own = Some(moments);
+            } else {
+                self.moments.insert(vec![other], moments);
+            }
+        }
+        own
+    }
+}
+
+/// One vector of several; one alone is left as it is.
+fn end_to_end(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(parts, 0),
     }
 }
 
@@ -153,14 +271,40 @@ fn is_decayed(path: &[String]) -> bool {
         .is_none_or(|name| !matches!(name.as_str(), "bias" | "gamma" | "beta"))
 }
 
-/// Takes the gradients out of Burn's container as vectors.
-struct Flattened {
+/// A parameter with a gradient.
+struct Found {
     path: Vec<String>,
-    gradients: GradientsParams,
-    flat: BTreeMap<String, Tensor<1>>,
+    gradient: Tensor<1>,
+    value: Tensor<1>,
 }
 
-impl ModuleVisitor for Flattened {
+/// In what the parameters of a module differ for AdamW.
+#[derive(Clone, Copy, PartialEq)]
+struct Numbers {
+    weight_decay: f64,
+    /// Factor on the learning rate.
+    rate: f64,
+    /// Whether what comes after it in a vector lies as far from its beginning as CubeCL asks of a view of a part; of another part it makes a copy.
+    is_aligned: bool,
+}
+
+/// Parameters that are updated in one vector.
+struct Group {
+    numbers: Numbers,
+    members: Members,
+    gradient: Tensor<1>,
+    /// Of each member.
+    values: Vec<Tensor<1>>,
+}
+
+/// Takes parameters, and their gradients out of Burn's container, as vectors.
+struct Collected {
+    path: Vec<String>,
+    gradients: GradientsParams,
+    found: Vec<Found>,
+}
+
+impl ModuleVisitor for Collected {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.to_owned());
     }
@@ -170,20 +314,43 @@ impl ModuleVisitor for Flattened {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let elements = gradient.shape().num_elements();
-            self.flat
-                .insert(self.path.join("."), gradient.reshape([elements]));
+            self.found.push(Found {
+                path: self.path.clone(),
+                gradient: gradient.reshape([elements]),
+                value: param.val().inner().reshape([elements]),
+            });
         }
     }
 }
 
-/// Moves every parameter through the step, so that its buffer can be updated in place.
+/// Moves every parameter through the step.
 struct Update<'a> {
     path: Vec<String>,
-    gradients: BTreeMap<String, Tensor<1>>,
-    moments: &'a mut BTreeMap<String, Moments>,
-    layer_rates: LayerRates,
-    step: AdamWStep,
+    /// Parameters that are alone in their vector, which the mapper updates where they lie.
+    groups: BTreeMap<String, (Group, Moments, AdamWStep)>,
+    /// Updated parameters of vectors with several.
+    stepped: BTreeMap<String, Tensor<1>>,
+    moments: BTreeMap<Members, Moments>,
     ops: &'a Ops,
+}
+
+impl Update<'_> {
+    fn add(&mut self, mut group: Group, moments: Moments, step: AdamWStep) {
+        if let [(path, _)] = &group.members[..] {
+            group.values.clear(); // a buffer with one owner is updated in place
+            self.groups.insert(path.clone(), (group, moments, step));
+            return;
+        }
+        let values = end_to_end(group.values);
+        let (values, moments) = self.ops.adamw(values, group.gradient, moments, &step);
+        let mut start = 0;
+        for (path, elements) in &group.members {
+            let value = values.clone().narrow(0, start, *elements);
+            self.stepped.insert(path.clone(), value);
+            start += elements;
+        }
+        self.moments.insert(group.members, moments);
+    }
 }
 
 impl ModuleMapper for Update<'_> {
@@ -195,34 +362,93 @@ impl ModuleMapper for Update<'_> {
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&path) else {
+        let (alone, stepped) = (self.groups.remove(&path), self.stepped.remove(&path));
+        if alone.is_none() && stepped.is_none() {
             return param;
-        };
+        }
         let (id, parameter, mapper) = param.consume();
         let shape = parameter.dims();
         let elements = parameter.shape().num_elements();
-
         let parameter = parameter.inner().reshape([elements]);
-        let moments = self.moments.remove(&path).unwrap_or_else(|| Moments {
-            first: Tensor::zeros([elements], &parameter.device()),
-            second: Tensor::zeros([elements], &parameter.device()),
-        });
-        let weight_decay = if is_decayed(&self.path) {
-            self.step.weight_decay
-        } else {
-            0.0
+        let parameter = match alone {
+            Some((group, moments, step)) => {
+                let (parameter, moments) =
+                    self.ops.adamw(parameter, group.gradient, moments, &step);
+                self.moments.insert(group.members, moments);
+                parameter
+            }
+            None => stepped.unwrap_or(parameter),
         };
-        let step = AdamWStep {
-            weight_decay,
-            learning_rate: self.step.learning_rate * self.layer_rates.of(&self.path),
-            ..self.step
-        };
-        let (parameter, moments) = self.ops.adamw(parameter, gradient, moments, &step);
-        self.moments.insert(path, moments);
         Param::from_mapped_value(
             id,
             Tensor::from_inner(parameter.reshape(shape)).require_grad(),
             mapper,
         )
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use ner_model::DeviceChoice;
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Two {
+        first: Linear,
+        second: Linear,
+    }
+
+    /// Three steps, of which the second has no gradient for the second layer, then a new optimizer from what a checkpoint holds, and three
+    /// again. With all parameters of the same decay in one vector, or each alone.
+    fn trained(ops: &Ops, together: bool) -> (Vec<f64>, Vec<f32>, usize) {
+        let device = DeviceChoice::Flex.open().unwrap().autodiff();
+        device.seed(3);
+        let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device);
+        let mut module = Two {
+            first: linear(4, 5),
+            second: linear(5, 3),
+        };
+        let new = || AdamW::new(0.1, 1e-8, 0.5);
+        let (mut optimizer, mut norms, mut vectors) = (new(), Vec::new(), 0);
+        for step in 0..6 {
+            if step == 3 {
+                let moments = optimizer.moments().unwrap();
+                assert_eq!(moments.len(), 4);
+                optimizer = new();
+                optimizer.restore(step, moments, &device.clone().inner());
+            }
+            let x = Tensor::<2>::ones([2, 4], &device) * (step + 1) as f32;
+            let middle = module.first.forward(x);
+            let loss = match step % 3 {
+                1 => middle.powi_scalar(2).mean(),
+                _ => module.second.forward(middle).powi_scalar(2).mean(),
+            };
+            let gradients = GradientsParams::from_grads(loss.backward(), &module);
+            let norm;
+            (module, norm) = optimizer.step(module, gradients, 1e-2, ops).unwrap();
+            norms.push(norm);
+            vectors = optimizer.moments.len();
+        }
+        assert_eq!(ops.prefers_one_vector(), together);
+        let mut weights = read(module.first.weight.val().inner()).unwrap();
+        weights.extend(read(module.second.weight.val().inner()).unwrap());
+        weights.extend(read(module.second.bias.unwrap().val().inner()).unwrap());
+        (norms, weights, vectors)
+    }
+
+    #[test]
+    fn parameters_in_one_vector_take_the_same_steps_as_each_alone() {
+        let (norms, weights, vectors) = trained(&Ops::Fused, false);
+        let (norms_together, weights_together, vectors_together) = trained(&Ops::Plain, true);
+        assert_eq!((vectors, vectors_together), (4, 2));
+        for (a, b) in norms.iter().zip(&norms_together) {
+            assert!((a - b).abs() < 1e-6 * a, "{norms:?} {norms_together:?}");
+        }
+        for (a, b) in weights.iter().zip(&weights_together) {
+            assert!((a - b).abs() < 1e-6, "{weights:?} {weights_together:?}");
+        }
     }
 }

@@ -8,9 +8,9 @@ use std::cmp::Reverse;
 use std::{panic, thread};
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ner_model::ops::LossWeights;
-use ner_model::{Batch, Head, Mode, TokenClassifier};
+use ner_model::{Batch, Head, Mode, TokenClassifier, read};
 
 use crate::error::{Error, Result};
 use crate::features::{Feature, pack};
@@ -72,9 +72,21 @@ pub(crate) struct StepBatch {
 
 /// What the passes of a step found.
 pub(crate) struct Passed {
-    pub loss: f64,
+    /// Losses of the passes, whose sum is the step's, each on its device. To read one is to wait for a GPU, which computes while the step goes on.
+    pub losses: Vec<Tensor<1>>,
     pub sub_words: usize,
     pub gradients: GradientsParams,
+}
+
+impl Passed {
+    /// The loss of the step.
+    pub(crate) fn loss(losses: Vec<Tensor<1>>) -> Result<f64> {
+        let mut sum = 0.0;
+        for loss in losses {
+            sum += read(loss)?.into_iter().map(f64::from).sum::<f64>();
+        }
+        Ok(sum)
+    }
 }
 
 /// Loss and gradients of a step, on the model's device. They do not depend on the number of devices, but for rounding and dropout.
@@ -91,7 +103,7 @@ pub(crate) fn forward_backward(
     let mut gradients = GradientsAccumulator::new();
     gradients.accumulate(model, sum.gradients);
     for passed in rest {
-        sum.loss += passed.loss;
+        sum.losses.extend(passed.losses);
         sum.sub_words += passed.sub_words;
         gradients.accumulate(model, passed.gradients.to_device(&model.device(), model));
     }
@@ -199,18 +211,18 @@ fn split<'a>(features: &[&'a Feature], devices: usize) -> Vec<Vec<&'a Feature>> 
 /// The passes of one device, one after the other.
 fn run(model: &TokenClassifier, passes: &[Pass], loss_weights: &LossWeights) -> Result<Passed> {
     let mut gradients = GradientsAccumulator::new();
-    let (mut loss, mut sub_words) = (0.0, 0);
+    let (mut losses, mut sub_words) = (Vec::new(), 0);
     for pass in passes {
         let Pass { batch, labels, .. } = pass;
         let logits = model.forward(batch, pass.mode)?;
         let part_loss = model.training_loss(logits, batch, labels, loss_weights) * pass.share;
-        loss += f64::from(part_loss.clone().into_scalar::<f32>());
+        losses.push(part_loss.clone().inner());
         sub_words += batch.ids().len();
         let part_gradients = GradientsParams::from_grads(part_loss.backward(), model);
         gradients.accumulate(model, part_gradients);
     }
     Ok(Passed {
-        loss,
+        losses,
         sub_words,
         gradients: gradients.grads(),
     })

@@ -352,19 +352,20 @@ impl Run<'_> {
     fn step(mut self, batch: &StepBatch, loss_weights: &LossWeights) -> Result<Self> {
         let started = Instant::now();
         let Passed {
-            loss,
+            losses,
             sub_words,
             gradients,
         } = forward_backward(&self.model, &self.others, batch, loss_weights)?;
-        if !loss.is_finite() {
-            return Err(self.diverged("loss", loss, batch));
-        }
         let learning_rate = self.schedule.at(self.step);
         let ops = self.model.ops();
         let (model, grad_norm) = self
             .optimizer
-            .step(self.model, gradients, learning_rate, &ops);
+            .step(self.model, gradients, learning_rate, &ops)?;
         self.model = model;
+        let loss = Passed::loss(losses)?;
+        if !loss.is_finite() {
+            return Err(self.diverged("loss", loss, batch));
+        }
         if !grad_norm.is_finite() {
             return Err(self.diverged("gradient norm", grad_norm, batch));
         }
@@ -440,13 +441,8 @@ impl Run<'_> {
             files: std::collections::BTreeMap::new(),
         };
         let model = self.model.valid();
-        Checkpoint::write(
-            &dir,
-            &model,
-            self.tokenizer,
-            &self.optimizer.moments(),
-            state,
-        )?;
+        let moments = self.optimizer.moments()?;
+        Checkpoint::write(&dir, &model, self.tokenizer, &moments, state)?;
         if let Some(count) = self.settings.save_total_limit {
             Checkpoint::keep_latest(&dir, count)?;
         }

@@ -237,11 +237,20 @@ impl Ops {
     }
 
     /// Euclidean norm of all gradients together, as `torch.nn.utils.clip_grad_norm_` takes it.
-    pub fn global_norm(&self, gradients: &[Tensor<1>]) -> f64 {
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn global_norm(&self, gradients: &[Tensor<1>]) -> Result<f64, Error> {
         match self {
             Self::Plain | Self::Bf16 => plain::global_norm(gradients),
-            Self::Fused | Self::Int8(_) => fused::global_norm(gradients),
+            Self::Fused | Self::Int8(_) => Ok(fused::global_norm(gradients)),
         }
+    }
+
+    /// Whether [`adamw`](Self::adamw) is faster on the parameters of a model end to end in one vector. A GPU's processor launches kernels one by
+    /// one, a dozen for each vector; the CPU's form updates a parameter where it lies.
+    pub fn prefers_one_vector(&self) -> bool {
+        matches!(self, Self::Plain | Self::Bf16)
     }
 
     /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) on one parameter, as `torch.optim.AdamW` takes it.

@@ -7,7 +7,9 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, DType, Distribution, FloatDType, Int, Tensor, TensorData};
 
 use super::fused::Mask;
+use crate::Error;
 use crate::batch::Layout;
+use crate::device::read;
 
 use super::{AdamWStep, Dropout, LossWeights, Moments};
 
@@ -174,13 +176,15 @@ pub fn cross_entropy(
     -(log_softmax(logits, 1) * targets).sum() / weights.total(labels)
 }
 
-pub fn global_norm(gradients: &[Tensor<1>]) -> f64 {
+pub fn global_norm(gradients: &[Tensor<1>]) -> Result<f64, Error> {
     let squares = gradients
         .iter()
         .map(|gradient| (gradient.clone() * gradient.clone()).sum());
-    squares
-        .reduce(|sum, square| sum + square)
-        .map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>()).sqrt())
+    let sum = match squares.reduce(|sum, square| sum + square) {
+        Some(sum) => read(sum)?.iter().map(|&sum| f64::from(sum)).sum(),
+        None => 0.0_f64,
+    };
+    Ok(sum.sqrt())
 }
 
 pub fn adamw(
