@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
 use crate::{Error, ModelConfig};
 
 /// Sequences of sub-word ids, packed end to end without padding, and which of the sub-words are to be classified.
@@ -132,11 +134,13 @@ impl Batch {
 }
 
 /// How the sub-words of a batch lie in the rows of a hidden state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout<'a> {
     batch: &'a Batch,
     /// Rows of each sequence, those after its end being padding; nothing where sequences lie end to end, as in the batch.
     padded_to: Option<usize>,
+    /// Which of them are padding, `[sequences, 1, 1, rows of each]`; nothing where none is. Every layer reads it.
+    padding: Option<Tensor<4, Bool>>,
 }
 
 impl<'a> Layout<'a> {
@@ -145,15 +149,30 @@ impl<'a> Layout<'a> {
         Self {
             batch,
             padded_to: None,
+            padding: None,
         }
     }
 
     /// Every sequence in `length` rows, at least those of the longest one.
-    pub fn padded(batch: &'a Batch, length: usize) -> Self {
+    pub fn padded(batch: &'a Batch, length: usize, device: &Device) -> Self {
+        let is_padding = batch
+            .ranges()
+            .flat_map(|range| (0..length).map(move |row| row >= range.len()));
+        let is_padding: Vec<bool> = is_padding.collect();
+        let padding = is_padding.contains(&true).then(|| {
+            let shape = [batch.sequences(), 1, 1, length];
+            Tensor::from_data(TensorData::new(is_padding, shape), device)
+        });
         Self {
             batch,
             padded_to: Some(length),
+            padding,
         }
+    }
+
+    /// Which rows of each sequence are padding, `[sequences, 1, 1, rows of each]`; nothing where none is.
+    pub fn padding(&self) -> Option<Tensor<4, Bool>> {
+        self.padding.clone()
     }
 
     /// Rows of each sequence where they are padded.

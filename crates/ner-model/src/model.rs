@@ -230,7 +230,7 @@ impl TokenClassifier {
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
-        let dropped = self.ops.dropout(hidden, dropout, Layout::packed(batch)); // one row a target
+        let dropped = self.ops.dropout(hidden, dropout, &Layout::packed(batch)); // one row a target
         Ok(self.ops.linear(dropped, &self.classifier))
     }
 
@@ -315,9 +315,9 @@ impl TokenClassifier {
         if let Mode::Training { seed } = mode {
             self.device().seed(seed);
         }
-        let layout = self.ops.layout(batch, self.config.usable_positions());
-        let mut x = self.embed(layout, mode); // [rows, hidden]
         let device = self.device();
+        let layout = self.ops.layout(batch, self.config.usable_positions(), &device);
+        let mut x = self.embed(&layout, mode); // [rows, hidden]
         let at_targets = |x: Tensor<2>| match layout.targets() {
             Some(rows) => x.select(0, integers(rows, &device)),
             None => x,
@@ -326,18 +326,18 @@ impl TokenClassifier {
             return Ok(at_targets(x));
         };
         for (number, layer) in others.iter().enumerate() {
-            x = self.layer(layer, x, layout, mode, number, |x| x);
+            x = self.layer(layer, x, &layout, mode, number, |x| x);
         }
         // Its attention has seen every sub-word; nothing reads the rest of those that are not to be classified. On a GPU, rows left out
         // save less than leaving them out takes, which the backward pass of `select` does one after the other.
         let number = others.len();
         Ok(match layout.padded_to() {
-            None => self.layer(last, x, layout, mode, number, at_targets),
-            Some(_) => at_targets(self.layer(last, x, layout, mode, number, |x| x)),
+            None => self.layer(last, x, &layout, mode, number, at_targets),
+            Some(_) => at_targets(self.layer(last, x, &layout, mode, number, |x| x)),
         })
     }
 
-    fn embed(&self, layout: Layout<'_>, mode: Mode) -> Tensor<2> {
+    fn embed(&self, layout: &Layout<'_>, mode: Mode) -> Tensor<2> {
         let tables = &self.embeddings;
         let (rows, width) = (layout.rows(), self.config.embedding_size());
         let lookup = |table: &Embedding, ids: Vec<i64>| {
@@ -387,7 +387,7 @@ impl TokenClassifier {
         &self,
         layer: &Layer,
         x: Tensor<2>,
-        layout: Layout<'_>,
+        layout: &Layout<'_>,
         mode: Mode,
         number: usize,
         narrow: impl Fn(Tensor<2>) -> Tensor<2>,

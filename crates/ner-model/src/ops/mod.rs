@@ -121,11 +121,16 @@ impl Ops {
 
     /// How the sub-words of a batch lie in the rows of what these operations take: padded to few lengths where a device tunes its kernels for
     /// each shape, to `usable_positions` at most.
-    pub(crate) fn layout<'a>(&self, batch: &'a Batch, usable_positions: usize) -> Layout<'a> {
+    pub(crate) fn layout<'a>(
+        &self,
+        batch: &'a Batch,
+        usable_positions: usize,
+        device: &Device,
+    ) -> Layout<'a> {
         match self {
             Self::Plain | Self::Bf16 => {
                 let length = batch.longest().next_multiple_of(plain::LENGTH_BUCKET);
-                Layout::padded(batch, length.min(usable_positions))
+                Layout::padded(batch, length.min(usable_positions), device)
             }
             Self::Fused | Self::Int8(_) => Layout::packed(batch),
         }
@@ -158,7 +163,7 @@ impl Ops {
     }
 
     /// Dropout of independent elements.
-    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout, layout: Layout<'_>) -> Tensor<2> {
+    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout, layout: &Layout<'_>) -> Tensor<2> {
         match self {
             Self::Plain | Self::Bf16 => plain::dropout(x, dropout, |row| layout.sub_word(row)),
             Self::Fused | Self::Int8(_) => fused::dropout(x, dropout),
@@ -176,7 +181,7 @@ impl Ops {
         norm: &LayerNorm,
         epsilon: f64,
         dropout: Dropout,
-        layout: Layout<'_>,
+        layout: &Layout<'_>,
     ) -> Tensor<2> {
         match self {
             Self::Plain | Self::Bf16 => {
@@ -198,7 +203,7 @@ impl Ops {
         &self,
         x: Tensor<2>,
         query_key_value: [&Linear; 3],
-        layout: Layout<'_>,
+        layout: &Layout<'_>,
         heads: usize,
         dropout: Dropout,
     ) -> Tensor<2> {

@@ -4,7 +4,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::module;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, DType, Distribution, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor, TensorData};
 
 use super::fused::Mask;
 use crate::Error;
@@ -104,7 +104,7 @@ fn hashed_mask<const D: usize>(
 /// - each of the three, and the output: `[sequences * length, heads * head_dim]`
 pub fn attention(
     query_key_value: [Tensor<2>; 3],
-    layout: Layout<'_>,
+    layout: &Layout<'_>,
     heads: usize,
     attention_dropout: Dropout,
     factors: FloatDType,
@@ -112,21 +112,13 @@ pub fn attention(
     let [rows, hidden] = query_key_value[0].dims();
     let device = query_key_value[0].device();
     let head_dim = hidden / heads;
-    let boundaries = layout.boundaries();
-    let sequences = boundaries.len() - 1;
+    let sequences = layout.boundaries().len() - 1;
     let longest = rows / sequences;
-    let is_padding: Vec<bool> = boundaries
-        .windows(2)
-        .flat_map(|pair| (0..longest).map(move |offset| offset >= pair[1] - pair[0]))
-        .collect();
     let [query, key, value] = query_key_value.map(|x| {
         x.reshape([sequences, longest, heads, head_dim])
             .swap_dims(1, 2) // [sequences, heads, longest, head_dim]
     });
-    let mask = is_padding.contains(&true).then(|| {
-        let mask = TensorData::new(is_padding, [sequences, 1, 1, longest]);
-        Tensor::<4, Bool>::from_data(mask, &device)
-    });
+    let mask = layout.padding();
     // Not for f32: fused kernels of CubeCL may multiply in f16 whatever the type of the tensors.
     let is_fused = factors != FloatDType::F32
         && Mask::new(attention_dropout).is_none()
