@@ -316,7 +316,9 @@ impl TokenClassifier {
             self.device().seed(seed);
         }
         let device = self.device();
-        let layout = self.ops.layout(batch, self.config.usable_positions(), &device);
+        let layout = self
+            .ops
+            .layout(batch, self.config.usable_positions(), &device);
         let mut x = self.embed(&layout, mode); // [rows, hidden]
         let at_targets = |x: Tensor<2>| match layout.targets() {
             Some(rows) => x.select(0, integers(rows, &device)),
