@@ -16,7 +16,7 @@ const BETAS: (f64, f64) = (0.9, 0.999);
 /// Added to the norm before it divides, as `torch.nn.utils.clip_grad_norm_` does.
 const CLIP_EPSILON: f64 = 1e-6;
 
-/// 512 bytes.
+/// Floats in 512 bytes: CubeCL takes a part of a vector without copying it where the part begins and ends at multiples of this.
 const ALIGNED_ELEMENTS: usize = 128;
 
 /// AdamW with the moments of every parameter, known by the parameter's path in the module.
@@ -55,12 +55,9 @@ impl AdamW {
         let mut values = MomentValues::new();
         for (members, moments) in &self.moments {
             let (first, second) = (read(moments.first.clone())?, read(moments.second.clone())?);
-            let mut start = 0;
-            for (path, elements) in members {
-                let own = start..start + elements;
-                let of = |all: &[f32]| all[own.clone()].to_vec();
+            for ((path, elements), start) in places(members) {
+                let of = |all: &[f32]| all[start..start + elements].to_vec();
                 values.insert(path.clone(), [of(&first), of(&second)]);
-                start = own.end;
             }
         }
         Ok(values)
@@ -97,16 +94,10 @@ impl AdamW {
             found: Vec::new(),
         };
         module.visit(&mut collected);
-        collected
-            .found
-            .sort_by_cached_key(|found| found.path.join("."));
+        collected.found.sort_by(|a, b| a.name.cmp(&b.name));
         let groups = self.groups(collected.found, ops);
-        let norm = ops.global_norm(
-            &groups
-                .iter()
-                .map(|group| group.gradient.clone())
-                .collect::<Vec<_>>(),
-        )?;
+        let gradients = groups.iter().map(|group| group.gradient.clone());
+        let norm = ops.global_norm(&gradients.collect::<Vec<_>>())?;
 
         self.steps += 1;
         let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
@@ -170,7 +161,7 @@ impl AdamW {
             let (mut gradients, mut values) = (Vec::new(), Vec::new());
             for found in found {
                 let elements = found.gradient.shape().num_elements();
-                members.push((found.path.join("."), elements));
+                members.push((found.name, elements));
                 gradients.push(found.gradient);
                 values.push(found.value);
             }
@@ -209,22 +200,29 @@ impl AdamW {
         let members = members.clone();
         let Moments { first, second } = self.moments.remove(&members)?;
         let mut own = None;
-        let mut start = 0;
-        for other in members {
+        for (other, start) in places(&members) {
             let cut = |x: &Tensor<1>| x.clone().narrow(0, start, other.1);
             let moments = Moments {
                 first: cut(&first),
                 second: cut(&second),
             };
-            start += other.1;
-            if other == *member {
+            if other == member {
                 own = Some(moments);
             } else {
-                self.moments.insert(vec![other], moments);
+                self.moments.insert(vec![other.clone()], moments);
             }
         }
         own
     }
+}
+
+/// Each member, and where it begins in the vector.
+fn places(members: &Members) -> impl Iterator<Item = (&(String, usize), usize)> {
+    members.iter().scan(0, |end, member| {
+        let start = *end;
+        *end += member.1;
+        Some((member, start))
+    })
 }
 
 /// One vector of several; one alone is left as it is.
@@ -274,6 +272,8 @@ fn is_decayed(path: &[String]) -> bool {
 /// A parameter with a gradient.
 struct Found {
     path: Vec<String>,
+    /// The path in one word.
+    name: String,
     gradient: Tensor<1>,
     value: Tensor<1>,
 }
@@ -284,7 +284,7 @@ struct Numbers {
     weight_decay: f64,
     /// Factor on the learning rate.
     rate: f64,
-    /// Whether what comes after it in a vector lies as far from its beginning as CubeCL asks of a view of a part; of another part it makes a copy.
+    /// Whether its length is a multiple of [`ALIGNED_ELEMENTS`]. One that is not has its own vectors: of what lies behind it, CubeCL would make a copy.
     is_aligned: bool,
 }
 
@@ -316,6 +316,7 @@ impl ModuleVisitor for Collected {
             let elements = gradient.shape().num_elements();
             self.found.push(Found {
                 path: self.path.clone(),
+                name: self.path.join("."),
                 gradient: gradient.reshape([elements]),
                 value: param.val().inner().reshape([elements]),
             });
@@ -343,11 +344,9 @@ impl Update<'_> {
         }
         let values = end_to_end(group.values);
         let (values, moments) = self.ops.adamw(values, group.gradient, moments, &step);
-        let mut start = 0;
-        for (path, elements) in &group.members {
+        for ((path, elements), start) in places(&group.members) {
             let value = values.clone().narrow(0, start, *elements);
             self.stepped.insert(path.clone(), value);
-            start += elements;
         }
         self.moments.insert(group.members, moments);
     }
@@ -403,7 +402,7 @@ mod tests {
 
     /// Three steps, of which the second has no gradient for the second layer, then a new optimizer from what a checkpoint holds, and three
     /// again. With all parameters of the same decay in one vector, or each alone.
-    fn trained(ops: &Ops, together: bool) -> (Vec<f64>, Vec<f32>, usize) {
+    fn trained(ops: &Ops) -> (Vec<f64>, Vec<f32>, usize) {
         let device = DeviceChoice::Flex.open().unwrap().autodiff();
         device.seed(3);
         let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device);
@@ -432,7 +431,6 @@ mod tests {
             norms.push(norm);
             vectors = optimizer.moments.len();
         }
-        assert_eq!(ops.prefers_one_vector(), together);
         let mut weights = read(module.first.weight.val().inner()).unwrap();
         weights.extend(read(module.second.weight.val().inner()).unwrap());
         weights.extend(read(module.second.bias.unwrap().val().inner()).unwrap());
@@ -441,8 +439,8 @@ mod tests {
 
     #[test]
     fn parameters_in_one_vector_take_the_same_steps_as_each_alone() {
-        let (norms, weights, vectors) = trained(&Ops::Fused, false);
-        let (norms_together, weights_together, vectors_together) = trained(&Ops::Plain, true);
+        let (norms, weights, vectors) = trained(&Ops::Fused);
+        let (norms_together, weights_together, vectors_together) = trained(&Ops::Plain);
         assert_eq!((vectors, vectors_together), (4, 2));
         for (a, b) in norms.iter().zip(&norms_together) {
             assert!((a - b).abs() < 1e-6 * a, "{norms:?} {norms_together:?}");
