@@ -6,11 +6,16 @@ use crate::scores::Scores;
 
 const LONGEST_AVERAGE: &str = "weighted avg";
 
+/// Decimals of the longest float, 2^-1074.
+const DECIMALS: usize = 1074;
+
 /// A table under construction.
 pub(crate) struct Table {
     text: String,
     width: usize,
     digits: usize,
+    /// Whether supports are written as Python writes a float: `3.0`.
+    float_supports: bool,
 }
 
 impl Table {
@@ -27,6 +32,7 @@ impl Table {
             text: String::new(),
             width,
             digits,
+            float_supports: false,
         };
         let header = ["precision", "recall", "f1-score", "support"];
         table.line("", header.map(str::to_owned));
@@ -34,9 +40,13 @@ impl Table {
         table
     }
 
+    /// Writes the supports of the rows to come as floats.
+    pub(crate) fn with_float_supports(mut self, float_supports: bool) -> Self {
+        self.float_supports = float_supports;
+        self
+    }
+
     pub(crate) fn row(&mut self, name: &str, scores: &Scores) {
-        let digits = self.digits;
-        let number = |value: f64| format!("{value:.digits$}");
         let Scores {
             precision,
             recall,
@@ -46,22 +56,35 @@ impl Table {
         self.line(
             name,
             [
-                number(precision),
-                number(recall),
-                number(f1),
-                support.to_string(),
+                self.number(precision),
+                self.number(recall),
+                self.number(f1),
+                self.support(support),
             ],
         );
     }
 
     /// scikit-learn's row of one number, in the column of F1.
     pub(crate) fn accuracy(&mut self, accuracy: f64, support: usize) {
-        let digits = self.digits;
-        let number = format!("{accuracy:.digits$}");
-        self.line(
-            "accuracy",
-            [String::new(), String::new(), number, support.to_string()],
-        );
+        let cells = [
+            String::new(),
+            String::new(),
+            self.number(accuracy),
+            self.support(support),
+        ];
+        self.line("accuracy", cells);
+    }
+
+    /// A score with as many decimals as asked for. Rust formats 65,535 at most; past those of a float there are zeros only.
+    fn number(&self, value: f64) -> String {
+        let exact = self.digits.min(DECIMALS);
+        let zeros = "0".repeat(self.digits - exact);
+        format!("{value:.exact$}{zeros}")
+    }
+
+    fn support(&self, support: usize) -> String {
+        let decimal = if self.float_supports { ".0" } else { "" };
+        format!("{support}{decimal}")
     }
 
     pub(crate) fn blank(&mut self) {
@@ -74,9 +97,10 @@ impl Table {
 
     fn line(&mut self, name: &str, cells: [String; 4]) {
         let [a, b, c, d] = cells;
-        let width = self.width;
+        // By hand, because Rust pads to 65,535 at most and panics beyond.
+        let padding = " ".repeat(self.width.saturating_sub(name.chars().count()));
         // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{name:>width$}  {a:>9} {b:>9} {c:>9} {d:>9}");
+        let _ = writeln!(self.text, "{padding}{name}  {a:>9} {b:>9} {c:>9} {d:>9}");
     }
 }
 

@@ -91,9 +91,15 @@ impl TokenReport {
     }
 
     /// The text of scikit-learn's `classification_report`, byte for byte, with `digits` decimals.
+    ///
+    /// Where not one token is right, scikit-learn counts in floats and writes supports as such (`3.0`); so does this.
     #[must_use]
     pub fn to_text(&self, digits: usize) -> String {
-        let mut table = Table::new(self.per_tag.iter().map(|row| row.tag.as_str()), digits);
+        let names = self.per_tag.iter().map(|row| row.tag.as_str());
+        // `multilabel_confusion_matrix` starts from `zeros(labels)` in this case, and `bincount` otherwise.
+        let nothing_right =
+            !self.per_tag.is_empty() && self.per_tag.iter().all(|row| row.correct == 0);
+        let mut table = Table::new(names, digits).with_float_supports(nothing_right);
         for row in &self.per_tag {
             table.row(&row.tag, &row.scores);
         }

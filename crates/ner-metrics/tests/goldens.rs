@@ -123,7 +123,7 @@ fn where_seqeval_has_no_entity_to_report_all_scores_are_zero() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 5);
+    assert_eq!(compared, 6);
 }
 
 #[test]
@@ -279,6 +279,25 @@ fn token_json_and_csv() {
          macro avg,0.25,0.5,0.3333333333333333,2\n\
          weighted avg,0.25,0.5,0.3333333333333333,2\n"
     );
+}
+
+#[test]
+fn tables_are_as_wide_as_they_must_be() {
+    // Rust's own padding and decimals end at 65,535 and panic beyond; Python's do not.
+    let wide = 70_000;
+    let tags = [[format!("B-{}", "é".repeat(wide))]];
+    let text = EntityReport::new(&tags, &tags, Mode::Default)
+        .unwrap()
+        .to_text(2);
+    assert_eq!(text.lines().next().unwrap().chars().count(), wide + 41);
+    assert!(text.lines().nth(2).unwrap().starts_with('é'));
+
+    let third = TokenReport::new(&[["O", "O", "X"]], &[["O", "X", "O"]]).unwrap();
+    let text = third.to_text(wide);
+    let accuracy = text.lines().find(|line| line.contains("accuracy")).unwrap();
+    let number = accuracy.split_whitespace().nth(1).unwrap();
+    assert_eq!(number.len(), wide + 2);
+    assert!(number.starts_with("0.33333333333333331482961625624739099293947219848632812500000"));
 }
 
 #[test]
