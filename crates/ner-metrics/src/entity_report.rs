@@ -1,21 +1,24 @@
 //! Scores of entities, as seqeval reports them.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::Serialize;
 
 use crate::scores::{Counts, Scores, macro_average, weighted_average};
 use crate::tag::Affix;
-use crate::tally::Tally;
+use crate::tally::{Tally, check_sentences};
 use crate::text::{Table, csv_line};
-use crate::{Mode, Result};
+use crate::{Entity, Mode, Result};
 
 /// Precision, recall and F1 of entities: an entity is correct where type and both ends are.
 ///
-/// Its JSON, through serde, is `{"mode", "scheme", "per_type": [...], "micro", "macro", "weighted"}`.
+/// Its JSON, through serde, is `{"mode", "scheme", "per_type": [...], "micro", "macro", "weighted"}`; the first two only
+/// where entities were read from tags.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntityReport {
-    /// How entities were read.
+    /// How entities were read from tags; `None` where they were given as such.
     #[serde(flatten)]
-    pub mode: Mode,
+    pub mode: Option<Mode>,
     /// One row a type that gold or prediction has an entity of, sorted by name.
     pub per_type: Vec<TypeScores>,
     /// Scores of all entities together.
@@ -79,9 +82,56 @@ impl EntityReport {
         T: AsRef<str>,
     {
         let tally = Tally::new(gold, predicted, mode, affix)?;
-        let all = Counts::sum(tally.types.iter().map(|(_, counts)| *counts));
-        let per_type: Vec<TypeScores> = tally
-            .types
+        Ok(Self::of_counts(Some(mode), tally.types))
+    }
+
+    /// Compares the entities of sentences, which both sides must have in the same order: spans of tokens, of characters or
+    /// of any other unit, as long as it is the same on both sides.
+    ///
+    /// Each side of a sentence is a set, as in seqeval: the order does not matter, and an entity that is listed twice counts
+    /// once. Entities may overlap. The numbers are those of [`EntityReport::new`] where the entities are.
+    ///
+    /// ```
+    /// use ner_metrics::{Entity, EntityReport};
+    ///
+    /// let span = |entity_type, start, end| Entity { entity_type, start, end };
+    /// let gold = [vec![span("PER", 0, 9), span("LOC", 20, 24)]];
+    /// let predicted = [vec![span("PER", 0, 9), span("LOC", 17, 24)]];
+    /// assert_eq!(EntityReport::from_entities(&gold, &predicted)?.micro.f1, 0.5);
+    /// # Ok::<(), ner_metrics::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::SentenceCount`](crate::Error::SentenceCount).
+    pub fn from_entities<'g, 'p, G, P>(gold: &[G], predicted: &[P]) -> Result<Self>
+    where
+        G: AsRef<[Entity<'g>]>,
+        P: AsRef<[Entity<'p>]>,
+    {
+        check_sentences(gold, predicted)?;
+        let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+        for (gold, predicted) in gold.iter().zip(predicted) {
+            let gold: HashSet<&Entity<'_>> = gold.as_ref().iter().collect();
+            let predicted: HashSet<&Entity<'_>> = predicted.as_ref().iter().collect();
+            for entity in &gold {
+                counts.entry(entity.entity_type).or_default().support += 1;
+            }
+            for entity in &predicted {
+                let counts = counts.entry(entity.entity_type).or_default();
+                counts.predicted += 1;
+                counts.correct += usize::from(gold.contains(entity));
+            }
+        }
+        let types = counts
+            .into_iter()
+            .map(|(name, counts)| (name.to_owned(), counts));
+        Ok(Self::of_counts(None, types.collect()))
+    }
+
+    /// `types` are sorted by name.
+    fn of_counts(mode: Option<Mode>, types: Vec<(String, Counts)>) -> Self {
+        let all = Counts::sum(types.iter().map(|(_, counts)| *counts));
+        let per_type: Vec<TypeScores> = types
             .into_iter()
             .map(|(entity_type, counts)| TypeScores {
                 entity_type,
@@ -91,13 +141,13 @@ impl EntityReport {
             })
             .collect();
         let rows: Vec<Scores> = per_type.iter().map(|row| row.scores).collect();
-        Ok(Self {
+        Self {
             mode,
             micro: all.seqeval_scores(),
             macro_avg: macro_average(&rows),
             weighted: weighted_average(&rows),
             per_type,
-        })
+        }
     }
 
     /// The text of seqeval's `classification_report`, byte for byte, with `digits` decimals.

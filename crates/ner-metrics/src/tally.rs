@@ -16,6 +16,20 @@ pub(crate) struct Tally {
     pub(crate) correct_tags: usize,
 }
 
+/// Fails unless both sides have the same number of sentences.
+pub(crate) fn check_sentences<G, P>(gold: &[G], predicted: &[P]) -> Result<()> {
+    let (gold, predicted) = (gold.len(), predicted.len());
+    if gold == predicted {
+        Ok(())
+    } else {
+        Err(Error::SentenceCount {
+            sentence: gold.min(predicted) + 1,
+            gold,
+            predicted,
+        })
+    }
+}
+
 /// Fails unless both sides have the same sentences, as far as lengths tell.
 pub(crate) fn check_lengths<G, P, S, T>(gold: &[G], predicted: &[P]) -> Result<()>
 where
@@ -32,16 +46,7 @@ where
             });
         }
     }
-    let (gold, predicted) = (gold.len(), predicted.len());
-    if gold == predicted {
-        Ok(())
-    } else {
-        Err(Error::SentenceCount {
-            sentence: gold.min(predicted) + 1,
-            gold,
-            predicted,
-        })
-    }
+    check_sentences(gold, predicted)
 }
 
 impl Tally {
