@@ -16,7 +16,7 @@ use crate::{Entity, Error, Result, Scheme};
 /// ```
 ///
 /// To repair tags instead, take the entities of another reading:
-/// `to.encode(&Mode::Default.entities(&tags)?, tags.len())`.
+/// `to.encode(&read_entities(&tags)?, tags.len())` with [`read_entities`](crate::read_entities).
 ///
 /// # Errors
 /// [`Error::IllegalTransition`] where the tags are not well-formed, [`Error::EmptyTag`] and [`Error::ForeignTag`].
@@ -26,6 +26,9 @@ pub fn convert<S: AsRef<str>>(tags: &[S], from: Scheme, to: Scheme) -> Result<Ve
 
 impl Scheme {
     /// The entities of a well-formed sentence; the inverse of [`Scheme::encode`].
+    ///
+    /// Tags are read as [`TagSet`](crate::TagSet) reads them: only `O` is outside, and the type is all that follows the
+    /// first hyphen.
     ///
     /// # Errors
     /// [`Error::IllegalTransition`] at the first tag that cannot stand where it does, [`Error::EmptyTag`] and

@@ -6,15 +6,18 @@ use crate::Mode;
 use crate::rules::{Prefix, Rules};
 use crate::scheme::DEFAULT;
 
-/// One entity: a type and the half-open token range `start..end`, counted from 0.
+/// One entity: a type and the half-open range `start..end`, counted from 0.
+///
+/// The range is in tokens where the entity comes from tags;
+/// [`EntityReport::from_entities`](crate::EntityReport::from_entities) takes any unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Entity<'a> {
     /// The type, such as `PER`; `_` where the tags have none.
     #[serde(rename = "type")]
     pub entity_type: &'a str,
-    /// The first token.
+    /// The first token (or character).
     pub start: usize,
-    /// One past the last token.
+    /// One past the last token (or character).
     pub end: usize,
 }
 
@@ -24,6 +27,16 @@ pub(crate) struct Chunk<T> {
     pub(crate) entity_type: T,
     pub(crate) start: usize,
     pub(crate) end: usize,
+}
+
+impl<'a> From<Chunk<&'a str>> for Entity<'a> {
+    fn from(chunk: Chunk<&'a str>) -> Self {
+        Self {
+            entity_type: chunk.entity_type,
+            start: chunk.start,
+            end: chunk.end,
+        }
+    }
 }
 
 /// Reads tags one by one and hands out each entity when the tag after it arrives.

@@ -53,7 +53,29 @@ pub enum Error {
         token: usize,
     },
 
-    /// A tag's position letter is not one of the scheme's.
+    /// A label of a model is the empty string.
+    #[error(
+        "label {number} (counted from 0) is empty; give each label a name, and `O` to the one outside of entities"
+    )]
+    EmptyLabel {
+        /// The label's place in the list, counted from 0 as in a model's `id2label`.
+        number: usize,
+    },
+
+    /// Two labels of a model have one name.
+    #[error(
+        "label {second} (counted from 0) is `{label}`, and so is label {first}; give each label a name of its own"
+    )]
+    DuplicateLabel {
+        /// The name.
+        label: String,
+        /// The first label of the name, counted from 0.
+        first: usize,
+        /// The second.
+        second: usize,
+    },
+
+    /// A tag's position letter is not one of the scheme's, or it has none.
     #[error(
         "token {token}: `{tag}` is no tag of {scheme}, whose position letters are {}",
         scheme.prefixes()

@@ -27,24 +27,42 @@
 //! # Ok::<(), ner_metrics::Error>(())
 //! ```
 //!
+//! To use entities rather than to score them, make a [`TagSet`] of a model's labels:
+//!
+//! ```
+//! use ner_metrics::TagSet;
+//!
+//! let tags = TagSet::new(&["O", "B-PER", "I-PER", "LOC"])?;
+//! let entities = tags.entities(&[1, 2, 1, 0, 2, 3, 3]);
+//! let found: Vec<String> =
+//!     entities.iter().map(|e| format!("{} {}..{}", e.entity_type, e.start, e.end)).collect();
+//! assert_eq!(found, ["PER 0..2", "PER 2..3", "PER 4..5", "LOC 5..7"]);
+//! # Ok::<(), ner_metrics::Error>(())
+//! ```
+//!
+//! - [`TagSet`], [`read_entities`]: the entities of tags, well-formed or not.
 //! - [`EntityReport`]: seqeval's `classification_report`, as text, JSON and CSV.
 //! - [`TokenReport`]: scikit-learn's `classification_report` over tags.
 //! - [`ConllevalSummary`]: the text of conlleval.pl.
-//! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions.
+//! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
+//! - [`tags_without_position`]: tags that the reports would misread.
 //!
 //! The crate knows sequences of tags only: no files, no sub-words, no tensors.
 
 mod conlleval;
 mod convert;
+mod detect;
 mod entity;
 mod entity_report;
 mod error;
 mod intern;
 mod mode;
+mod read;
 mod rules;
 mod scheme;
 mod scores;
 mod tag;
+mod tag_set;
 mod tally;
 mod text;
 mod token_report;
@@ -56,9 +74,11 @@ pub use entity::Entity;
 pub use entity_report::{EntityReport, TypeScores};
 pub use error::{Error, Result, Side};
 pub use mode::Mode;
+pub use read::read_entities;
 pub use scheme::Scheme;
 pub use scores::Scores;
-pub use tag::Affix;
+pub use tag::{Affix, tags_without_position};
+pub use tag_set::TagSet;
 pub use token_report::{TagScores, TokenReport};
 pub use transition::TransitionTable;
 

@@ -38,7 +38,8 @@ impl Mode {
         }
     }
 
-    /// The entities of one sentence, in order.
+    /// The entities of one sentence, in order, as seqeval counts them. To use entities rather than to score them, see
+    /// [`TagSet::entities`](crate::TagSet::entities) and [`read_entities`](crate::read_entities).
     ///
     /// # Errors
     /// [`Error::EmptyTag`]; in strict mode also [`Error::ForeignTag`].
@@ -50,14 +51,7 @@ impl Mode {
             entities.extend(chunker.push(tag.prefix, tag.entity_type));
         }
         entities.extend(chunker.push(Prefix::O, NO_TYPE));
-        Ok(entities
-            .into_iter()
-            .map(|chunk| Entity {
-                entity_type: chunk.entity_type,
-                start: chunk.start,
-                end: chunk.end,
-            })
-            .collect())
+        Ok(entities.into_iter().map(Entity::from).collect())
     }
 
     /// Reads one tag. `index` counts from 0 and only serves the error.

@@ -1,8 +1,8 @@
 //! Which tags may follow one another in a well-formed sequence of a scheme.
 
 use crate::scheme::{Neighbor, Roles};
-use crate::tag::{Affix, Tag};
-use crate::{Mode, Result, Scheme};
+use crate::tag::{Tag, split_tag};
+use crate::{Error, Result, Scheme};
 
 /// How two neighboring tags of a well-formed sequence hang together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +102,18 @@ impl Scheme {
         self.invalid_transitions(tags) == Ok(0)
     }
 
+    /// Reads one tag. `index` counts from 0 and only serves the error.
     pub(crate) fn split(self, tag: &str, index: usize) -> Result<Tag<'_>> {
-        Mode::Strict(self).split(tag, Affix::Prefix, index)
+        let parts = split_tag(tag).ok_or(Error::EmptyTag { token: index + 1 })?;
+        if self.prefixes().contains(parts.letter) {
+            Ok(parts)
+        } else {
+            Err(Error::ForeignTag {
+                token: index + 1,
+                tag: tag.to_owned(),
+                scheme: self,
+            })
+        }
     }
 
     /// How `next` hangs together with `previous`; `None` where it cannot follow.

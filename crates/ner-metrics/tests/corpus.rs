@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ner_metrics::{EntityReport, Mode, Scheme, TokenReport};
+use ner_metrics::{EntityReport, Mode, Scheme, TokenReport, read_entities};
 
 /// Sentences of the tags in the last column of a file; `None` where the corpus is absent.
 fn tags(file: &str) -> Option<Vec<Vec<String>>> {
@@ -49,6 +49,9 @@ fn entities_of_the_three_files() {
             .map(|s| Scheme::Iob2.invalid_transitions(s).unwrap())
             .sum();
         assert_eq!(invalid, 1, "{file}: one I-X after O");
+        assert_eq!(Scheme::of_sentences(&gold), Some(Scheme::Iob2), "{file}");
+        let read: usize = gold.iter().map(|s| read_entities(s).unwrap().len()).sum();
+        assert_eq!(read, default, "{file}");
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::collections::HashSet;
 
-use ner_metrics::{Entity, EntityReport, Mode, Scheme, TokenReport, convert};
+use ner_metrics::{
+    Entity, EntityReport, Mode, Scheme, TagSet, TokenReport, convert, read_entities,
+};
 use proptest::prelude::*;
 
 type Sentences = Vec<Vec<String>>;
 
-const TYPES: [&str; 3] = ["LOC", "ORG", "PER"];
+/// `_` is written as a bare letter.
+const TYPES: [&str; 4] = ["LOC", "O", "tax-percent", "_"];
 
 fn schemes() -> impl Strategy<Value = Scheme> {
     prop::sample::select(Scheme::ALL.to_vec())
@@ -21,7 +24,8 @@ fn modes() -> impl Strategy<Value = Mode> {
 /// Entities of a sentence, as (type, start, end), and the sentence's length.
 fn entities() -> impl Strategy<Value = (Vec<(&'static str, usize, usize)>, usize)> {
     let piece = (0..3_usize, 1..4_usize, prop::sample::select(TYPES.to_vec()));
-    (prop::collection::vec(piece, 0..6), 0..3_usize).prop_map(|(pieces, rest)| {
+    let pieces = prop::collection::vec(piece, 0..6);
+    (pieces, 0..3_usize).prop_map(|(pieces, rest)| {
         let mut at = 0;
         let entities = pieces
             .into_iter()
@@ -44,6 +48,35 @@ fn borrowed<'a>(entities: &[(&'a str, usize, usize)]) -> Vec<Entity<'a>> {
             end,
         })
         .collect()
+}
+
+/// The entities of each sentence, last first, in a unit of which `scale` make a token.
+fn spans(sentences: &Sentences, scale: usize) -> Vec<Vec<Entity<'_>>> {
+    sentences
+        .iter()
+        .map(|tags| {
+            let entities = Mode::Default.entities(tags).unwrap();
+            let scaled = entities.into_iter().rev().map(|e| Entity {
+                start: e.start * scale,
+                end: e.end * scale,
+                ..e
+            });
+            scaled.collect()
+        })
+        .collect()
+}
+
+/// A sentence of random tags with these letters; `X` stands for a type without one.
+fn tags_of(letters: &'static str) -> impl Strategy<Value = Vec<String>> {
+    let letter = prop::sample::select(letters.as_bytes().to_vec());
+    let entity_type = prop::sample::select(TYPES.to_vec());
+    let tag = (letter, entity_type).prop_map(|(letter, entity_type)| match (letter, entity_type) {
+        (b'O', _) => "O".to_owned(),
+        (b'X', _) => format!("X{entity_type}"),
+        (letter, "_") => char::from(letter).to_string(),
+        (letter, _) => format!("{}-{entity_type}", char::from(letter)),
+    });
+    prop::collection::vec(tag, 0..12)
 }
 
 /// Gold and prediction, of any tags that the mode reads.
@@ -180,6 +213,93 @@ proptest! {
                 scheme.invalid_transitions(tags).unwrap(),
                 steps + usize::from(starts) + usize::from(ends)
             );
+        }
+    }
+
+    #[test]
+    fn read_entities_are_those_of_the_scheme_where_tags_are_well_formed(
+        (entities, tokens) in entities(), scheme in schemes(),
+    ) {
+        let entities = borrowed(&entities);
+        let tags = scheme.encode(&entities, tokens).unwrap();
+        prop_assert_eq!(&read_entities(&tags).unwrap(), &entities);
+        prop_assert_eq!(&scheme.decode(&tags).unwrap(), &entities);
+    }
+
+    /// seqeval knows no `U` and no `L`; see `where_seqeval_reads_other_entities`.
+    #[test]
+    fn read_entities_are_seqevals_in_all_schemes_but_bilou(tags in tags_of("BIOES")) {
+        prop_assert_eq!(read_entities(&tags).unwrap(), Mode::Default.entities(&tags).unwrap());
+    }
+
+    #[test]
+    fn each_token_that_is_not_outside_is_in_one_entity(tags in tags_of("BIOESULMX")) {
+        let entities = read_entities(&tags).unwrap();
+        let mut covered = vec![false; tags.len()];
+        for entity in &entities {
+            prop_assert!(entity.start < entity.end);
+            for token in entity.start..entity.end {
+                prop_assert!(!covered[token], "token {} is in two entities", token);
+                covered[token] = true;
+                let alone = read_entities(&tags[token..=token]).unwrap();
+                prop_assert_eq!(alone[0].entity_type, entity.entity_type);
+            }
+        }
+        let inside: Vec<bool> = tags.iter().map(|tag| tag != "O").collect();
+        prop_assert_eq!(covered, inside);
+        prop_assert!(entities.is_sorted_by_key(|entity| entity.start));
+    }
+
+    #[test]
+    fn a_set_of_tags_reads_what_tags_alone_give(tags in tags_of("BIOESULMX")) {
+        let distinct: HashSet<&String> = tags.iter().collect();
+        let labels: Vec<&String> = distinct.into_iter().collect();
+        let set = TagSet::new(&labels).unwrap();
+        let number = |tag: &String| labels.iter().position(|label| *label == tag).unwrap();
+        let numbers: Vec<usize> = tags.iter().map(number).collect();
+        let entities = read_entities(&tags).unwrap();
+        prop_assert_eq!(&set.entities(&numbers), &entities);
+
+        for (token, pair) in numbers.windows(2).enumerate() {
+            let joined = entities.iter().any(|e| e.start <= token && token + 1 < e.end);
+            prop_assert_eq!(set.continues(pair[0], pair[1]), joined);
+        }
+        for (label, text) in labels.iter().enumerate() {
+            let further = set.continuation(label);
+            prop_assert_eq!(set.entity_type(further), set.entity_type(label));
+            prop_assert_eq!(set.continuation(further), further);
+            let letter = text.split('-').next().unwrap();
+            let closes = ["E", "S", "L", "U"].contains(&letter);
+            let opens_only = letter == "B" && further == label;
+            prop_assert_eq!(set.continues(label, further), letter != "O" && !closes && !opens_only, "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_scheme_of_a_corpus_is_the_one_it_was_written_in(
+        sentences in prop::collection::vec(entities(), 1..8), scheme in schemes(),
+    ) {
+        let corpus: Vec<Vec<String>> = sentences
+            .iter()
+            .map(|(entities, tokens)| scheme.encode(&borrowed(entities), *tokens).unwrap())
+            .collect();
+        let letters: HashSet<char> = corpus.iter().flatten().filter_map(|tag| tag.chars().next()).collect();
+        let expected = match scheme {
+            _ if sentences.iter().all(|(entities, _)| entities.is_empty()) => None,
+            // Nothing tells these two apart where no entity touches one of its type.
+            Scheme::Ioe1 if !letters.contains(&'E') => Some(Scheme::Iob1),
+            _ => Some(scheme),
+        };
+        prop_assert_eq!(Scheme::of_sentences(&corpus), expected);
+    }
+
+    #[test]
+    fn reports_of_entities_are_those_of_their_tags((_, gold, pred) in corpora()) {
+        let of_tags = EntityReport::new(&gold, &pred, Mode::Default).unwrap();
+        for scale in [1, 7] {
+            let report = EntityReport::from_entities(&spans(&gold, scale), &spans(&pred, scale)).unwrap();
+            prop_assert_eq!(report.mode, None);
+            prop_assert_eq!(EntityReport { mode: of_tags.mode, ..report }, of_tags.clone());
         }
     }
 }
