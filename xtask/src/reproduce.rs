@@ -137,7 +137,7 @@ fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
         recipe: name,
         settings: recipe.clone(),
         device: args.device.clone(),
-        seed: recipe.train.seed,
+        seed: recipe.train.settings.seed,
         versions: manifest::versions(),
         inputs: Checksums::new(),
         stages: previous.map(|manifest| manifest.stages).unwrap_or_default(),

@@ -69,6 +69,13 @@ pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
                     .collect();
                 flags.push(format!("{flag}={}", values?.join(",")));
             }
+            (_, Value::Table(pairs)) => {
+                let pair = |(name, value): (&String, &Value)| {
+                    plain(&path, &key, value).map(|value| format!("{name}={value}"))
+                };
+                let pairs: Result<Vec<String>> = pairs.iter().map(pair).collect();
+                flags.push(format!("{flag}={}", pairs?.join(",")));
+            }
             (_, value) => flags.push(format!("{flag}={}", plain(&path, &key, &value)?)),
         }
     }
@@ -88,7 +95,10 @@ fn plain(path: &str, key: &str, value: &Value) -> Result<String> {
         Value::String(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
-        _ => bail!("{path}: `{key}` is a string, a number or a list of these"),
+        Value::Boolean(truth) => truth.to_string(),
+        _ => bail!(
+            "{path}: `{key}` is a string, a number, true or false, or a list or table of these"
+        ),
     })
 }
 
@@ -125,23 +135,24 @@ pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
     table
 }
 
-/// A number where the flag takes one and TOML can write it so; `2024_06` is a directory's name too.
+/// A number, or true or false, where the flag takes one and TOML can write it so; `2024_06` is a directory's name too.
 fn typed(argument: &Arg, text: &str) -> Value {
-    let numbers = [
+    let plain = [
         TypeId::of::<usize>(),
         TypeId::of::<u64>(),
         TypeId::of::<f64>(),
+        TypeId::of::<bool>(),
     ];
     let takes = argument.get_value_parser().type_id();
-    if !numbers.into_iter().any(|number| takes == number) {
+    if !plain.into_iter().any(|kind| takes == kind) {
         return Value::String(text.to_owned());
     }
-    let number = format!("x = {text}")
+    let value = format!("x = {text}")
         .parse::<Table>()
         .ok()
         .and_then(|mut table| table.remove("x"));
-    match number {
-        Some(number @ (Value::Integer(_) | Value::Float(_))) => number,
+    match value {
+        Some(value @ (Value::Integer(_) | Value::Float(_) | Value::Boolean(_))) => value,
         _ => Value::String(text.to_owned()),
     }
 }

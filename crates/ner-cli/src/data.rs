@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use conll_io::{Column, Encoding, ReaderBuilder, Separator};
-use ner_metrics::Scheme;
-use ner_model::TokenClassifier;
-use ner_train::{Decoding, Sentence};
+use ner_train::Sentence;
 
 /// How column files are laid out.
 #[derive(Clone, Copy, Debug, Args)]
@@ -231,36 +229,6 @@ impl TaggedFile {
             "{here} has {count_a} sentences, {there} has {count_b}"
         );
         Ok(())
-    }
-}
-
-/// How labels are chosen.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct DecodeArguments {
-    /// `argmax` takes each word's likeliest label, or with a CRF the likeliest sequence by what it has learnt; `constrained` the likeliest
-    /// well-formed sequence of the tagging scheme.
-    #[arg(long, value_enum, default_value_t = Decode::Argmax)]
-    decode: Decode,
-    /// Tagging scheme of `--decode constrained`: iob1, iob2, ioe1, ioe2, iobes or bilou.
-    #[arg(long, default_value = "iob2", requires = "decode")]
-    decode_scheme: Scheme,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Decode {
-    Argmax,
-    Constrained,
-}
-
-impl DecodeArguments {
-    /// The scheme of constrained decoding, if that is asked for.
-    pub fn scheme(&self) -> Option<Scheme> {
-        (self.decode == Decode::Constrained).then_some(self.decode_scheme)
-    }
-
-    /// How the labels of this model are chosen.
-    pub fn decoding(&self, model: &TokenClassifier) -> Result<Decoding> {
-        Ok(Decoding::new(model, self.scheme())?)
     }
 }
 

@@ -6,11 +6,10 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
 use ner_train::{
-    Decoding, Featurizer, Sentence, Wanted, WordTag, batch_tokens, find_entities, score_texts, tag,
+    DecodeSettings, Decoding, Featurizer, Sentence, Wanted, WordTag, batch_tokens, find_entities,
+    score_texts, tag,
 };
 use subword_align::{Aggregation, EntitySpan, SubwordTokenizer};
-
-use crate::data::DecodeArguments;
 
 /// How a trained model is run.
 #[derive(Clone, Debug, Args)]
@@ -33,14 +32,7 @@ pub struct InferenceArguments {
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     #[command(flatten)]
-    decode: DecodeArguments,
-}
-
-impl InferenceArguments {
-    /// Whether only well-formed sequences are asked for.
-    pub fn is_constrained(&self) -> bool {
-        self.decode.scheme().is_some()
-    }
+    decoding: DecodeSettings,
 }
 
 /// A model with its tokenizer, ready to tag.
@@ -68,7 +60,7 @@ impl Tagger {
                 dir.display()
             );
         }
-        let decoding = arguments.decode.decoding(&model)?;
+        let decoding = arguments.decoding.decoding(&model)?;
         let usable = config.usable_positions();
         let max_length = arguments.max_length.unwrap_or(usable);
         ensure!(

@@ -321,7 +321,8 @@ fn the_same_seed_gives_the_same_bits() {
             "1",
             "--gradient-accumulation-steps",
             "2",
-            "--no-shuffle",
+            "--shuffle",
+            "false",
         ],
     );
     assert!(first != accumulated);
@@ -355,13 +356,11 @@ fn constrained_decoding_predicts_well_formed_sequences_only() {
     assert!(invalid("argmax") > 0);
     assert_eq!(invalid("constrained"), 0);
 
-    // In running text, every entity begins with a B-.
+    // In running text, every entity begins with a B-, without asking for it.
     let words = stdout(&[
         "predict",
         "--model",
         &out,
-        "--decode",
-        "constrained",
         "--format",
         "conll",
         "Ana Paz vive en Lima.",
@@ -382,9 +381,10 @@ fn constrained_decoding_predicts_well_formed_sequences_only() {
     }
 
     // Training's own evaluation decodes so too: in a scheme whose entities end with tags that the model lacks there can be none.
-    let iobes = ["--decode", "constrained", "--decode-scheme", "iobes"];
+    let iobes = ["--decode-scheme", "iobes"];
     for (output, decode, f1) in [
-        ("free", &[][..], "f1 = 1"),
+        ("default", &[][..], "f1 = 1"),
+        ("free", &["--decode", "argmax"][..], "f1 = 1"),
         ("bound", &iobes[..], "f1 = 0\n"),
     ] {
         let trained = folder.train(output, &[&["--epochs", "40"], decode].concat());
@@ -392,12 +392,8 @@ fn constrained_decoding_predicts_well_formed_sequences_only() {
         let results = folder.read(&format!("{output}/eval_results.txt"));
         assert!(results.starts_with(f1), "{output}: {results}");
     }
-    let unknown = ["--decode", "constrained", "--decode-scheme", "iob1000"];
-    let without_effect = ["--decode-scheme", "iobes"];
-    for arguments in [&unknown[..], &without_effect[..]] {
-        let refused = folder.train("scheme", arguments);
-        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
-    }
+    let refused = folder.train("scheme", &["--decode-scheme", "iob1000"]);
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 #[test]
@@ -636,13 +632,7 @@ fn bad_input_is_one_clear_error() {
         let model = ["train", "--model", &model, "--device", "flex", name, value];
         failure(1, &[&model[..], &files].concat())
     };
-    let simple = ["--decode", "constrained", "--aggregation", "simple"];
-    let simple = failure(
-        1,
-        &[&["predict", "--model", &model, "text"], &simple[..]].concat(),
-    );
     for (message, expected) in [
-        (simple, "--decode constrained goes with --aggregation word"),
         (train(&empty, &out), "empty.conll: holds no sentence"),
         (train_with("--precision", "bf16"), "bf16 is for GPUs"),
         (train_with("--precision", "int8"), "int8 is for inference"),
@@ -723,7 +713,7 @@ fn settings_come_from_a_file_and_flags_win() {
         folder.path("run.toml")
     };
     let path = config(
-        "max_steps = 4\nlabel-smoothing = 0.1\nfreeze-embeddings = true\nwarmup-ratio = 0.5\ndecode = \"constrained\"\n",
+        "max_steps = 4\nlabel-smoothing = 0.1\nfreeze-embeddings = true\nwarmup-ratio = 0.5\ndecode = \"argmax\"\n",
     );
     let trained = folder.train(
         "a",
@@ -738,8 +728,8 @@ fn settings_come_from_a_file_and_flags_win() {
     assert_eq!(saved["max-steps"].as_integer(), Some(2));
     assert_eq!(saved["label-smoothing"].as_float(), Some(0.1));
     assert_eq!(saved["freeze-embeddings"].as_bool(), Some(true));
-    assert_eq!(saved["no-shuffle"].as_bool(), Some(false));
-    assert_eq!(saved["decode"].as_str(), Some("constrained"));
+    assert_eq!(saved["shuffle"].as_bool(), Some(true));
+    assert_eq!(saved["decode"].as_str(), Some("argmax"));
     assert_eq!(
         saved["warmup-steps"].as_integer(),
         Some(1),
@@ -775,7 +765,8 @@ fn settings_come_from_a_file_and_flags_win() {
     for (text, said) in [
         ("learning_rat = 1.0", "`learning_rat` is no setting"),
         ("config = \"x\"", "`config` is no setting"),
-        ("no-shuffle = 3", "true or false"),
+        ("overwrite-output-dir = 3", "true or false"),
+        ("shuffle = 3", "--shuffle"),
         ("epochs = ", "run.toml"),
         ("epochs = \"many\"", "--epochs"),
     ] {
@@ -896,7 +887,14 @@ fn a_run_tells_machines_what_it_tells_people() {
         let trained = folder.train(
             name,
             &[
-                &["--max-steps", "1", "--logging-steps", "1", "--no-shuffle"],
+                &[
+                    "--max-steps",
+                    "1",
+                    "--logging-steps",
+                    "1",
+                    "--shuffle",
+                    "false",
+                ],
                 more,
             ]
             .concat(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::rules::{Pattern, Patterns, Rules, Types};
 use crate::{Entity, Error, Mode, Result};
@@ -251,5 +251,33 @@ impl FromStr for Scheme {
 impl Serialize for Scheme {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+/// From a name, as [`Scheme::from_str`] takes it.
+impl<'de> Deserialize<'de> for Scheme {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::Scheme;
+
+    #[test]
+    fn serde_reads_what_it_writes_and_aliases() {
+        for scheme in Scheme::ALL {
+            let text = serde_json::to_string(&scheme).unwrap();
+            assert_eq!(text, format!("\"{scheme}\""));
+            assert_eq!(serde_json::from_str::<Scheme>(&text).unwrap(), scheme);
+        }
+        let alias: Scheme = serde_json::from_str("\"BIOES\"").unwrap();
+        assert_eq!(alias, Scheme::Iobes);
+        let error = serde_json::from_str::<Scheme>("\"iob3\"").unwrap_err();
+        assert!(error.to_string().contains("iob3"), "{error}");
     }
 }

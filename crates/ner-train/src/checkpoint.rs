@@ -365,6 +365,7 @@ fn sync(path: &Path) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::settings::ClassWeights;
 
     #[test]
     fn what_a_stop_left_half_done_is_taken_back() {
@@ -400,10 +401,10 @@ mod tests {
     fn numbers_are_read_as_they_were_written() {
         // Each is off by one bit where JSON's own numbers are read.
         let awkward = [0.945_626_477_541_371_1, 15.554_086_609_083_965];
-        let settings = TrainSettings {
-            class_weights: BTreeMap::from([("I-LOC".to_owned(), awkward[1])]),
-            ..TrainSettings::default()
-        };
+        let settings = TrainSettings::default().with(|settings| {
+            settings.loss.class_weights =
+                ClassWeights::Given([("I-LOC".to_owned(), awkward[1])].into());
+        });
         for best in [None, Some(awkward[0]), Some(f64::NEG_INFINITY)] {
             let state = TrainerState {
                 step: 7,

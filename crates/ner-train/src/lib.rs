@@ -24,7 +24,10 @@ pub use optimizer::{AdamW, LayerRates};
 pub use order::EpochOrder;
 pub use parallel::DataParallel;
 pub use schedule::LinearSchedule;
-pub use settings::{BestMetric, TrainSettings};
+pub use settings::{
+    BestMetric, ClassWeights, DataSettings, Decode, DecodeSettings, EvaluationSettings,
+    LossSettings, OptimizerSettings, OutputSettings, ScheduleSettings, TrainSettings,
+};
 pub use text::{ScoredText, Wanted, find_entities, score_texts};
 pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};
 

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ner_metrics::Scheme;
 use ner_model::ops::LossWeights;
 use ner_model::{Precision, TokenClassifier};
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use subword_align::SubwordTokenizer;
 use crate::ahead::ahead;
 use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir, take_back_unfinished};
 use crate::error::{Error, Result};
-use crate::evaluate::{Decoding, Evaluation, evaluate};
+use crate::evaluate::{Evaluation, evaluate};
 use crate::features::{Feature, Sentence, continuations, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
@@ -140,28 +139,32 @@ pub fn train(
     let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
     label_ids(corpus.dev, &model.config().id2label)?;
     settings.check_head(model.config().head)?;
-    Decoding::new(&model.valid(), settings.decode_scheme()?)?;
-    let loss_weights = settings.loss_weights(&model.config().id2label)?;
+    settings.decoding.decoding(&model.valid())?;
+    let loss_weights = settings
+        .loss
+        .weights(&model.config().id2label, corpus.train)?;
     let model = model
-        .with_frozen(settings.freeze_embeddings, settings.freeze_layers)
-        .with_document_context(settings.document_context);
+        .with_frozen(
+            settings.optimizer.freeze_embeddings,
+            settings.optimizer.freeze_layers,
+        )
+        .with_document_context(settings.data.document_context);
     let mut optimizer = AdamW::new(
-        settings.weight_decay,
-        settings.adam_epsilon,
-        settings.max_grad_norm,
+        settings.optimizer.weight_decay,
+        settings.optimizer.adam_epsilon,
+        settings.optimizer.max_grad_norm,
     );
     optimizer.layer_rates = LayerRates {
-        decay: settings.layer_decay,
+        decay: settings.optimizer.layer_decay,
         layers: model.config().num_hidden_layers,
     };
     let mut run = Run {
         data: digest(&features),
         dev: digest_of_sentences(corpus.dev),
-        decode_scheme: settings.decode_scheme()?,
         optimizer,
         schedule: LinearSchedule {
-            peak: settings.learning_rate,
-            warmup_steps: settings.warmup(plan.total_steps),
+            peak: settings.optimizer.learning_rate,
+            warmup_steps: settings.schedule.warmup(plan.total_steps),
             total_steps: plan.total_steps,
         },
         log: LogWindow::new(),
@@ -187,13 +190,13 @@ pub fn train(
     // In another output directory than the checkpoint's there is no best model yet.
     run.best = run.best.filter(|_| output_dir.join(BEST).is_dir());
     let order = EpochOrder {
-        step_size: settings.batch_size * settings.gradient_accumulation_steps,
-        shuffle: settings.shuffle,
-        group_by_length: settings.group_by_length,
+        step_size: settings.data.batch_size * settings.data.gradient_accumulation_steps,
+        shuffle: settings.data.shuffle,
+        group_by_length: settings.data.group_by_length,
         seed: settings.seed,
     };
     let passes = Passes {
-        batch_size: settings.batch_size,
+        batch_size: settings.data.batch_size,
         devices: 1 + run.others.len(),
         head: run.model.config().head,
         loss_weights: &loss_weights,
@@ -242,10 +245,10 @@ fn prepare(
     settings: &TrainSettings,
 ) -> Result<(Vec<Feature>, Plan)> {
     let usable = model.config().usable_positions();
-    if settings.max_length > usable {
+    if settings.data.max_length > usable {
         let reason = format!(
             "{} is more than the model's {usable} positions",
-            settings.max_length
+            settings.data.max_length
         );
         return Err(Error::Setting {
             name: "max_length",
@@ -254,7 +257,7 @@ fn prepare(
     }
     let labels = label_ids(sentences, &model.config().id2label)?;
     let mut featurizer = settings.featurizer(tokenizer)?;
-    if settings.label_all_tokens {
+    if settings.loss.label_all_tokens {
         featurizer = featurizer.labelling_all(continuations(&model.config().id2label));
     }
     let features = featurizer.features(sentences, Some(&labels))?;
@@ -264,7 +267,7 @@ fn prepare(
     let unknown = tokenizer.unk_id();
     let steps_per_epoch = features
         .len()
-        .div_ceil(settings.batch_size * settings.gradient_accumulation_steps);
+        .div_ceil(settings.data.batch_size * settings.data.gradient_accumulation_steps);
     let plan = Plan {
         sentences: sentences.len(),
         words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
@@ -291,8 +294,9 @@ fn prepare(
             .count(),
         steps_per_epoch,
         total_steps: settings
+            .schedule
             .max_steps
-            .unwrap_or(settings.epochs * steps_per_epoch),
+            .unwrap_or(settings.schedule.epochs * steps_per_epoch),
     };
     Ok((features, plan))
 }
@@ -327,7 +331,6 @@ fn digest_of_sentences(sentences: &[Sentence]) -> String {
 struct Run<'a> {
     data: String,
     dev: String,
-    decode_scheme: Option<Scheme>,
     model: TokenClassifier,
     /// Devices that compute beside the model's.
     others: Vec<Device>,
@@ -381,7 +384,7 @@ impl Run<'_> {
         };
         let mut stop = (self.observer)(Event::Stepped(&step)).is_break();
         self.log.add(loss, sub_words);
-        if self.step.is_multiple_of(self.settings.logging_steps) {
+        if self.step.is_multiple_of(self.settings.output.logging_steps) {
             stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
         }
         if stop {
@@ -395,7 +398,7 @@ impl Run<'_> {
 
     /// Writes a checkpoint where the settings ask for one after this step.
     fn save_if_due(&mut self) -> Result<()> {
-        let every = self.settings.save_steps;
+        let every = self.settings.output.save_steps;
         if every > 0 && self.step.is_multiple_of(every) {
             self.checkpoint()?;
         }
@@ -443,7 +446,7 @@ impl Run<'_> {
         let model = self.model.valid();
         let moments = self.optimizer.moments()?;
         Checkpoint::write(&dir, &model, self.tokenizer, &moments, state)?;
-        if let Some(count) = self.settings.save_total_limit {
+        if let Some(count) = self.settings.output.save_total_limit {
             Checkpoint::keep_latest(&dir, count)?;
         }
         let _ = (self.observer)(Event::Saved { dir: &dir });
@@ -490,13 +493,13 @@ impl Run<'_> {
     }
 
     fn has_lost_patience(&self) -> bool {
-        let patience = self.settings.early_stopping_patience;
+        let patience = self.settings.evaluation.early_stopping_patience;
         patience.is_some_and(|patience| self.evaluations_without_gain >= patience)
     }
 
     /// Evaluates where the settings ask for it after this step, unless that has been done.
     fn evaluate_if_due(&mut self, dev: &[Sentence]) -> Result<()> {
-        let every = match self.settings.eval_steps {
+        let every = match self.settings.evaluation.eval_steps {
             0 => self.plan.steps_per_epoch,
             steps => steps,
         };
@@ -510,14 +513,14 @@ impl Run<'_> {
             &model,
             &settings.featurizer(self.tokenizer)?,
             dev,
-            &Decoding::new(&model, self.decode_scheme)?,
-            settings.eval_batch_size,
+            &settings.decoding.decoding(&model)?,
+            settings.evaluation.eval_batch_size,
             |done, total| {
                 let _ = (self.observer)(Event::Evaluating { done, total });
             },
         )?;
         self.evaluated = self.step;
-        let gain = settings.best_metric.gain(&evaluation);
+        let gain = settings.evaluation.best_metric.gain(&evaluation);
         let best = self.best.is_none_or(|best| gain > best);
         self.evaluations_without_gain = if best {
             0

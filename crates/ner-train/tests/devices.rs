@@ -9,7 +9,9 @@ use std::path::Path;
 
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
-use ner_train::{Checkpoint, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, train};
+use ner_train::{
+    Checkpoint, ClassWeights, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, train,
+};
 
 const FLEX: &[DeviceChoice] = &[DeviceChoice::Flex];
 const BOTH: &[DeviceChoice] = &[DeviceChoice::Flex, DeviceChoice::NdArray];
@@ -20,14 +22,13 @@ fn sentences() -> Vec<Sentence> {
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings {
-        max_steps: Some(20),
-        batch_size: 10,
-        max_length: 12,
-        learning_rate: 1e-3,
-        weight_decay: 0.01,
-        ..TrainSettings::default()
-    }
+    TrainSettings::default().with(|settings| {
+        settings.schedule.max_steps = Some(20);
+        settings.data.batch_size = 10;
+        settings.data.max_length = 12;
+        settings.optimizer.learning_rate = 1e-3;
+        settings.optimizer.weight_decay = 0.01;
+    })
 }
 
 struct Run<'a> {
@@ -119,10 +120,7 @@ fn assert_alike(settings: &TrainSettings, head: Head) {
 
 fn class_weights(weights: &[(&str, f64)]) -> TrainSettings {
     let weights = weights.iter().map(|(label, x)| ((*label).to_owned(), *x));
-    TrainSettings {
-        class_weights: weights.collect(),
-        ..settings()
-    }
+    settings().with(|settings| settings.loss.class_weights = ClassWeights::Given(weights.collect()))
 }
 
 #[test]
@@ -132,11 +130,10 @@ fn two_devices_train_as_one() {
 
 #[test]
 fn two_devices_train_as_one_with_accumulation() {
-    let accumulating = TrainSettings {
-        batch_size: 4,
-        gradient_accumulation_steps: 3,
-        ..settings()
-    };
+    let accumulating = settings().with(|settings| {
+        settings.data.batch_size = 4;
+        settings.data.gradient_accumulation_steps = 3;
+    });
     assert_alike(&accumulating, Head::Linear);
 }
 
@@ -145,23 +142,21 @@ fn two_devices_train_as_one_with_class_weights() {
     let weighted = class_weights(&[("O", 0.2), ("B-PER", 3.0), ("B-LOC", 0.0)]);
     assert_alike(&weighted, Head::Linear);
     // A sentence of one word, on a device by itself, whose label counts for nothing but in what smoothing gives the others.
-    let smoothed = TrainSettings {
-        label_smoothing: 0.2,
-        batch_size: 2,
-        group_by_length: true,
-        ..class_weights(&[("O", 0.0), ("B-LOC", 2.0)])
-    };
+    let smoothed = class_weights(&[("O", 0.0), ("B-LOC", 2.0)]).with(|settings| {
+        settings.loss.label_smoothing = 0.2;
+        settings.data.batch_size = 2;
+        settings.data.group_by_length = true;
+    });
     assert_alike(&smoothed, Head::Linear);
 }
 
 #[test]
 fn two_devices_train_as_one_with_frozen_parts_and_every_sub_word_labelled() {
-    let frozen = TrainSettings {
-        freeze_embeddings: true,
-        freeze_layers: 1,
-        label_all_tokens: true,
-        ..settings()
-    };
+    let frozen = settings().with(|settings| {
+        settings.optimizer.freeze_embeddings = true;
+        settings.optimizer.freeze_layers = 1;
+        settings.loss.label_all_tokens = true;
+    });
     assert_alike(&frozen, Head::Linear);
 }
 

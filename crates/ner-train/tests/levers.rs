@@ -10,8 +10,8 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    BestMetric, Checkpoint, Corpus, Decoding, Event, Sentence, TrainSettings, batch_tokens, tag,
-    train,
+    BestMetric, Checkpoint, ClassWeights, Corpus, Decoding, Event, Sentence, TrainSettings,
+    batch_tokens, tag, train,
 };
 
 fn sentences() -> Vec<Sentence> {
@@ -20,13 +20,12 @@ fn sentences() -> Vec<Sentence> {
 
 /// Two steps an epoch.
 fn settings() -> TrainSettings {
-    TrainSettings {
-        max_steps: Some(1),
-        batch_size: 10,
-        max_length: 40,
-        learning_rate: 1e-3,
-        ..TrainSettings::default()
-    }
+    TrainSettings::default().with(|settings| {
+        settings.schedule.max_steps = Some(1);
+        settings.data.batch_size = 10;
+        settings.data.max_length = 40;
+        settings.optimizer.learning_rate = 1e-3;
+    })
 }
 
 /// What a run told.
@@ -133,30 +132,18 @@ fn changes(settings: &TrainSettings) -> [f32; 4] {
 fn frozen_parts_stay_and_the_others_move() {
     let moved = |settings| changes(&settings).map(|change| change > 0.0);
     assert_eq!(moved(settings()), [true; 4]);
-    let embeddings = TrainSettings {
-        freeze_embeddings: true,
-        ..settings()
-    };
+    let embeddings = settings().with(|settings| settings.optimizer.freeze_embeddings = true);
     assert_eq!(moved(embeddings.clone()), [false, true, true, true]);
-    let lower_half = TrainSettings {
-        freeze_layers: 1,
-        ..embeddings
-    };
+    let lower_half = embeddings.with(|settings| settings.optimizer.freeze_layers = 1);
     assert_eq!(moved(lower_half.clone()), [false, false, true, true]);
-    let all_layers = TrainSettings {
-        freeze_layers: 9,
-        ..lower_half
-    };
+    let all_layers = lower_half.with(|settings| settings.optimizer.freeze_layers = 9);
     assert_eq!(moved(all_layers), [false, false, false, true]);
 }
 
 #[test]
 fn the_learning_rate_falls_from_layer_to_layer() {
     // AdamW's first step moves an element by the learning rate.
-    let decayed = changes(&TrainSettings {
-        layer_decay: 0.5,
-        ..settings()
-    });
+    let decayed = changes(&settings().with(|settings| settings.optimizer.layer_decay = 0.5));
     for (change, factor) in decayed.into_iter().zip([0.125, 0.25, 0.5, 1.0]) {
         assert!((change / (1e-3 * factor) - 1.0).abs() < 0.01, "{decayed:?}");
     }
@@ -169,17 +156,13 @@ fn smoothing_and_weights_change_the_loss() {
         run(out.path(), settings, None).losses[0]
     };
     let plain = loss(&settings());
-    let smoothed = TrainSettings {
-        label_smoothing: 0.2,
-        ..settings()
-    };
+    let smoothed = settings().with(|settings| settings.loss.label_smoothing = 0.2);
     assert!((loss(&smoothed) - plain).abs() > 1e-3);
-    let weighted = |labels: &[&str]| TrainSettings {
-        class_weights: labels
-            .iter()
-            .map(|label| ((*label).to_owned(), 3.0))
-            .collect(),
-        ..settings()
+    let weighted = |labels: &[&str]| {
+        settings().with(|settings| {
+            let weights = labels.iter().map(|label| ((*label).to_owned(), 3.0));
+            settings.loss.class_weights = ClassWeights::Given(weights.collect());
+        })
     };
     assert!((loss(&weighted(&["O"])) - plain).abs() > 1e-3);
     // The mean is over the weights: where all labels of the data have the same, it is as without.
@@ -189,19 +172,17 @@ fn smoothing_and_weights_change_the_loss() {
 
 #[test]
 fn evaluation_comes_when_asked_for_and_marks_the_best() {
-    let every_three = TrainSettings {
-        max_steps: Some(8),
-        eval_steps: 3,
-        save_steps: 3,
-        learning_rate: 0.02,
-        ..settings()
-    };
+    let every_three = settings().with(|settings| {
+        settings.schedule.max_steps = Some(8);
+        settings.evaluation.eval_steps = 3;
+        settings.output.save_steps = 3;
+        settings.optimizer.learning_rate = 0.02;
+    });
     let out = tempfile::tempdir().unwrap();
     for metric in [BestMetric::F1, BestMetric::Loss] {
-        let settings = TrainSettings {
-            best_metric: metric,
-            ..every_three.clone()
-        };
+        let settings = every_three
+            .clone()
+            .with(|settings| settings.evaluation.best_metric = metric);
         let told = run(out.path(), &settings, None);
         let steps: Vec<usize> = told.evaluations.iter().map(|found| found.0).collect();
         assert_eq!(steps, [3, 6, 8]);
@@ -219,10 +200,7 @@ fn evaluation_comes_when_asked_for_and_marks_the_best() {
         assert_eq!(resumed.losses, told.losses[3..]);
         assert_eq!(tensors(out.path()), whole);
     }
-    let each_epoch = TrainSettings {
-        max_steps: Some(5),
-        ..settings()
-    };
+    let each_epoch = settings().with(|settings| settings.schedule.max_steps = Some(5));
     let steps = run(out.path(), &each_epoch, None).evaluations;
     assert_eq!(
         steps.iter().map(|found| found.0).collect::<Vec<_>>(),
@@ -233,12 +211,11 @@ fn evaluation_comes_when_asked_for_and_marks_the_best() {
 #[test]
 fn a_crf_learns_which_label_follows_which() {
     let out = tempfile::tempdir().unwrap();
-    let settings = TrainSettings {
-        max_steps: Some(60),
-        learning_rate: 0.01,
-        save_steps: 30,
-        ..settings()
-    };
+    let settings = settings().with(|settings| {
+        settings.schedule.max_steps = Some(60);
+        settings.optimizer.learning_rate = 0.01;
+        settings.output.save_steps = 30;
+    });
     let crf = |resume| run_with(out.path(), &settings, resume, Some(Head::Crf)).unwrap();
     let told = crf(None);
     let (_, [f1, loss], _) = told.evaluations[told.evaluations.len() - 1];
@@ -265,10 +242,9 @@ fn a_crf_learns_which_label_follows_which() {
     assert_eq!(tensors(out.path()), whole);
 
     // What knows single words only is refused.
-    let smoothed = TrainSettings {
-        label_smoothing: 0.1,
-        ..settings.clone()
-    };
+    let smoothed = settings
+        .clone()
+        .with(|settings| settings.loss.label_smoothing = 0.1);
     let refused = run_with(out.path(), &smoothed, None, Some(Head::Crf)).unwrap_err();
     assert!(
         refused.to_string().contains("linear head only"),
@@ -297,13 +273,12 @@ fn documents() -> Vec<Sentence> {
 #[test]
 fn document_context_tells_what_a_sentence_does_not() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = TrainSettings {
-        max_steps: Some(60),
-        learning_rate: 0.01,
-        save_steps: 30,
-        document_context: 4,
-        ..settings()
-    };
+    let settings = settings().with(|settings| {
+        settings.schedule.max_steps = Some(60);
+        settings.optimizer.learning_rate = 0.01;
+        settings.output.save_steps = 30;
+        settings.data.document_context = 4;
+    });
     let train = |name: &str, data: &[Sentence], settings: &TrainSettings| {
         let corpus = Corpus {
             train: data,
@@ -319,10 +294,9 @@ fn document_context_tells_what_a_sentence_does_not() {
     let data = documents();
     let (f1, _) = train("context", &data, &settings);
     assert!(f1 > 0.99, "{f1}");
-    let without = TrainSettings {
-        document_context: 0,
-        ..settings.clone()
-    };
+    let without = settings
+        .clone()
+        .with(|settings| settings.data.document_context = 0);
     let (f1, alone) = train("alone", &data, &without);
     assert!(f1 < 0.7, "{f1}");
 

@@ -49,14 +49,13 @@ fn sentences(lengths: &[usize]) -> Vec<Sentence> {
 /// In the data's order. With this epsilon AdamW's change grows with the gradient, where with the usual one it is nearly the learning rate
 /// whatever the gradient is, be it rounding noise.
 fn settings() -> TrainSettings {
-    TrainSettings {
-        batch_size: 4,
-        max_length: 40,
-        learning_rate: RATE,
-        adam_epsilon: EPSILON,
-        shuffle: false,
-        ..TrainSettings::default()
-    }
+    TrainSettings::default().with(|settings| {
+        settings.data.batch_size = 4;
+        settings.data.max_length = 40;
+        settings.optimizer.learning_rate = RATE;
+        settings.optimizer.adam_epsilon = EPSILON;
+        settings.data.shuffle = false;
+    })
 }
 
 const RATE: f64 = 0.01;
@@ -167,12 +166,11 @@ fn two_accumulated_passes_are_one_of_twice_the_size() {
     // All sentences have four words: the mean of two halves' means is the mean of the whole.
     let data = sentences(&[4; 8]);
     let with = |batch_size, gradient_accumulation_steps| {
-        let settings = TrainSettings {
-            max_steps: Some(3),
-            batch_size,
-            gradient_accumulation_steps,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(3);
+            settings.data.batch_size = batch_size;
+            settings.data.gradient_accumulation_steps = gradient_accumulation_steps;
+        });
         run(&data, &settings)
     };
     let (whole, halves, half) = (with(8, 1), with(4, 2), with(4, 1));
@@ -195,30 +193,28 @@ fn two_accumulated_passes_are_one_of_twice_the_size() {
 fn grouping_by_length_decides_which_sequences_share_a_step() {
     let lengths: Vec<usize> = (0..32).map(|i| 2 + 5 * i % 32).collect();
     let data = sentences(&lengths);
-    let random = TrainSettings {
-        epochs: 1,
-        batch_size: 2,
-        shuffle: true,
-        ..settings()
-    };
-    let grouped = TrainSettings {
-        group_by_length: true,
-        ..random.clone()
-    };
+    let random = settings().with(|settings| {
+        settings.schedule.epochs = 1;
+        settings.data.batch_size = 2;
+        settings.data.shuffle = true;
+    });
+    let grouped = random
+        .clone()
+        .with(|settings| settings.data.group_by_length = true);
     let trained = [&random, &grouped].map(|settings| run(&data, settings));
     assert_eq!(trained[0].plan, trained[1].plan);
     assert!(distance(&trained[0].weights, &trained[1].weights) > RATE / 10.0);
 
     // A model that does not move has one loss for each sequence, and that of a step tells which two are in it.
-    let idle = |settings: &TrainSettings| TrainSettings {
-        learning_rate: 0.0,
-        ..settings.clone()
+    let idle = |settings: &TrainSettings| {
+        settings
+            .clone()
+            .with(|settings| settings.optimizer.learning_rate = 0.0)
     };
-    let alone = TrainSettings {
-        epochs: 1,
-        batch_size: 1,
-        ..idle(&settings())
-    };
+    let alone = idle(&settings()).with(|settings| {
+        settings.schedule.epochs = 1;
+        settings.data.batch_size = 1;
+    });
     let alone = losses(&run(&data, &alone));
     let steps = |settings: &TrainSettings| -> Vec<[usize; 2]> {
         let two = |loss: f64| {
@@ -254,11 +250,10 @@ fn grouping_by_length_decides_which_sequences_share_a_step() {
 #[test]
 fn further_sub_words_carry_labels_when_asked_to() {
     let with = |data: &[Sentence], label_all_tokens| {
-        let settings = TrainSettings {
-            epochs: 1,
-            label_all_tokens,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.epochs = 1;
+            settings.loss.label_all_tokens = label_all_tokens;
+        });
         run(data, &settings)
     };
     let tags = ["B-PER", "O", "B-LOC"];
@@ -288,11 +283,10 @@ fn further_sub_words_carry_labels_when_asked_to() {
 fn max_length_decides_how_many_sequences_sentences_make() {
     let data = sentences(&[20; 4]);
     let plan = |max_length| {
-        let settings = TrainSettings {
-            max_steps: Some(1),
-            max_length,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(1);
+            settings.data.max_length = max_length;
+        });
         run(&data, &settings).plan
     };
     // 22 is 20 words of one sub-word each and the two special tokens.
@@ -313,11 +307,10 @@ fn gradients_are_scaled_down_to_the_norm_that_is_allowed() {
     const BOUND: f64 = 1e-3;
     let data = sentences(&[4; 8]);
     let with = |max_grad_norm, steps| {
-        let settings = TrainSettings {
-            max_steps: Some(steps),
-            max_grad_norm,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(steps);
+            settings.optimizer.max_grad_norm = max_grad_norm;
+        });
         run(&data, &settings)
     };
     let before = weights(&golden("bert"));
@@ -346,11 +339,10 @@ fn epsilon_is_added_to_what_divides_the_gradient() {
     let data = sentences(&[4; 4]);
     let before = weights(&golden("bert"));
     let after = |adam_epsilon| {
-        let settings = TrainSettings {
-            max_steps: Some(1),
-            adam_epsilon,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(1);
+            settings.optimizer.adam_epsilon = adam_epsilon;
+        });
         run(&data, &settings).weights
     };
     let (usual, small, large) = (after(1e-8), after(EPSILON), after(LARGER));
@@ -376,11 +368,10 @@ fn weight_decay_shrinks_weights_but_no_bias_and_no_layer_norm() {
     let data = sentences(&[4; 4]);
     let before = weights(&golden("bert"));
     let after = |weight_decay| {
-        let settings = TrainSettings {
-            max_steps: Some(1),
-            weight_decay,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(1);
+            settings.optimizer.weight_decay = weight_decay;
+        });
         run(&data, &settings).weights
     };
     let (plain, decayed) = (after(0.0), after(DECAY));
@@ -410,12 +401,11 @@ fn eval_batch_size_decides_the_reported_loss_alone() {
     // Of other lengths, so that means over batches are not the mean over all words, and with words that the training has not seen.
     let dev = sentences(&[7, 1, 2, 12, 3, 9, 5]);
     let told = |eval_batch_size| {
-        let settings = TrainSettings {
-            max_steps: Some(20),
-            eval_steps: 20,
-            eval_batch_size,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(20);
+            settings.evaluation.eval_steps = 20;
+            settings.evaluation.eval_batch_size = eval_batch_size;
+        });
         run_with_dev(&data, &dev, &settings)
     };
     let sizes = [1, 2, 3, 8];
@@ -471,18 +461,17 @@ fn the_best_is_that_of_the_figure_asked_for() {
     let data = phases.concat();
     let dev = [people(6)];
     let told = |best_metric| {
-        let settings = TrainSettings {
-            epochs: 1,
-            batch_size: 1,
-            eval_steps: PHASE,
-            best_metric,
-            learning_rate: 0.05,
-            adam_epsilon: 1e-8,
+        let settings = settings().with(|settings| {
+            settings.schedule.epochs = 1;
+            settings.data.batch_size = 1;
+            settings.evaluation.eval_steps = PHASE;
+            settings.evaluation.best_metric = best_metric;
+            settings.optimizer.learning_rate = 0.05;
+            settings.optimizer.adam_epsilon = 1e-8;
             // Only the classifier learns: twelve points of 48 numbers can be parted in any way, and the loss has no other minimum.
-            freeze_embeddings: true,
-            freeze_layers: 2,
-            ..settings()
-        };
+            settings.optimizer.freeze_embeddings = true;
+            settings.optimizer.freeze_layers = 2;
+        });
         run_with_dev(&data, &dev, &settings)
     };
     let bests = |metric, figure: fn(&Figures) -> f64, expected: [f64; 3]| -> Vec<bool> {
@@ -526,12 +515,11 @@ fn the_best_is_that_of_the_figure_asked_for() {
 fn the_learning_rate_follows_its_schedule() {
     let data = sentences(&[4; 4]);
     let with = |learning_rate, warmup_steps, steps| {
-        let settings = TrainSettings {
-            max_steps: Some(steps),
-            learning_rate,
-            warmup_steps,
-            ..settings()
-        };
+        let settings = settings().with(|settings| {
+            settings.schedule.max_steps = Some(steps);
+            settings.optimizer.learning_rate = learning_rate;
+            settings.schedule.warmup_steps = warmup_steps;
+        });
         run(&data, &settings)
     };
     // Up in two steps, down to zero in the three that are left.

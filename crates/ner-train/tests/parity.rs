@@ -59,19 +59,18 @@ fn follows_pytorch_with(family: &str, device: DeviceChoice, ops: Option<Ops>) {
     })
     .collect();
     let number = |name: &str| run["settings"][name].as_f64().unwrap();
-    let settings = TrainSettings {
-        epochs: 1,
-        batch_size: number("batch_size") as usize,
-        max_length: 40,
-        learning_rate: number("learning_rate"),
-        warmup_steps: number("warmup_steps") as usize,
-        weight_decay: number("weight_decay"),
-        adam_epsilon: number("adam_epsilon"),
-        max_grad_norm: number("max_grad_norm"),
-        shuffle: false,
-        logging_steps: 1,
-        ..TrainSettings::default()
-    };
+    let settings = TrainSettings::default().with(|settings| {
+        settings.schedule.epochs = 1;
+        settings.data.batch_size = number("batch_size") as usize;
+        settings.data.max_length = 40;
+        settings.optimizer.learning_rate = number("learning_rate");
+        settings.schedule.warmup_steps = number("warmup_steps") as usize;
+        settings.optimizer.weight_decay = number("weight_decay");
+        settings.optimizer.adam_epsilon = number("adam_epsilon");
+        settings.optimizer.max_grad_norm = number("max_grad_norm");
+        settings.data.shuffle = false;
+        settings.output.logging_steps = 1;
+    });
 
     let (dir, tokenizer) = folder_with_tokenizer();
     let config = ModelConfig::from_dir(&golden(family)).unwrap();
@@ -137,10 +136,7 @@ fn a_model_drawn_on_the_training_device_learns() {
         tags: words("B-PER O B-LOC"),
         document: 0,
     }];
-    let settings = TrainSettings {
-        max_length: 40,
-        ..TrainSettings::default()
-    };
+    let settings = TrainSettings::default().with(|settings| settings.data.max_length = 40);
     let corpus = Corpus {
         train: &data,
         dev: &[],

@@ -31,16 +31,15 @@ fn sentences() -> Vec<Sentence> {
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings {
-        epochs: 4,
-        batch_size: 4,
-        max_length: 40,
-        learning_rate: 1e-3,
-        warmup_steps: 3,
-        weight_decay: 0.01,
-        logging_steps: 2,
-        ..TrainSettings::default()
-    }
+    TrainSettings::default().with(|settings| {
+        settings.schedule.epochs = 4;
+        settings.data.batch_size = 4;
+        settings.data.max_length = 40;
+        settings.optimizer.learning_rate = 1e-3;
+        settings.schedule.warmup_steps = 3;
+        settings.optimizer.weight_decay = 0.01;
+        settings.output.logging_steps = 2;
+    })
 }
 
 /// Trains until `stop_at`, or to the end; returns the logged rows.
@@ -124,10 +123,7 @@ fn the_latest_sound_checkpoint_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let initial = initial(dir.path());
     let out = dir.path().join("out");
-    let saving = TrainSettings {
-        save_steps: 5,
-        ..settings()
-    };
+    let saving = settings().with(|settings| settings.output.save_steps = 5);
     run(&initial, &out, &saving, None, None).unwrap();
     assert_eq!(Checkpoint::open(&out).unwrap().state.step, 20);
     assert_eq!(
@@ -167,10 +163,7 @@ fn a_checkpoint_of_another_run_is_refused() {
     let out = dir.path().join("out");
     run(&initial, &out, &settings(), None, Some(3)).unwrap_err();
     let checkpoint = Checkpoint::open(&out).unwrap();
-    let other = TrainSettings {
-        learning_rate: 2e-3,
-        ..settings()
-    };
+    let other = settings().with(|settings| settings.optimizer.learning_rate = 2e-3);
     let message = run(&checkpoint.dir, &out, &other, Some(&checkpoint), None)
         .unwrap_err()
         .to_string();
@@ -185,10 +178,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         .to_string();
     assert!(message.contains("other training data"), "{message}");
     // What only decides what is said may differ.
-    let quieter = TrainSettings {
-        logging_steps: 7,
-        ..settings()
-    };
+    let quieter = settings().with(|settings| settings.output.logging_steps = 7);
     run(&checkpoint.dir, &out, &quieter, Some(&checkpoint), None).unwrap();
 }
 
@@ -197,11 +187,10 @@ fn only_the_latest_checkpoints_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let initial = initial(dir.path());
     let out = dir.path().join("out");
-    let saving = TrainSettings {
-        save_steps: 4,
-        save_total_limit: Some(2),
-        ..settings()
-    };
+    let saving = settings().with(|settings| {
+        settings.output.save_steps = 4;
+        settings.output.save_total_limit = Some(2);
+    });
     run(&initial, &out, &saving, None, None).unwrap();
     let kept: Vec<bool> = [4, 8, 12, 16, 20, 24]
         .map(|step| out.join(format!("checkpoint-{step}")).exists())
@@ -214,13 +203,12 @@ fn only_the_latest_checkpoints_are_kept() {
 fn patience_ends_a_run_that_gains_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let initial = initial(dir.path());
-    let idle = TrainSettings {
-        learning_rate: 0.0,
-        epochs: 9,
-        logging_steps: 6,
-        early_stopping_patience: Some(2),
-        ..settings()
-    };
+    let idle = settings().with(|settings| {
+        settings.optimizer.learning_rate = 0.0;
+        settings.schedule.epochs = 9;
+        settings.output.logging_steps = 6;
+        settings.evaluation.early_stopping_patience = Some(2);
+    });
     let out = dir.path().join("out");
     let rows = run(&initial, &out, &idle, None, None).unwrap();
     assert_eq!(
@@ -236,12 +224,11 @@ fn patience_ends_a_run_that_gains_nothing() {
     assert_eq!(rows.into_keys().collect::<Vec<_>>(), [18]);
 
     // In the middle of an epoch: evaluations after steps 4, 8 and 12 end the run at 12 wherever it is taken up, that step included.
-    let often = TrainSettings {
-        eval_steps: 4,
-        save_steps: 4,
-        logging_steps: 1,
-        ..idle
-    };
+    let often = idle.with(|settings| {
+        settings.evaluation.eval_steps = 4;
+        settings.output.save_steps = 4;
+        settings.output.logging_steps = 1;
+    });
     let out = dir.path().join("often");
     let rows = run(&initial, &out, &often, None, None).unwrap();
     assert_eq!(rows.into_keys().max(), Some(12));
@@ -264,18 +251,9 @@ fn a_share_of_warm_up_is_that_of_all_steps() {
         run(&initial, &out, settings, None, None).unwrap();
         weights(&out)
     };
-    let ratio = TrainSettings {
-        warmup_ratio: Some(0.11),
-        ..settings()
-    };
-    let steps = TrainSettings {
-        warmup_steps: 3,
-        ..settings()
-    }; // 2.64 of 24, rounded up
-    let none = TrainSettings {
-        warmup_steps: 0,
-        ..settings()
-    };
+    let ratio = settings().with(|settings| settings.schedule.warmup_ratio = Some(0.11));
+    let steps = settings().with(|settings| settings.schedule.warmup_steps = 3); // 2.64 of 24, rounded up
+    let none = settings().with(|settings| settings.schedule.warmup_steps = 0);
     assert_eq!(with("ratio", &ratio), with("steps", &steps));
     assert_ne!(with("ratio-again", &ratio), with("none", &none));
 }
@@ -284,14 +262,13 @@ fn a_share_of_warm_up_is_that_of_all_steps() {
 fn a_loss_that_is_no_number_names_step_sentences_and_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let initial = initial(dir.path());
-    let wild = TrainSettings {
-        learning_rate: 1e38,
-        warmup_steps: 3, // the first step changes nothing, the second everything
-        max_grad_norm: 0.0,
-        save_steps: 1,
-        shuffle: false,
-        ..settings()
-    };
+    let wild = settings().with(|settings| {
+        settings.optimizer.learning_rate = 1e38;
+        settings.schedule.warmup_steps = 3; // the first step changes nothing, the second everything
+        settings.optimizer.max_grad_norm = 0.0;
+        settings.output.save_steps = 1;
+        settings.data.shuffle = false;
+    });
     let out = dir.path().join("out");
     let error = run(&initial, &out, &wild, None, None).unwrap_err();
     let Error::Diverged {

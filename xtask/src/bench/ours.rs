@@ -138,14 +138,13 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     } else {
         ([first, &data].concat(), 1, 1)
     };
-    let settings = TrainSettings {
-        epochs,
-        batch_size: BATCH,
-        learning_rate: 1e-5,
-        shuffle: false,
-        precision: place.precision,
-        ..TrainSettings::default()
-    };
+    let settings = TrainSettings::default().with(|settings| {
+        settings.schedule.epochs = epochs;
+        settings.data.batch_size = BATCH;
+        settings.optimizer.learning_rate = 1e-5;
+        settings.data.shuffle = false;
+        settings.precision = place.precision;
+    });
     let out = tempfile::tempdir()?;
     let mut steps = Vec::new();
     let observer = &mut |event: Event<'_>| {

@@ -2,6 +2,9 @@
 
 use std::{ffi::OsString, fmt};
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 /// Name of the program, first of its arguments.
 pub const PROGRAM: &str = "ner-cli";
 
@@ -27,9 +30,49 @@ impl CommandLine {
         self.option(name, value.into().0)
     }
 
+    /// An option for each setting that is not the program's default, under the setting's key.
+    pub fn settings<S: Serialize + Default>(self, settings: &S) -> Self {
+        let defaults = fields(&S::default());
+        let changed = fields(settings)
+            .into_iter()
+            .filter(|(key, value)| defaults.get(key) != Some(value));
+        changed.fold(self, |line, (key, value)| {
+            let name = format!("--{}", key.replace('_', "-"));
+            match value {
+                Value::Bool(true) => line.arg(name),
+                value => line.option(&name, text(&value)),
+            }
+        })
+    }
+
     /// The program's name and its arguments.
     pub fn args(&self) -> &[OsString] {
         &self.0
+    }
+}
+
+/// Values by their keys.
+fn fields(settings: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// A value as the program takes it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            Number::from(number.as_f64().unwrap_or_default()).0
+        }
+        Value::Object(pairs) => {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| format!("{name}={}", text(value)));
+            pairs.collect::<Vec<_>>().join(",")
+        }
+        other => other.to_string(),
     }
 }
 

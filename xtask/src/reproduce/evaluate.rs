@@ -31,6 +31,7 @@ pub const REJOINED_TEXT: &str = "rejoined.txt";
 pub const TOKEN_TEXT: &str = "token.txt";
 
 pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLine> {
+    let decoding = &recipe.train.settings.decoding;
     let mut commands = Vec::new();
     for split in SCORED {
         commands.push(
@@ -41,7 +42,8 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
                 .option("--report", "all")
                 .option("--format", "json")
                 .option("--output", folder.evaluation(split, DEFAULT_JSON))
-                .option("--device", device),
+                .option("--device", device)
+                .settings(decoding),
         );
         let again = |report: &str, output: &str| {
             CommandLine::new("evaluate")
@@ -77,7 +79,8 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
             .arg(EXAMPLE)
             .option("--format", "jsonl")
             .option("--output", folder.example())
-            .option("--device", device),
+            .option("--device", device)
+            .settings(decoding),
     );
     commands
 }

@@ -3,6 +3,8 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use ner_model::Head;
+use ner_train::TrainSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::usage::UsageError;
@@ -101,52 +103,16 @@ pub enum Model {
     },
 }
 
-/// The options of `ner-cli train`, under the same names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Options of `ner-cli train`, under the same names.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Train {
-    pub epochs: usize,
-    pub batch_size: usize,
-    pub max_length: usize,
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub adam_epsilon: f64,
-    pub max_grad_norm: f64,
-    pub warmup_steps: usize,
-    /// Overrides `epochs`.
-    pub max_steps: Option<usize>,
-    pub seed: u64,
-    pub logging_steps: usize,
-    pub eval_batch_size: usize,
-    pub save_steps: usize,
-    /// Checkpoints kept; all where absent.
-    pub save_total_limit: Option<usize>,
-    pub gradient_accumulation_steps: usize,
-    pub shuffle: bool,
-    pub label_all_tokens: bool,
+    /// All settings of a run; the program's defaults where the recipe says nothing.
+    #[serde(flatten)]
+    pub settings: TrainSettings,
     /// The model's own where absent.
     pub head: Option<Head>,
-    /// Sub-words of the neighbouring sentences on each side; none where absent.
-    #[serde(default)]
-    pub document_context: usize,
-}
-
-/// What decides label sequences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Head {
-    Linear,
-    Crf,
-}
-
-impl Head {
-    /// As `ner-cli train --head` takes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Crf => "crf",
-        }
-    }
+    /// The model's own where absent.
+    pub dropout: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -314,8 +280,24 @@ mod tests {
             assert!(text.contains(from));
             assert!(Recipe::parse(&text.replacen(from, to, 1)).is_err(), "{to}");
         }
-        let extra = text.replacen("[model]", "[model]\ndropuot = 0.1", 1);
-        assert!(format!("{:#}", Recipe::parse(&extra).unwrap_err()).contains("dropuot"));
+        for (section, line, said) in [
+            ("[model]", "dropuot = 0.1", "dropuot"),
+            (
+                "[train]",
+                "warm_up_steps = 3",
+                "did you mean `warmup_steps`",
+            ),
+            (
+                "[train]",
+                "decode = \"viterbi\"",
+                "`decode`: unknown variant",
+            ),
+            ("[train]", "head = \"crff\"", "expected `linear` or `crf`"),
+        ] {
+            let extra = text.replacen(section, &format!("{section}\n{line}"), 1);
+            let error = format!("{:#}", Recipe::parse(&extra).unwrap_err());
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -46,33 +46,29 @@ impl Recipe {
     }
 }
 
-/// Dotted names of all values but the descriptions.
+/// `section.key` of all values but the descriptions.
 fn keys(recipe: &Value) -> Vec<String> {
-    fn collect(table: &Map<String, Value>, prefix: &str, into: &mut Vec<String>) {
-        for (name, value) in table {
-            match value {
-                Value::Object(table) => collect(table, &format!("{prefix}{name}."), into),
-                _ => into.push(format!("{prefix}{name}")),
-            }
-        }
-    }
-    let mut names = Vec::new();
-    if let Value::Object(table) = recipe {
-        collect(table, "", &mut names);
-    }
-    names.retain(|name| !DESCRIPTIONS.contains(&name.as_str()));
-    names
+    let sections = recipe.as_object().into_iter().flatten();
+    let sections = sections.filter(|(name, _)| !DESCRIPTIONS.contains(&name.as_str()));
+    sections
+        .flat_map(|(section, values)| {
+            let keys = values.as_object().into_iter().flat_map(Map::keys);
+            keys.map(move |key| format!("{section}.{key}"))
+        })
+        .collect()
 }
 
-/// Reads a value as the type of the one it replaces; an absent one takes whatever TOML makes of the text, or the text.
+/// Reads a value as the type of the one it replaces; in place of an absent one or of a table it is what TOML makes of the text, or the text.
 fn parse_value(text: &str, replaces: &Value) -> Result<Value> {
     if replaces.is_string() {
         return Ok(Value::String(text.to_owned()));
     }
     let table: toml::Table = match toml::from_str(&format!("value = {text}")) {
         Ok(table) => table,
-        // An absent word, such as train.head=crf.
-        Err(_) if replaces.is_null() => return Ok(Value::String(text.to_owned())),
+        // A word, such as train.head=crf.
+        Err(_) if replaces.is_null() || replaces.is_object() => {
+            return Ok(Value::String(text.to_owned()));
+        }
         Err(_) => bail!("cannot read {text} as a value"),
     };
     let value = serde_json::to_value(&table["value"])?;
@@ -117,12 +113,13 @@ mod tests {
             "model.layers=3",
         ]);
         let changed = changed.unwrap();
+        let settings = &changed.train.settings;
         assert_eq!(
-            (changed.train.epochs, changed.train.learning_rate),
+            (settings.schedule.epochs, settings.optimizer.learning_rate),
             (1, 1e-3)
         );
         assert_eq!(
-            (changed.train.max_steps, changed.train.shuffle),
+            (settings.schedule.max_steps, settings.data.shuffle),
             (Some(20), false)
         );
         assert_eq!(changed.data.columns, "1,3");
@@ -168,6 +165,10 @@ mod tests {
             "train.batch_size=1.5",
             "train.batch_size=-1",
             "train.shuffle=1",
+            "train.warmup_ratio=some",
+            "train.class_weights=some",
+            "train.decode_scheme=some",
+            "train.dropout=some",
             "data.source=web",
         ] {
             let error = set(&[setting]).unwrap_err();

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ner_metrics::Mode;
 use ner_train::WordTag;
@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// How sub-words become entities: word, or one of pipeline('ner')'s none, simple, first, average, max. With other than `word`, label
-    /// sequences are not decoded: neither `--decode constrained` nor a CRF acts.
+    /// sequences are not decoded: neither `--decode` nor a CRF acts.
     #[arg(long, default_value = "word")]
     aggregation: Aggregation,
     /// File to write instead of stdout.
@@ -71,10 +71,6 @@ enum Format {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let dir = arguments.hub.model(&arguments.model, quiet)?;
-    ensure!(
-        arguments.aggregation == Aggregation::Word || !arguments.inference.is_constrained(),
-        "--decode constrained goes with --aggregation word, whose units are words; leave one of them out"
-    );
     let tagger = Tagger::load(&dir, &arguments.inference)?;
     let mut writer = Writer::new(arguments)?;
     if arguments.input_format == InputFormat::Conll {

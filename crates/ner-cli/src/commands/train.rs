@@ -6,23 +6,20 @@ mod observer;
 mod record;
 mod tensorboard;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use ner_model::{DeviceChoice, Head, ModelConfig, Precision, TokenClassifier};
-use ner_train::{
-    BestMetric, Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, evaluate, train,
-};
+use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
+use ner_train::{Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, evaluate, train};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use self::devices::DeviceList;
 use self::observer::Observer;
 use self::record::Record;
 use crate::card::Card;
-use crate::data::{DecodeArguments, Layout, TaggedFile, read_labels, sorted_tags};
+use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
 use crate::output::{check_dir, make_dir, write_file};
@@ -32,7 +29,7 @@ use crate::progress::Progress;
 ///
 /// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the best development figure,
 /// settings.toml, train_log.csv, eval_log.csv, curves.svg, events for TensorBoard in tensorboard/, eval_results.txt and, with --test,
-/// test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's.
+/// test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's, but for --decode.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -61,43 +58,6 @@ pub struct Arguments {
     /// Labels, one a line; else those of the model, else the tags of the files.
     #[arg(long)]
     labels: Option<PathBuf>,
-    /// Passes over the training data.
-    #[arg(long, default_value_t = TrainSettings::default().epochs)]
-    epochs: usize,
-    /// Optimizer steps in all, instead of --epochs.
-    #[arg(long)]
-    max_steps: Option<usize>,
-    /// Sentences a forward pass.
-    #[arg(long, default_value_t = TrainSettings::default().batch_size)]
-    batch_size: usize,
-    /// Forward passes an optimizer step.
-    #[arg(long, default_value_t = TrainSettings::default().gradient_accumulation_steps)]
-    gradient_accumulation_steps: usize,
-    /// Longest sequence of sub-words, special tokens included; longer sentences are read in overlapping windows.
-    #[arg(long, default_value_t = TrainSettings::default().max_length)]
-    max_length: usize,
-    /// Sub-words of the neighbouring sentences of its document (up to -DOCSTART-) to put on each side of each sentence, as far as --max-length
-    /// leaves room; 0 for none, 64 as in FLERT. The model remembers it.
-    #[arg(long, default_value_t = TrainSettings::default().document_context, value_name = "N")]
-    document_context: usize,
-    /// Peak learning rate.
-    #[arg(long, default_value_t = TrainSettings::default().learning_rate)]
-    learning_rate: f64,
-    /// Steps over which the learning rate rises from 0.
-    #[arg(long, default_value_t = TrainSettings::default().warmup_steps, conflicts_with = "warmup_ratio")]
-    warmup_steps: usize,
-    /// Share of all steps over which the learning rate rises, in place of --warmup-steps.
-    #[arg(long, conflicts_with = "warmup_steps")]
-    warmup_ratio: Option<f64>,
-    /// Decoupled weight decay, not on biases and LayerNorm.
-    #[arg(long, default_value_t = TrainSettings::default().weight_decay)]
-    weight_decay: f64,
-    /// Epsilon of AdamW.
-    #[arg(long, default_value_t = TrainSettings::default().adam_epsilon)]
-    adam_epsilon: f64,
-    /// Global gradient norm above which gradients are scaled down; 0 for no clipping.
-    #[arg(long, default_value_t = TrainSettings::default().max_grad_norm)]
-    max_grad_norm: f64,
     /// Dropout on hidden states, on attention probabilities and before the classifier, in place of the model's.
     #[arg(long)]
     dropout: Option<f64>,
@@ -105,58 +65,9 @@ pub struct Arguments {
     /// choice where not given.
     #[arg(long, value_enum)]
     head: Option<HeadName>,
-    /// Leave the embeddings as they are.
-    #[arg(long)]
-    freeze_embeddings: bool,
-    /// Leave the first so many encoder layers as they are.
-    #[arg(long, default_value_t = TrainSettings::default().freeze_layers)]
-    freeze_layers: usize,
-    /// What the learning rate is multiplied with for each layer down from the classifier; 1 for the same everywhere.
-    #[arg(long, default_value_t = TrainSettings::default().layer_decay)]
-    layer_decay: f64,
-    /// Share of the loss's target that goes to all labels alike.
-    #[arg(long, default_value_t = TrainSettings::default().label_smoothing)]
-    label_smoothing: f64,
-    /// Weights of labels in the loss: LABEL=WEIGHT,… (1 for those not named), or `balanced`, which weighs each label by how rare it is in
-    /// the training data.
-    #[arg(long)]
-    class_weights: Option<ClassWeights>,
-    /// Decides order, dropout and a new classifier.
-    #[arg(long, default_value_t = TrainSettings::default().seed)]
-    seed: u64,
-    /// Take sentences in file order.
-    #[arg(long)]
-    no_shuffle: bool,
-    /// Put sequences of like length together, in random order still: less padding on devices that pad (a GPU).
-    #[arg(long)]
-    group_by_length: bool,
-    /// Have every sub-word of a word carry its label, not only the first one.
-    #[arg(long)]
-    label_all_tokens: bool,
-    /// Steps between rows of train_log.csv.
-    #[arg(long, default_value_t = TrainSettings::default().logging_steps)]
-    logging_steps: usize,
-    /// Steps between checkpoints, 0 for none between.
-    #[arg(long, default_value_t = TrainSettings::default().save_steps)]
-    save_steps: usize,
-    /// Steps between evaluations on --dev, 0 for one after each epoch; the last step is always followed by one.
-    #[arg(long, default_value_t = TrainSettings::default().eval_steps)]
-    eval_steps: usize,
-    /// Which development figure decides which model is the best: f1, precision, recall or loss.
-    #[arg(long, default_value_t = TrainSettings::default().best_metric)]
-    best_metric: BestMetric,
     /// Evaluate every checkpoint that is left at the end, as STEP_f1 and the like in eval_results.txt.
     #[arg(long)]
     eval_all_checkpoints: bool,
-    /// Checkpoints to keep, the latest ones; all where not given.
-    #[arg(long)]
-    save_total_limit: Option<usize>,
-    /// End after so many evaluations in a row without a better development figure.
-    #[arg(long)]
-    early_stopping_patience: Option<usize>,
-    /// Sentences a forward pass in evaluation.
-    #[arg(long, default_value_t = TrainSettings::default().eval_batch_size)]
-    eval_batch_size: usize,
     /// How words are given to the tokenizer: `prefix-space` or `none`; the tokenizer's saved choice where not given.
     #[arg(long)]
     word_boundary: Option<WordBoundary>,
@@ -166,9 +77,6 @@ pub struct Arguments {
     /// Several devices that share each batch, such as cuda:0,cuda:1, in place of --device; the optimizer runs on the first.
     #[arg(long, value_name = "DEVICE,…", conflicts_with = "device")]
     devices: Option<DeviceList>,
-    /// Numbers of the matrix products: `bf16` on a GPU (weights and everything else stay f32), or f32.
-    #[arg(long, default_value_t = TrainSettings::default().precision)]
-    precision: Precision,
     /// Form of what is said on stderr: `json` is one object a line, for machines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -176,7 +84,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    decode: DecodeArguments,
+    settings: TrainSettings,
     #[command(flatten)]
     layout: Layout,
     #[command(flatten)]
@@ -198,89 +106,7 @@ enum LogFormat {
     Json,
 }
 
-/// Weights of labels in the loss.
-#[derive(Clone, Debug)]
-enum ClassWeights {
-    Balanced,
-    Given(BTreeMap<String, f64>),
-}
-
-impl FromStr for ClassWeights {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text == "balanced" {
-            return Ok(Self::Balanced);
-        }
-        let weight = |pair: &str| {
-            let (label, weight) = pair
-                .rsplit_once('=')
-                .with_context(|| format!("`{pair}` is not LABEL=WEIGHT"))?;
-            let weight = weight
-                .parse()
-                .with_context(|| format!("`{weight}` is no number"))?;
-            Ok((label.to_owned(), weight))
-        };
-        Ok(Self::Given(
-            text.split(',').map(weight).collect::<Result<_>>()?,
-        ))
-    }
-}
-
-/// `words / (labels * words of the label)`, as scikit-learn's `compute_class_weight` has it.
-fn balanced(train: &TaggedFile) -> BTreeMap<String, f64> {
-    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-    for tag in train.tags().into_iter().flatten() {
-        *counts.entry(tag).or_default() += 1;
-    }
-    let words: usize = counts.values().sum();
-    let weight = |count: &usize| words as f64 / (counts.len() * count) as f64;
-    counts
-        .iter()
-        .map(|(tag, count)| ((*tag).clone(), weight(count)))
-        .collect()
-}
-
 impl Arguments {
-    fn settings(&self, train: &TaggedFile) -> TrainSettings {
-        TrainSettings {
-            eval_steps: self.eval_steps,
-            best_metric: self.best_metric,
-            freeze_embeddings: self.freeze_embeddings,
-            freeze_layers: self.freeze_layers,
-            layer_decay: self.layer_decay,
-            label_smoothing: self.label_smoothing,
-            class_weights: match &self.class_weights {
-                None => BTreeMap::new(),
-                Some(ClassWeights::Given(weights)) => weights.clone(),
-                Some(ClassWeights::Balanced) => balanced(train),
-            },
-            epochs: self.epochs,
-            max_steps: self.max_steps,
-            batch_size: self.batch_size,
-            gradient_accumulation_steps: self.gradient_accumulation_steps,
-            max_length: self.max_length,
-            document_context: self.document_context,
-            learning_rate: self.learning_rate,
-            warmup_steps: self.warmup_steps,
-            warmup_ratio: self.warmup_ratio,
-            weight_decay: self.weight_decay,
-            adam_epsilon: self.adam_epsilon,
-            max_grad_norm: self.max_grad_norm,
-            seed: self.seed,
-            shuffle: !self.no_shuffle,
-            group_by_length: self.group_by_length,
-            logging_steps: self.logging_steps,
-            save_steps: self.save_steps,
-            save_total_limit: self.save_total_limit,
-            early_stopping_patience: self.early_stopping_patience,
-            label_all_tokens: self.label_all_tokens,
-            precision: self.precision,
-            constrained_scheme: self.decode.scheme().map(|scheme| scheme.to_string()),
-            eval_batch_size: self.eval_batch_size,
-        }
-    }
-
     fn devices(&self) -> DeviceList {
         let given = self.devices.clone();
         given.unwrap_or_else(|| DeviceList::from(self.device))
@@ -300,7 +126,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
     let (train_file, dev_file) = (read(&arguments.train)?, read(&arguments.dev)?);
     let test_file = arguments.test.as_ref().map(read).transpose()?;
-    let settings = arguments.settings(&train_file);
+    let settings = &arguments.settings;
     let files: Vec<&TaggedFile> = [&train_file, &dev_file]
         .into_iter()
         .chain(&test_file)
@@ -388,7 +214,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         DataParallel::new(model, others)?,
         &tokenizer,
         corpus,
-        &settings,
+        settings,
         &arguments.output_dir,
         checkpoint.as_ref(),
         &mut |event| observer.hear(&event),
@@ -415,8 +241,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             &model,
             &settings.featurizer(&tokenizer)?,
             &dev_file.sentences,
-            &arguments.decode.decoding(&model)?,
-            settings.eval_batch_size,
+            &settings.decoding.decoding(&model)?,
+            settings.evaluation.eval_batch_size,
             |_, _| {},
         )?,
     };
@@ -424,9 +250,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let mut text = results(&last_evaluation);
     write_file(&path, &text)?;
     if arguments.eval_all_checkpoints {
-        text.push_str(&checkpoint_results(
-            arguments, &settings, &dev_file, &progress,
-        )?);
+        text.push_str(&checkpoint_results(arguments, &dev_file, &progress)?);
         write_file(&path, &text)?;
     }
     let mut test = None;
@@ -436,8 +260,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             &model,
             &settings.featurizer(&tokenizer)?,
             &test_file.sentences,
-            &arguments.decode.decoding(&model)?,
-            settings.eval_batch_size,
+            &settings.decoding.decoding(&model)?,
+            settings.evaluation.eval_batch_size,
             |done, _| progress.set(done, String::new),
         )?;
         progress.end();
@@ -457,7 +281,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let card = Card {
         base_model: &arguments.model,
         labels: &config.id2label,
-        settings: &settings,
+        settings,
         train: &train_file,
         dev: Some((&dev_file, &last_evaluation)),
         test: test.as_ref().map(|(file, found)| (*file, found)),
@@ -512,10 +336,10 @@ fn check_same_model(
 /// The result lines of every sound checkpoint of the run.
 fn checkpoint_results(
     arguments: &Arguments,
-    settings: &TrainSettings,
     dev: &TaggedFile,
     progress: &Progress,
 ) -> Result<String> {
+    let settings = &arguments.settings;
     let mut text = String::new();
     let (device, _) = arguments.devices().open()?;
     for dir in Checkpoint::all(&arguments.output_dir)? {
@@ -534,8 +358,8 @@ fn checkpoint_results(
             &model,
             &settings.featurizer(&tokenizer)?,
             &dev.sentences,
-            &arguments.decode.decoding(&model)?,
-            settings.eval_batch_size,
+            &settings.decoding.decoding(&model)?,
+            settings.evaluation.eval_batch_size,
             |_, _| {},
         )?;
         progress.say(&format!(

@@ -107,7 +107,7 @@ impl Bench {
             }
             "labels" => fs::write(path("--output"), "B-PER\nO\n")?,
             "new-model" => write_model(&path("--output"), option("--layers").unwrap())?,
-            "train" => write_model(&path("--output-dir"), option("--epochs").unwrap())?,
+            "train" => write_model(&path("--output-dir"), option("--epochs").unwrap_or("3"))?,
             "evaluate" => {
                 if option("--model").is_some() {
                     fs::copy(path("--data"), path("--predictions"))?;

@@ -1,105 +1,120 @@
 #![allow(clippy::unwrap_used)]
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
+use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::{Cli, Command, config};
 
-#[derive(Debug, Parser)]
-struct Line {
-    #[command(flatten)]
-    arguments: Arguments,
+const FILES: &str = "ner-cli train --model m --train t --dev d --output-dir o";
+
+/// What a command line asks for.
+fn arguments(flags: &[&str]) -> Result<Box<Arguments>> {
+    let mut command = Cli::command();
+    command.build();
+    let train = command.find_subcommand("train").unwrap();
+    let line = FILES.split(' ').chain(flags.iter().copied());
+    let line = config::expand(line.map(Into::into).collect(), train)?;
+    let matches = Cli::command().try_get_matches_from(line)?;
+    let Command::Train(mut arguments) = Cli::from_arg_matches(&matches)?.command else {
+        panic!("another command");
+    };
+    let (_, matches) = matches.subcommand().unwrap();
+    arguments.effective = config::effective(train, matches);
+    Ok(arguments)
 }
 
-/// The settings that a command line asks for.
-fn settings(flags: &str) -> TrainSettings {
-    let files = "train --model m --train t --dev d --output-dir o";
-    let line = files.split(' ').chain(flags.split_whitespace());
-    let arguments = Line::try_parse_from(line).unwrap().arguments;
-    let data = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&data, "Ana B-PER\nvive O\n").unwrap();
-    let train = TaggedFile::read(data.path(), &arguments.layout).unwrap();
-    arguments.settings(&train)
+fn settings(flags: &[&str]) -> TrainSettings {
+    arguments(flags).unwrap().settings
 }
 
-const FLAGS: &str = "
-    --epochs 7 --max-steps 11 --batch-size 13 --gradient-accumulation-steps 2 --max-length 77 --document-context 9
-    --learning-rate 0.5 --weight-decay 0.25 --adam-epsilon 0.125 --max-grad-norm 3.5 --seed 17
-    --no-shuffle --group-by-length --logging-steps 19 --save-steps 23 --eval-steps 29 --best-metric recall
-    --save-total-limit 31 --early-stopping-patience 37 --label-all-tokens --freeze-embeddings --freeze-layers 3
-    --layer-decay 0.75 --label-smoothing 0.0625 --class-weights O=0.5,B-PER=2 --decode constrained
-    --decode-scheme iobes --precision bf16 --eval-batch-size 41
-";
+/// The settings that a file of `--config` asks for.
+fn configured(text: &str) -> Result<Box<Arguments>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, text).unwrap();
+    arguments(&["--config", file.path().to_str().unwrap()])
+}
 
-/// All fields are named, so that a new setting does not compile before it is asked for here.
-fn all() -> TrainSettings {
-    TrainSettings {
-        epochs: 7,
-        max_steps: Some(11),
-        batch_size: 13,
-        gradient_accumulation_steps: 2,
-        max_length: 77,
-        document_context: 9,
-        learning_rate: 0.5,
-        warmup_steps: 0,
-        warmup_ratio: None,
-        weight_decay: 0.25,
-        adam_epsilon: 0.125,
-        max_grad_norm: 3.5,
-        seed: 17,
-        shuffle: false,
-        group_by_length: true,
-        logging_steps: 19,
-        save_steps: 23,
-        eval_steps: 29,
-        best_metric: BestMetric::Recall,
-        save_total_limit: Some(31),
-        early_stopping_patience: Some(37),
-        label_all_tokens: true,
-        freeze_embeddings: true,
-        freeze_layers: 3,
-        layer_decay: 0.75,
-        label_smoothing: 0.0625,
-        class_weights: [("O".to_owned(), 0.5), ("B-PER".to_owned(), 2.0)].into(),
-        constrained_scheme: Some("iobes".to_owned()),
-        precision: Precision::Bf16,
-        eval_batch_size: 41,
+/// A value as one types it.
+fn typed(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(pairs) => {
+            let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+            pairs.collect::<Vec<_>>().join(",")
+        }
+        other => other.to_string(),
     }
 }
 
 #[test]
-fn every_flag_reaches_its_setting() {
-    assert_eq!(settings(""), TrainSettings::default());
-    // The two flags of warm-up exclude each other.
-    let steps = settings(&format!("{FLAGS} --warmup-steps 43"));
-    let ratio = settings(&format!("{FLAGS} --warmup-ratio 0.375"));
-    let expected_steps = TrainSettings {
-        warmup_steps: 43,
-        ..all()
-    };
-    let expected_ratio = TrainSettings {
-        warmup_ratio: Some(0.375),
-        ..all()
-    };
-    assert_eq!(steps, expected_steps);
-    assert_eq!(ratio, expected_ratio);
+fn every_setting_is_a_flag_and_a_key_of_a_file() {
+    assert_eq!(settings(&[]), TrainSettings::default());
+    let text = include_str!("../../../../../fixtures/settings/changed.json");
+    let changed: Map<String, Value> = serde_json::from_str(text).unwrap();
+    let defaults = serde_json::to_value(TrainSettings::default()).unwrap();
+    let keys: Vec<&String> = defaults.as_object().unwrap().keys().collect();
+    assert_eq!(changed.keys().collect::<Vec<_>>(), keys);
+    for (key, value) in &changed {
+        let expected: TrainSettings = serde_json::from_value(json!({ key: value })).unwrap();
+        assert_ne!(expected, TrainSettings::default(), "{key}");
+        let flag = format!("--{}", key.replace('_', "-"));
+        let arguments = arguments(&[&flag, &typed(value)]).unwrap();
+        assert_eq!(arguments.settings, expected, "{flag}");
+        // The settings that a run leaves are a file of settings.
+        let saved = arguments.effective.to_string();
+        assert_eq!(configured(&saved).unwrap().settings, expected, "{saved}");
+        // Keys of a file are spelt in both ways.
+        for key in [key.clone(), key.replace('_', "-")] {
+            let file = toml::to_string(&json!({ key: value })).unwrap();
+            assert_eq!(configured(&file).unwrap().settings, expected, "{file}");
+        }
+    }
+}
 
-    // A flag with its default value would reach its setting without being read.
-    let fields = |settings: &TrainSettings| match serde_json::to_value(settings).unwrap() {
-        serde_json::Value::Object(fields) => fields,
-        other => panic!("{other}"),
-    };
-    let (steps, ratio) = (fields(&steps), fields(&ratio));
-    for (name, default) in fields(&TrainSettings::default()) {
-        assert!(
-            steps[&name] != default || ratio[&name] != default,
-            "{name} is left at {default}"
+#[test]
+fn a_setting_that_is_true_or_false_is_a_flag_or_has_a_value() {
+    for flag in [
+        "--shuffle",
+        "--group-by-length",
+        "--label-all-tokens",
+        "--freeze-embeddings",
+    ] {
+        assert_eq!(settings(&[flag]), settings(&[flag, "true"]), "{flag}");
+        assert_ne!(
+            settings(&[flag]),
+            settings(&[flag, "false", "--seed", "42"])
         );
+        assert!(arguments(&[flag, "3"]).is_err());
     }
+    // What a file switches on, the command line switches off.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "label-all-tokens = true\n").unwrap();
+    let config = ["--config", file.path().to_str().unwrap()];
+    assert!(settings(&config).loss.label_all_tokens);
+    let off = [&config[..], &["--label-all-tokens", "false"]].concat();
+    assert!(!settings(&off).loss.label_all_tokens);
 }
 
 #[test]
-fn balanced_weights_are_of_the_training_data() {
-    let settings = settings("--class-weights balanced");
-    let expected = [("B-PER".to_owned(), 1.0), ("O".to_owned(), 1.0)];
-    assert_eq!(settings.class_weights, expected.into());
+fn a_wrong_value_names_its_flag() {
+    for (flag, value, said) in [
+        ("--decode", "viterbi", "expected constrained or argmax"),
+        ("--decode-scheme", "iob3", "iob3"),
+        ("--class-weights", "O", "`O` is not LABEL=WEIGHT"),
+        ("--best-metric", "f2", "expected f1, precision"),
+        ("--precision", "f8", "expected f32"),
+        ("--epochs", "0.5", "invalid digit"),
+    ] {
+        let error = arguments(&[flag, value]).unwrap_err().to_string();
+        assert!(error.contains(flag) && error.contains(said), "{error}");
+    }
+    for (text, said) in [
+        ("learnin-rate = 1", "`learnin-rate` is no setting of train"),
+        ("epochs = true", "--epochs"),
+        ("seed = 1979-05-27", "`seed` is a string"),
+    ] {
+        let error = configured(text).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
