@@ -24,7 +24,7 @@ struct Room {
 /// What only the programs that own a terminal may use.
 const TERMINAL: [&str; 3] = ["anyhow", "clap", "indicatif"];
 
-const ROOMS: [Room; 7] = [
+const ROOMS: [Room; 8] = [
     Room {
         name: "conll-io",
         uses: &[],
@@ -41,19 +41,25 @@ const ROOMS: [Room; 7] = [
         avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
     },
     Room {
-        name: "ner-model",
+        name: "model-dir",
         uses: &[],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+    },
+    Room {
+        name: "ner-model",
+        uses: &["model-dir"],
         avoids: &["tokenizers", "csv", "anyhow", "clap", "indicatif"],
     },
     Room {
         name: "ner-train",
-        uses: &["ner-metrics", "ner-model", "subword-align"],
+        uses: &["model-dir", "ner-metrics", "ner-model", "subword-align"],
         avoids: &["tokenizers", "csv", "anyhow", "clap", "indicatif"],
     },
     Room {
         name: "ner-cli",
         uses: &[
             "conll-io",
+            "model-dir",
             "ner-metrics",
             "ner-model",
             "ner-train",
@@ -66,6 +72,7 @@ const ROOMS: [Room; 7] = [
         // The benchmark calls what it measures.
         uses: &[
             "conll-io",
+            "model-dir",
             "ner-cli",
             "ner-metrics",
             "ner-model",

@@ -1,0 +1,43 @@
+//! What can go wrong with the files of a model directory.
+
+use std::path::{Path, PathBuf};
+
+/// Errors of this crate. Each says what was wrong and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or a directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// An index of weights in several files is none, or names files that are not there.
+    #[error("{}: not a readable index of weights: {reason}", path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A directory holds no weights under any known name.
+    #[error("{}: no weights found (looked for {})", dir.display(), crate::WEIGHT_FILES.join(", "))]
+    NoWeights {
+        /// The model directory.
+        dir: PathBuf,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
