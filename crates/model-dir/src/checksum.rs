@@ -13,12 +13,8 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 1 << 20;
 
 /// Two digits for each byte.
-pub fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of a file.
@@ -38,7 +34,7 @@ pub fn checksum(mut digest: impl Digest, path: &Path) -> Result<String> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk).map_err(Error::io(path))? {
-            0 => return Ok(hex(digest.finalize())),
+            0 => return Ok(hex(&digest.finalize())),
             length => digest.update(&chunk[..length]),
         }
     }

@@ -116,7 +116,7 @@ fn sums_are_those_of_the_standard() {
             .into()
     );
     assert_eq!(sha256(&long).unwrap(), expected[2].1);
-    assert_eq!(hex([0, 0x0a, 0xff]), "000aff");
+    assert_eq!(hex(&[0, 0x0a, 0xff]), "000aff");
     assert!(
         sha256(&dir.path().join("absent"))
             .unwrap_err()
