@@ -47,11 +47,6 @@ impl AtomicFile {
         })
     }
 
-    /// What is written so far, to be read or emptied.
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
     /// Ends the file and gives it its name, in place of a file that may have it.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What can go wrong with the files of a model directory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Errors of this crate. Each says what was wrong and where.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +31,10 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+    /// What makes an error of the system's reason, for `map_err`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Io { path, source }
     }
 }
 
