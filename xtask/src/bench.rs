@@ -18,12 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ours::{Worker, work};
 
-use crate::{
-    bench::{
-        peers::Peers,
-        table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
-    },
-    files,
+use crate::bench::{
+    peers::Peers,
+    table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
 };
 
 /// Measure this system and its peers side by side
@@ -192,7 +189,7 @@ pub fn run(args: &Args) -> Result<()> {
     print!("{}", table::text(&now, threads, versions));
     let all = match versions {
         Some(versions) => {
-            let program = files::sha256(&env::current_exe()?)?;
+            let program = model_dir::sha256(&env::current_exe()?)?;
             let with = format!("{program}, {versions}, {}", table::machine());
             folder.keep(now, &with)?
         }

@@ -4,8 +4,6 @@ use std::{fmt::Display, fs::File, io::Write, path::Path};
 
 use anyhow::{Context, Result};
 
-use crate::files;
-
 pub struct Log {
     file: Option<File>,
 }
@@ -19,7 +17,7 @@ impl Log {
 
     /// Lines go to stderr and to the end of `path`.
     pub fn to_file(path: &Path) -> Result<Self> {
-        files::create_parent(path)?;
+        model_dir::make_parent(path)?;
         let file = File::options().append(true).create(true).open(path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { file: Some(file) })

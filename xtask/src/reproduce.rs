@@ -24,6 +24,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use model_dir::Wanted;
 use ner_cli::hub::Hub;
 
 use crate::{
@@ -179,10 +180,7 @@ fn run_stages(
         .collect();
     let pretrained = matches!(recipe.model, Model::Hub { .. });
     if pretrained {
-        inputs.extend(model_checksums(
-            &folder.model,
-            &pretrained::model_files(&folder.model)?,
-        )?);
+        inputs.extend(model_checksums(&folder.model, Wanted::Model)?);
     }
     pipeline.manifest.inputs = inputs;
     pipeline.save_manifest()?;
@@ -195,10 +193,7 @@ fn run_stages(
         &folder::Split::ALL.map(|split| symbolic.raw(split)),
     )?;
     if pretrained {
-        inputs.extend(model_checksums(
-            &folder.model,
-            &pretrained::tokenizer_files(&folder.model)?,
-        )?);
+        inputs.extend(model_checksums(&folder.model, Wanted::Tokenizer)?);
     }
     let commands = |folder: &Folder| preprocess::commands(recipe, folder);
     run_commands(
@@ -214,10 +209,7 @@ fn run_stages(
         &folder::Split::ALL.map(|split| symbolic.data(split)),
     )?;
     inputs.extend(files::checksums(&folder.root, &[symbolic.labels()])?);
-    inputs.extend(model_checksums(
-        &folder.model,
-        &pretrained::model_files(&folder.model)?,
-    )?);
+    inputs.extend(model_checksums(&folder.model, Wanted::Model)?);
     let commands = |folder: &Folder| train::commands(recipe, folder, device);
     run_commands(
         pipeline,
@@ -235,10 +227,7 @@ fn run_stages(
         &folder.root,
         &evaluate::SCORED.map(|split| symbolic.raw(split)),
     )?);
-    inputs.extend(model_checksums(
-        &folder.output(),
-        &pretrained::model_files(&folder.output())?,
-    )?);
+    inputs.extend(model_checksums(&folder.output(), Wanted::Model)?);
     let commands = |folder: &Folder| evaluate::commands(recipe, folder, device);
     run_commands(
         pipeline,
@@ -274,12 +263,13 @@ fn run_commands(
 }
 
 /// Checksums of a model's files, named `model/FILE` wherever the model lies.
-fn model_checksums(folder: &Path, paths: &[PathBuf]) -> Result<Checksums> {
-    let sums = files::checksums(folder, paths)?;
-    Ok(sums
-        .into_iter()
-        .map(|(name, sum)| (format!("model/{name}"), sum))
-        .collect())
+fn model_checksums(folder: &Path, wanted: Wanted) -> Result<Checksums> {
+    let names = model_dir::files(folder, wanted)?;
+    let sums = names.into_iter().map(|name| {
+        let sum = model_dir::sha256(&folder.join(&name))?;
+        Ok((format!("model/{name}"), sum))
+    });
+    sums.collect()
 }
 
 /// Makes the run's folder.

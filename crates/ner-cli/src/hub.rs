@@ -8,24 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use ner_model::WEIGHT_FILES;
+pub use model_dir::Wanted;
+use model_dir::{SETTINGS_FILES, WEIGHT_FILES, missing, shards};
 
 use crate::hub::transfer::Transfer;
 use crate::progress::Progress;
-
-/// Files of a model beside its weights; those that a repository has are taken.
-const SETTINGS: [&str; 8] = [
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-];
 
 /// Where models that are no local directory come from.
 #[derive(Clone, Debug, Args)]
@@ -58,15 +47,6 @@ impl HubArguments {
         let offline = self.offline || hub.offline;
         Hub { offline, ..hub }
     }
-}
-
-/// What is wanted of a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Configuration, tokenizer and weights.
-    Model,
-    /// All but the weights.
-    Tokenizer,
 }
 
 /// The hub, and the cache before it.
@@ -202,7 +182,7 @@ impl Hub {
             Ok(path)
         };
 
-        for file in SETTINGS.iter().filter(|file| has(file)) {
+        for file in SETTINGS_FILES.iter().filter(|file| has(file)) {
             fetch(file)?;
         }
         if wanted == Wanted::Model {
@@ -215,7 +195,7 @@ impl Hub {
                 )
             })?;
             let path = fetch(weights)?;
-            for shard in shards(&path)? {
+            for shard in shards(&path)?.unwrap_or_default() {
                 ensure!(
                     has(&shard),
                     "{}: {weights} names {shard}, which the repository does not hold",
@@ -232,21 +212,11 @@ impl Hub {
         );
         if !name.is_commit() {
             let reference = self.repository_dir(name).join("refs").join(&name.revision);
-            write_whole(&reference, &repository.commit)?;
+            model_dir::make_parent(&reference)?;
+            model_dir::write(&reference, &repository.commit)?;
         }
         Ok(snapshot)
     }
-}
-
-/// Writes a small file so that nobody ever reads half of it.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let in_file = || path.display().to_string();
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).with_context(in_file)?;
-    let file = tempfile::NamedTempFile::new_in(dir).with_context(in_file)?;
-    fs::write(file.path(), text).with_context(in_file)?;
-    file.persist(path).with_context(in_file)?;
-    Ok(())
 }
 
 impl Name {
@@ -278,61 +248,8 @@ impl Name {
     }
 }
 
-/// What a model's directory lacks, in words; nothing of one that is complete.
-pub fn missing(dir: &Path, wanted: Wanted) -> Vec<&'static str> {
-    let has = |file: &str| dir.join(file).is_file();
-    let tokenizer =
-        has("tokenizer.json") || has("vocab.txt") || (has("vocab.json") && has("merges.txt"));
-    let weights = WEIGHT_FILES
-        .iter()
-        .find(|file| has(file))
-        .is_some_and(|file| {
-            shards(&dir.join(file)).is_ok_and(|shards| shards.iter().all(|shard| has(shard)))
-        });
-    let all = wanted == Wanted::Model;
-    [
-        (
-            tokenizer,
-            "a tokenizer (tokenizer.json, vocab.json with merges.txt, or vocab.txt)",
-        ),
-        (!all || has("config.json"), "config.json"),
-        (!all || weights, "weights"),
-    ]
-    .into_iter()
-    .filter_map(|(there, what)| (!there).then_some(what))
-    .collect()
-}
-
 fn is_complete(dir: &Path, wanted: Wanted) -> bool {
     missing(dir, wanted).is_empty()
-}
-
-/// The files that an index of weights names; none for weights in one file.
-fn shards(weights: &Path) -> Result<Vec<String>> {
-    if weights
-        .extension()
-        .is_none_or(|extension| extension != "json")
-    {
-        return Ok(Vec::new());
-    }
-    let in_file = || weights.display().to_string();
-    let text = fs::read_to_string(weights).with_context(in_file)?;
-    let index: serde_json::Value = serde_json::from_str(&text).with_context(in_file)?;
-    let map = index["weight_map"].as_object();
-    let map = map.with_context(|| format!("{}: has no weight_map", weights.display()))?;
-    let mut names: Vec<String> = map
-        .values()
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect();
-    names.sort();
-    names.dedup();
-    if let Some(name) = names
-        .iter()
-        .find(|name| Path::new(name).file_name() != Some(name.as_ref()))
-    {
-        bail!("{}: `{name}` is no file beside it", weights.display());
-    }
-    Ok(names)
 }
 
 #[cfg(test)]

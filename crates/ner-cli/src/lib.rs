@@ -12,6 +12,7 @@ mod card;
 mod commands;
 mod config;
 mod data;
+pub mod http;
 pub mod hub;
 mod interrupt;
 mod output;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::NamedTempFile;
+use model_dir::AtomicFile;
 
 /// Stdout, or a file that appears under its name only when it is complete.
 pub enum Output {
@@ -13,7 +13,7 @@ pub enum Output {
     /// A file beside its final name.
     File {
         /// What is written.
-        writer: BufWriter<NamedTempFile>,
+        writer: BufWriter<AtomicFile>,
         /// The final name.
         path: PathBuf,
     },
@@ -25,14 +25,7 @@ impl Output {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(BufWriter::new(io::stdout())));
         };
-        let dir = path
-            .parent()
-            .filter(|dir| !dir.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new()
-            .permissions(permissions())
-            .tempfile_in(dir)
-            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        let file = AtomicFile::create(path).context("the output cannot be written")?;
         Ok(Self::File {
             writer: BufWriter::new(file),
             path: path.to_owned(),
@@ -44,25 +37,15 @@ impl Output {
         match self {
             Self::Stdout(mut writer) => writer.flush()?,
             Self::File { writer, path } => {
-                let in_path = || path.display().to_string();
                 let file = writer
                     .into_inner()
                     .map_err(io::IntoInnerError::into_error)
-                    .with_context(in_path)?;
-                file.persist(&path).with_context(in_path)?;
+                    .with_context(|| path.display().to_string())?;
+                file.keep()?;
             }
         }
         Ok(())
     }
-}
-
-/// Permissions of an ordinary new file, where temporary files would be readable by their owner only.
-fn permissions() -> std::fs::Permissions {
-    #[cfg(unix)]
-    return std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    #[cfg(not(unix))]
-    return std::fs::metadata(".")
-        .map_or_else(|_| unreachable!(), |metadata| metadata.permissions());
 }
 
 impl Write for Output {
@@ -82,11 +65,7 @@ impl Write for Output {
 
 /// Writes a whole file at once.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
-    let mut output = Output::create(Some(path))?;
-    output
-        .write_all(text.as_bytes())
-        .with_context(|| path.display().to_string())?;
-    output.finish()
+    Ok(model_dir::write(path, text)?)
 }
 
 /// Makes an output directory.

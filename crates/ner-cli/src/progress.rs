@@ -45,13 +45,16 @@ impl Progress {
         );
     }
 
-    /// Starts the bar of a transfer of `total` bytes.
-    pub fn start_bytes(&mut self, what: &str, total: usize) {
-        self.start_bar(
-            what,
-            total,
-            "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {elapsed} < {eta}",
-        );
+    /// Moves the bar of a transfer of `total` bytes, and starts it where there is none.
+    pub fn set_bytes(&mut self, what: &str, done: u64, total: u64) {
+        if self.bar.is_none() {
+            self.start_bar(
+                what,
+                total as usize,
+                "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {elapsed} < {eta}",
+            );
+        }
+        self.set(done as usize, String::new);
     }
 
     fn start_bar(&mut self, what: &str, total: usize, template: &str) {

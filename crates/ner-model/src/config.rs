@@ -3,14 +3,19 @@
 //! Field names are those of `transformers`' configurations (BERT's; DistilBERT's own names are read and written too); fields that this crate
 //! does not use are kept and written back.
 
-use std::collections::BTreeMap;
+mod labels;
+mod sizes;
+
 use std::path::Path;
 
+use model_dir::{CONFIG, read_text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ops::LossWeights;
 use crate::{Error, ModelType};
+
+pub use sizes::EncoderSizes;
 
 /// Configuration of an encoder with a token-classification head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +62,9 @@ pub struct ModelConfig {
     /// Id of the padding sub-word; the RoBERTa families number positions from `pad_token_id + 1`. Default: 1 there, 0 elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad_token_id: Option<u32>,
-    /// Label of each class, by class number. Default: `LABEL_0`, `LABEL_1`, as `transformers` names unnamed classes.
-    #[serde(default = "default_id2label", with = "id2label")]
+    /// Label of each class, by class number. Default: `LABEL_0`, `LABEL_1`, as `transformers` names unnamed classes. [`from_dir`](Self::from_dir)
+    /// takes them from `label2id` or `num_labels` too.
+    #[serde(default = "labels::default", with = "labels")]
     pub id2label: Vec<String>,
     /// What decides label sequences. Default: each word by itself.
     #[serde(default, skip_serializing_if = "Head::is_linear")]
@@ -67,6 +73,9 @@ pub struct ModelConfig {
     /// use it on. Default: 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub document_context: usize,
+    /// Tagging scheme of the labels, under the name that its writer gives it (`IOB2`, `BILOU`), for those who read entities from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tagging_scheme: Option<String>,
     /// Everything else in the file, kept as it was.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -120,37 +129,6 @@ fn default_layer_norm_eps() -> f64 {
 fn default_initializer_range() -> f64 {
     0.02
 }
-fn default_id2label() -> Vec<String> {
-    vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]
-}
-
-/// `id2label` is an object with numbers as keys on the hub; here it is a list.
-mod id2label {
-    use super::BTreeMap;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(labels: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(labels.iter().enumerate())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<String>, D::Error> {
-        let by_id = BTreeMap::<usize, String>::deserialize(deserializer)?;
-        if by_id
-            .keys()
-            .enumerate()
-            .any(|(expected, &id)| expected != id)
-        {
-            return Err(D::Error::custom(format!(
-                "id2label must number its labels 0..{} without a gap",
-                by_id.len()
-            )));
-        }
-        Ok(by_id.into_values().collect())
-    }
-}
-
 impl ModelConfig {
     /// A configuration of the given family and sizes with `transformers`' defaults for the rest.
     ///
@@ -164,6 +142,7 @@ impl ModelConfig {
         let mut config = Self {
             head: Head::Linear,
             document_context: 0,
+            tagging_scheme: None,
             model_type,
             vocab_size: sizes.vocab_size,
             hidden_size: sizes.hidden_size,
@@ -183,7 +162,9 @@ impl ModelConfig {
             id2label: labels,
             extra: Map::new(),
         };
-        config.max_position_embeddings = sizes.usable_positions + config.first_position();
+        config.max_position_embeddings = sizes
+            .usable_positions
+            .saturating_add(config.first_position());
         config
     }
 
@@ -192,29 +173,31 @@ impl ModelConfig {
     /// # Errors
     /// The file is missing, is not JSON, lacks a size, or asks for something this crate does not implement.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let path = dir.join(CONFIG);
+        let text = read_text(&path)?;
         let config_error = |reason: String| Error::Config {
             path: path.clone(),
             reason,
         };
-        let config = Self::parse(&text).map_err(|e| config_error(e.to_string()))?;
+        let config = Self::parse(&text).map_err(config_error)?;
         config.check().map_err(config_error)?;
         Ok(config)
     }
 
     /// The configuration in a text, under the family's own field names.
-    fn parse(text: &str) -> serde_json::Result<Self> {
-        let mut fields: Map<String, Value> = serde_json::from_str(text)?;
+    fn parse(text: &str) -> Result<Self, String> {
+        let json = |error: serde_json::Error| error.to_string();
+        let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(json)?;
         if let Some(model_type) = fields.get("model_type") {
-            let model_type = ModelType::deserialize(model_type)?;
+            let model_type = ModelType::deserialize(model_type).map_err(json)?;
             for (own, common) in model_type.field_names() {
                 if let Some(value) = fields.remove(*own) {
                     fields.insert((*common).to_owned(), value);
                 }
             }
         }
-        serde_json::from_value(Value::Object(fields))
+        labels::resolve(&mut fields)?;
+        serde_json::from_value(Value::Object(fields)).map_err(json)
     }
 
     /// Its fields under the family's own names.
@@ -234,6 +217,9 @@ impl ModelConfig {
     /// The file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         let mut config = self.clone();
+        for key in labels::NUMBERS_OF_LABELS {
+            config.extra.shift_remove(key); // `id2label` says it
+        }
         let label2id: Map<String, Value> = self
             .id2label
             .iter()
@@ -253,7 +239,7 @@ impl ModelConfig {
                 *value = "float32".into();
             }
         }
-        let path = dir.join("config.json");
+        let path = dir.join(CONFIG);
         let text = config
             .fields()
             .and_then(|fields| serde_json::to_string_pretty(&fields))
@@ -261,13 +247,12 @@ impl ModelConfig {
                 path: path.clone(),
                 reason: e.to_string(),
             })?;
-        std::fs::write(&path, text + "\n").map_err(Error::io(&path))
+        Ok(model_dir::write(&path, text + "\n")?)
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.num_attention_heads == 0
-            || !self.hidden_size.is_multiple_of(self.num_attention_heads)
-        {
+        self.check_sizes()?;
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
                 "hidden_size {} is not a multiple of num_attention_heads {}",
                 self.hidden_size, self.num_attention_heads
@@ -299,6 +284,12 @@ impl ModelConfig {
                     "{name} is {value}, expected a probability in [0, 1)"
                 ));
             }
+        }
+        if !(self.initializer_range.is_finite() && self.initializer_range >= 0.0) {
+            return Err(format!(
+                "initializer_range is {}, expected a standard deviation",
+                self.initializer_range
+            ));
         }
         match self
             .extra
@@ -361,86 +352,9 @@ impl ModelConfig {
 
     /// Whether the labels are only the numbered names that `transformers` gives to unnamed classes (`LABEL_0`, …).
     pub fn has_placeholder_labels(&self) -> bool {
-        self.id2label
-            .iter()
-            .enumerate()
-            .all(|(id, label)| *label == format!("LABEL_{id}"))
+        self.id2label == labels::unnamed(self.id2label.len())
     }
-}
-
-/// The sizes that tell one encoder of a family from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncoderSizes {
-    /// Number of sub-words, special tokens included.
-    pub vocab_size: usize,
-    /// Width of the encoder.
-    pub hidden_size: usize,
-    /// Number of layers.
-    pub num_hidden_layers: usize,
-    /// Attention heads a layer.
-    pub num_attention_heads: usize,
-    /// Width of the feed-forward layer.
-    pub intermediate_size: usize,
-    /// Longest sequence of sub-words, special tokens included.
-    pub usable_positions: usize,
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
-    use super::*;
-
-    const BERT: &str = r#"{"model_type":"bert","vocab_size":30,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,
-        "intermediate_size":16,"id2label":{"1":"B-PER","0":"O"},"torch_dtype":"float32"}"#;
-
-    #[test]
-    fn keeps_unknown_fields_and_orders_labels() {
-        let config: ModelConfig = serde_json::from_str(BERT).expect("valid");
-        assert_eq!(config.id2label, ["O", "B-PER"]);
-        let dir = tempfile::tempdir().expect("temporary directory");
-        config.save(dir.path()).expect("writable");
-        let written: Value = serde_json::from_str(
-            &std::fs::read_to_string(dir.path().join("config.json")).expect("written"),
-        )
-        .expect("JSON");
-        assert_eq!(written["torch_dtype"], "float32");
-        assert_eq!(written["label2id"]["B-PER"], 1);
-        assert_eq!(written["architectures"][0], "BertForTokenClassification");
-        let again = ModelConfig::from_dir(dir.path()).expect("readable");
-        assert_eq!(
-            (again.layer_norm_eps, again.usable_positions()),
-            (1e-12, 512)
-        );
-    }
-
-    #[test]
-    fn refuses_what_it_does_not_implement() {
-        for (from, to, expected) in [
-            ("\"hidden_size\":8", "\"hidden_size\":9", "not a multiple"),
-            (
-                "\"torch_dtype\":\"float32\"",
-                "\"hidden_act\":\"relu\"",
-                "hidden_act `relu`",
-            ),
-            (
-                "\"torch_dtype\":\"float32\"",
-                "\"position_embedding_type\":\"relative_key\"",
-                "relative_key",
-            ),
-            ("\"0\":\"O\"", "\"7\":\"O\"", "without a gap"),
-            ("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"", "gpt2"),
-            ("\"vocab_size\":30,", "", "vocab_size"),
-        ] {
-            let dir = tempfile::tempdir().expect("temporary directory");
-            std::fs::write(dir.path().join("config.json"), BERT.replace(from, to))
-                .expect("writable");
-            let message = ModelConfig::from_dir(dir.path())
-                .expect_err("must be refused")
-                .to_string();
-            assert!(
-                message.contains(expected) && message.contains("config.json"),
-                "{message}"
-            );
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! <https://repository.upenn.edu/handle/20.500.14332/6188>): scores for which label follows which, learnt with the rest of the model.
 
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::device::read;
@@ -21,9 +22,9 @@ pub struct Crf {
 impl Crf {
     /// One that prefers no sequence.
     pub(crate) fn init(labels: usize, device: &Device) -> Self {
-        let row = || Param::from_tensor(Tensor::zeros([labels], device));
+        let row = || Initializer::Zeros.init([labels], device);
         Self {
-            transitions: Param::from_tensor(Tensor::zeros([labels, labels], device)),
+            transitions: Initializer::Zeros.init([labels, labels], device),
             start_transitions: row(),
             end_transitions: row(),
         }

@@ -1,6 +1,6 @@
 //! What can go wrong between a model's files and its logits.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Errors of this crate. Each says what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -9,14 +9,9 @@ pub enum Error {
     /// A precision that is not known, or that the device does not have.
     #[error("precision: {0}")]
     Precision(String),
-    /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    /// The files of the model directory: one that cannot be read or written, an index that leads nowhere, no weights.
+    #[error(transparent)]
+    Files(#[from] model_dir::Error),
     /// `config.json` is not JSON, or lacks a field, or holds a value this crate does not implement.
     #[error("{}: {reason}", path.display())]
     Config {
@@ -33,13 +28,17 @@ pub enum Error {
         /// The parser's reason.
         reason: String,
     },
-    /// A directory holds no weights under any known name.
-    #[error("{}: no weights found (looked for {})", dir.display(), looked_for.join(", "))]
-    NoWeights {
-        /// The model directory.
-        dir: PathBuf,
-        /// File names that were tried.
-        looked_for: Vec<String>,
+    /// `config.json` asks for more layers than the checkpoint has.
+    #[error("{}: config.json asks for {expected} layers, the weights hold {found} (tensors `{name}N`)", path.display())]
+    Layers {
+        /// The weight file or the index of several.
+        path: PathBuf,
+        /// What the hub's names of a layer's tensors hold before its number.
+        name: String,
+        /// Layers that the configuration has.
+        expected: usize,
+        /// Layers of the checkpoint.
+        found: usize,
     },
     /// The checkpoint lacks encoder tensors.
     #[error("{}: {} of the encoder's tensors are missing: {}", path.display(), names.len(), names.join(", "))]
@@ -82,21 +81,15 @@ pub enum Error {
     /// A device did not compute what was asked of it.
     #[error("the device failed: {}", first_lines(.0))]
     Computation(String),
+    /// Sizes that no model can have, or that this system has no room for.
+    #[error("{0}")]
+    Sizes(String),
     /// A dropout that is no probability.
     #[error("dropout is {0}, expected a probability in [0, 1)")]
     Dropout(f64),
     /// A batch does not fit the model.
     #[error("batch: {0}")]
     Batch(String),
-}
-
-impl Error {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
 }
 
 /// The lines of a device's report that say something, or what can be done where its memory is full. A kernel that does not compile is reported

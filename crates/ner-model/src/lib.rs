@@ -21,7 +21,7 @@ pub use error::Error;
 pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};
 pub use ops::Precision;
-pub use weights::{LoadReport, WEIGHT_FILES};
+pub use weights::LoadReport;
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
@@ -107,7 +107,8 @@ pub struct TokenClassifier {
 
 impl TokenClassifier {
     /// Random weights as `transformers` draws them: normal(0, `initializer_range`) for projections and tables, zero for biases and the
-    /// padding rows, one and zero for LayerNorm. The same seed gives the same weights on the same device.
+    /// padding rows, one and zero for LayerNorm. The same seed gives the same weights on the same device. There must be room for them:
+    /// [`ModelConfig::check_new_weights`].
     pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Self {
         let model = Self::uninitialized(config, device);
         device.seed(seed);
@@ -121,7 +122,7 @@ impl TokenClassifier {
         model
     }
 
-    /// A model whose weights are drawn when they are first read.
+    /// A model whose weights are drawn when they are first read, and take no room before.
     pub(crate) fn uninitialized(config: &ModelConfig, device: &Device) -> Self {
         let hidden = config.hidden_size;
         let embedding = config.embedding_size();
@@ -134,7 +135,7 @@ impl TokenClassifier {
             let mut linear = LinearConfig::new(inputs, outputs)
                 .with_initializer(normal())
                 .init(device);
-            linear.bias = Some(Param::from_tensor(Tensor::zeros([outputs], device)));
+            linear.bias = Some(Initializer::Zeros.init([outputs], device));
             linear
         };
         let table = |rows: usize| {

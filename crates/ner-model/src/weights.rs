@@ -5,42 +5,26 @@
 //!
 //! Pickled files are read by a parser that knows how tensors are described and runs nothing: what else a pickle asks for is passed over.
 
+mod matching;
+mod names;
+mod reading;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::store::{
-    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore,
-};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_pack::Tensor as StoredTensor;
+use model_dir::SAFETENSORS;
 use rayon::prelude::*;
 
+use self::matching::{Matched, Parameter, check_layers, other_labels};
+use self::names::hub_name;
+use self::reading::read_tensors;
 use crate::ops::fused::transpose;
-
-use crate::{Error, ModelConfig, ModelType, TokenClassifier};
-
-/// File that [`TokenClassifier::save`] writes.
-const SAFETENSORS: &str = "model.safetensors";
-
-/// Files that [`TokenClassifier::load`] looks for, in this order: safetensors, pickled weights, and the index of either in several files.
-pub const WEIGHT_FILES: [&str; 4] = [
-    SAFETENSORS,
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-];
-
-/// Prefix of a CRF's tensors, the same here and on the hub.
-const CRF: &str = "crf.";
-
-/// An index of weights in several files.
-#[derive(serde::Deserialize)]
-struct Index {
-    /// File of each tensor, beside the index.
-    weight_map: BTreeMap<String, String>,
-}
+use crate::{Error, ModelConfig, TokenClassifier};
 
 /// What a checkpoint gave, beside the tensors that were loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,90 +45,39 @@ impl TokenClassifier {
     /// A classifier that the checkpoint lacks, or holds for other labels than `config` has, is drawn from `seed` and reported. Labels that the
     /// checkpoint does not name (`LABEL_0`, …) are taken for those of `config` where their number is the same.
     ///
+    /// The configuration is held against the names and shapes in the file before there is room made for a weight.
+    ///
     /// # Errors
-    /// No weight file, an unreadable one, a missing encoder tensor, or one of the wrong shape.
+    /// No weight file, an unreadable one, fewer layers than `config` asks for, a missing encoder tensor, or one of the wrong shape.
     pub fn load(
         dir: &Path,
         config: &ModelConfig,
         device: &Device,
         seed: u64,
     ) -> Result<(Self, LoadReport), Error> {
-        let path = weight_file(dir)?;
-        let mut stored = read_tensors(&path)?;
+        let path = model_dir::weight_file(dir)?;
+        let stored = read_tensors(&path)?;
+        check_layers(config, &stored, &path)?;
         let model = Self::uninitialized(config, device);
-
-        let mut matched = Vec::new();
-        let mut missing = Vec::new();
-        let mut new_classifier = other_labels(dir, config);
-        let mut new_crf = false;
-        for parameter in parameters(&model) {
-            let name = hub_name(config.model_type, &parameter.path);
-            let expected = parameter.hub_shape();
-            let is_classifier = is_of_head(&name);
-            match take(&mut stored, config.model_type, &name) {
-                Some(tensor) if *tensor.shape == *expected => matched.push((parameter, tensor)),
-                Some(tensor) if is_classifier => {
-                    let (found, labels) = (tensor.shape.to_vec(), config.id2label.len());
-                    new_classifier.get_or_insert_with(|| {
-                        format!("the checkpoint's classifier is {found:?}, {labels} labels ask for {expected:?}")
-                    });
-                }
-                Some(tensor) => {
-                    return Err(Error::Shape {
-                        path,
-                        name,
-                        expected,
-                        found: tensor.shape.to_vec(),
-                    });
-                }
-                // A CRF without scores prefers no sequence: the model is then its classifier alone.
-                None if name.starts_with(CRF) => new_crf = true,
-                None if is_classifier => {
-                    new_classifier.get_or_insert_with(|| format!("the checkpoint has no {name}"));
-                }
-                None => missing.push(name),
-            }
-        }
-        if !missing.is_empty() {
-            return Err(Error::MissingTensors {
-                path,
-                names: missing,
-            });
-        }
-        if new_classifier.is_some() {
-            matched.retain(|(parameter, _)| !is_of_head(&parameter.path));
-        }
-        let values = matched.into_par_iter().map(|(parameter, tensor)| {
-            let name = tensor.name.clone();
-            let values = values(tensor, parameter.is_projection).map_err(|reason| Error::Tensor {
-                path: path.clone(),
-                name,
-                reason,
-            });
-            Ok((parameter.path, values?))
-        });
+        let matched = Matched::find(&model, stored, &path, other_labels(dir, config))?;
         let model = model.map(&mut Fill {
             path: Vec::new(),
-            values: values.collect::<Result<_, Error>>()?,
+            values: all_values(matched.tensors, &path)?,
             device: device.clone(),
         });
         device.seed(seed);
-        let model = model.materialize();
-        let unused = stored.into_keys().collect();
-        Ok((
-            model,
-            LoadReport {
-                path,
-                new_classifier,
-                new_crf,
-                unused,
-            },
-        ))
+        let report = LoadReport {
+            path,
+            new_classifier: matched.new_classifier,
+            new_crf: matched.new_crf,
+            unused: matched.unused,
+        };
+        Ok((model.materialize(), report))
     }
 
     /// Writes `config.json` and `model.safetensors`, which `transformers` opens with `AutoModelForTokenClassification.from_pretrained`.
     ///
-    /// The weight file is written beside its final name and renamed, so that an interrupted write leaves the former one.
+    /// Each file is written beside its final name and renamed, so that an interrupted write leaves the former one.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -175,14 +108,29 @@ impl TokenClassifier {
             });
         let views = views.collect::<Result<Vec<_>, _>>()?;
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), &path).map_err(|e| {
-            Error::WeightFile {
-                path: path.clone(),
-                reason: e.to_string(),
-            }
+        model_dir::write_by(&path, |partial| {
+            safetensors::serialize_to_file(views, Some(metadata), partial)
+                .map_err(|e| model_dir::Error::io(&path)(std::io::Error::other(e)))
         })?;
         self.config().save(dir)
     }
+}
+
+/// The values of all tensors, by the paths of their parameters.
+fn all_values(
+    tensors: Vec<(Parameter, StoredTensor)>,
+    path: &Path,
+) -> Result<HashMap<String, TensorData>, Error> {
+    let values = tensors.into_par_iter().map(|(parameter, tensor)| {
+        let name = tensor.name.clone();
+        let values = values(tensor, parameter.is_projection).map_err(|reason| Error::Tensor {
+            path: path.to_owned(),
+            name,
+            reason,
+        });
+        Ok((parameter.path, values?))
+    });
+    values.collect()
 }
 
 /// The values of a stored tensor as f32 and, for a projection, as Burn lays it out.
@@ -242,170 +190,4 @@ impl<B: std::ops::Deref<Target = [u8]>> safetensors::View for View<B> {
     fn data_len(&self) -> usize {
         self.bytes.len()
     }
-}
-
-fn weight_file(dir: &Path) -> Result<PathBuf, Error> {
-    WEIGHT_FILES
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Error::NoWeights {
-            dir: dir.to_owned(),
-            looked_for: WEIGHT_FILES.map(str::to_owned).to_vec(),
-        })
-}
-
-/// In what the labels of the checkpoint differ from those of `config`, so that its classifier cannot serve.
-fn other_labels(dir: &Path, config: &ModelConfig) -> Option<String> {
-    // A directory without a readable configuration has no labels of its own.
-    let checkpoint = ModelConfig::from_dir(dir).ok()?;
-    let differs = checkpoint.id2label != config.id2label
-        && checkpoint.id2label.len() == config.id2label.len()
-        && !checkpoint.has_placeholder_labels();
-    differs.then(|| {
-        let (old, new) = (checkpoint.id2label.join(", "), config.id2label.join(", "));
-        format!("the checkpoint's classifier is for {old}, not for {new}")
-    })
-}
-
-/// Names, shapes and not yet read data of every tensor in a file, or in the files of an index.
-fn read_tensors(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
-    if path.extension().is_none_or(|extension| extension != "json") {
-        return read_file(path);
-    }
-    let not_an_index = |reason: String| Error::WeightFile {
-        path: path.to_owned(),
-        reason,
-    };
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let index: Index = serde_json::from_str(&text).map_err(|e| not_an_index(e.to_string()))?;
-    let files: BTreeSet<&String> = index.weight_map.values().collect();
-    let mut tensors = BTreeMap::new();
-    for name in files {
-        if Path::new(name).file_name() != Some(name.as_ref()) {
-            return Err(not_an_index(format!("`{name}` is no file beside it")));
-        }
-        let file = path.with_file_name(name);
-        if !file.is_file() {
-            return Err(not_an_index(format!("it names {name}, which is not there")));
-        }
-        tensors.extend(read_file(&file)?);
-    }
-    Ok(tensors)
-}
-
-/// The tensors of one file.
-fn read_file(path: &Path) -> Result<BTreeMap<String, StoredTensor>, Error> {
-    fn all<S: ModuleStore>(
-        mut store: S,
-        path: &Path,
-    ) -> Result<BTreeMap<String, StoredTensor>, Error> {
-        store
-            .get_all_tensors()
-            .cloned()
-            .map_err(|e| Error::WeightFile {
-                path: path.to_owned(),
-                reason: e.to_string(),
-            })
-    }
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors") => all(SafetensorsStore::from_file(path), path),
-        _ => all(PytorchStore::from_file(path), path),
-    }
-}
-
-/// Takes a tensor by its hub name or by one of the names that other checkpoints give it.
-fn take(
-    stored: &mut BTreeMap<String, StoredTensor>,
-    model_type: ModelType,
-    name: &str,
-) -> Option<StoredTensor> {
-    let prefix = format!("{}.", model_type.tensor_prefix());
-    let old = name
-        .replace("LayerNorm.weight", "LayerNorm.gamma")
-        .replace("LayerNorm.bias", "LayerNorm.beta");
-    let candidates = [
-        name,
-        &old,
-        name.trim_start_matches(&prefix),
-        old.trim_start_matches(&prefix),
-    ];
-    candidates
-        .into_iter()
-        .find_map(|candidate| stored.remove(candidate))
-}
-
-/// Whether a parameter lies above the encoder; its name is the same here and on the hub.
-fn is_of_head(name: &str) -> bool {
-    name.starts_with("classifier.") || name.starts_with(CRF)
-}
-
-/// The hub's name of a parameter.
-fn hub_name(model_type: ModelType, path: &str) -> String {
-    let path = path.replace(".self_attention.", ".self.");
-    let path = match path.rsplit_once('.') {
-        Some((module, "gamma")) => format!("{module}.weight"),
-        Some((module, "beta")) => format!("{module}.bias"),
-        _ => path,
-    };
-    if is_of_head(&path) {
-        path
-    } else {
-        format!(
-            "{}.{}",
-            model_type.tensor_prefix(),
-            model_type.tensor_name(&path)
-        )
-    }
-}
-
-/// A parameter of a module.
-struct Parameter {
-    path: String,
-    shape: Vec<usize>,
-    is_projection: bool,
-}
-
-impl Parameter {
-    fn hub_shape(&self) -> Vec<usize> {
-        let mut shape = self.shape.clone();
-        if self.is_projection {
-            shape.reverse();
-        }
-        shape
-    }
-}
-
-/// Every parameter of a model, without drawing its random weights.
-fn parameters(model: &TokenClassifier) -> Vec<Parameter> {
-    #[derive(Default)]
-    struct Visitor {
-        path: Vec<String>,
-        containers: Vec<String>,
-        found: Vec<Parameter>,
-    }
-    impl ModuleVisitor for Visitor {
-        fn enter_module(&mut self, name: &str, container_type: &str) {
-            self.path.push(name.to_owned());
-            self.containers.push(container_type.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-            self.containers.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push(Parameter {
-                path: self.path.join("."),
-                shape: param.lazy_shape().to_vec(),
-                is_projection: D == 2
-                    && self
-                        .containers
-                        .iter()
-                        .any(|container| container == "Struct:Linear"),
-            });
-        }
-    }
-    let mut visitor = Visitor::default();
-    model.visit(&mut visitor);
-    visitor.found
 }

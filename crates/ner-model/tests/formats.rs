@@ -139,7 +139,7 @@ fn broken_files_say_what_is_wrong() {
     let cases = [
         (
             altered("safetensors-shards", shard, |_| None),
-            "index.json: not a readable weight file: it names model-00002-of-00003.safetensors, which is not there",
+            "index.json: not a readable index of weights: it names model-00002-of-00003.safetensors, which is not there",
         ),
         (altered("safetensors-shards", shard, half), shard),
         (

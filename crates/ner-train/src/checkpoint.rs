@@ -5,28 +5,25 @@
 //! follow from the seed and the step, so the step is all that there is to their state.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use model_dir::{replace_dir, sha256_of_files};
 use ner_model::TokenClassifier;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
 use crate::error::{Error, Result};
+use crate::optimizer::MomentValues;
+use crate::saved::{BEST, save};
 use crate::settings::TrainSettings;
-use crate::trainer::{BEST, save};
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// Before the number of its step.
 const PREFIX: &str = "checkpoint-";
-
-/// Values of both moments of each parameter, by the parameter's path.
-pub(crate) type MomentValues = BTreeMap<String, [Vec<f32>; 2]>;
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,7 +132,7 @@ impl Checkpoint {
             .filter_map(|entry| {
                 let entry = entry.ok()?;
                 let name = entry.file_name().into_string().ok()?;
-                Some((name.strip_prefix(PREFIX)?.parse().ok()?, entry.path()))
+                Some((step_of(&name)?, entry.path()))
             })
             .collect();
         found.sort();
@@ -168,13 +165,13 @@ impl Checkpoint {
         replace_dir(dir, |partial| {
             save(model, tokenizer, partial)?;
             write_moments(&partial.join(OPTIMIZER), moments)?;
-            state.files = checksums(partial)?;
+            state.files = sha256_of_files(partial)?;
             let path = partial.join(STATE);
             let text = serde_json::to_string_pretty(&state).map_err(|e| Error::Checkpoint {
                 dir: partial.to_owned(),
                 reason: e.to_string(),
             })?;
-            fs::write(&path, text + "\n").map_err(Error::io(&path))
+            Ok(model_dir::write(&path, text + "\n")?)
         })
     }
 
@@ -213,7 +210,7 @@ impl Checkpoint {
         let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
         let state: TrainerState =
             serde_json::from_str(&text).map_err(|e| damaged(format!("{STATE}: {e}")))?;
-        let mut found = checksums(dir)?;
+        let mut found = sha256_of_files(dir)?;
         found.remove(STATE);
         for (name, sum) in &state.files {
             match found.get(name) {
@@ -250,115 +247,20 @@ fn write_moments(path: &Path, moments: &MomentValues) -> Result<()> {
     let views = views
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(as_io)?;
-    safetensors::serialize_to_file(views, None, path).map_err(as_io)
-}
-
-/// SHA-256 of each file directly in a directory.
-fn checksums(dir: &Path) -> Result<BTreeMap<String, String>> {
-    let mut sums = BTreeMap::new();
-    for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
-        let path = entry.map_err(Error::io(dir))?.path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            let sum = checksum(&path).map_err(Error::io(&path))?;
-            sums.insert(name.to_string_lossy().into_owned(), sum);
-        }
-    }
-    Ok(sums)
-}
-
-fn checksum(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            length => digest.update(&buffer[..length]),
-        }
-    }
-    Ok(hex(&digest.finalize()))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Fills a directory beside its final name and renames it, so that a stop at any instant leaves the old one, the new one, or none of that
-/// name, but never half of one.
-pub(crate) fn replace_dir(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    take_back_replacement(dir)?;
-    let [partial, old] = beside(dir);
-    fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
-    fill(&partial)?;
-    for entry in fs::read_dir(&partial).map_err(Error::io(&partial))? {
-        let path = entry.map_err(Error::io(&partial))?.path();
-        sync(&path)?;
-    }
-    sync(&partial)?;
-    if dir.exists() {
-        fs::rename(dir, &old).map_err(Error::io(dir))?;
-    }
-    fs::rename(&partial, dir).map_err(Error::io(dir))?;
-    if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
-        sync(parent)?;
-    }
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(Error::io(&old))?;
-    }
-    Ok(())
-}
-
-/// Where the new and the old directory are while one replaces the other.
-fn beside(dir: &Path) -> [PathBuf; 2] {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    ["partial", "old"].map(|ending| dir.with_file_name(format!(".{name}.{ending}")))
-}
-
-/// Clears what a stop in the middle of [`replace_dir`] left; the old directory is back where it had been moved away.
-fn take_back_replacement(dir: &Path) -> Result<()> {
-    let [partial, old] = beside(dir);
-    if old.exists() && !dir.exists() {
-        fs::rename(&old, dir).map_err(Error::io(dir))?;
-    }
-    for leftover in [&partial, &old] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(Error::io(leftover))?;
-        }
-    }
-    Ok(())
+    model_dir::write_by(path, |partial| {
+        safetensors::serialize_to_file(views, None, partial).map_err(as_io)
+    })
 }
 
 /// Clears what a stop in the middle of writing checkpoints or the best model left below a run's output directory.
 pub(crate) fn take_back_unfinished(output_dir: &Path) -> Result<()> {
-    let Ok(entries) = fs::read_dir(output_dir) else {
-        return Ok(()); // there is none yet
-    };
-    for entry in entries {
-        let name = entry.map_err(Error::io(output_dir))?.file_name();
-        let unfinished = name.to_str().and_then(|name| {
-            let name = name.strip_prefix('.')?;
-            let name = name
-                .strip_suffix(".partial")
-                .or(name.strip_suffix(".old"))?;
-            let step = name.strip_prefix(PREFIX).map(str::parse::<usize>);
-            (name == BEST || matches!(step, Some(Ok(_)))).then_some(name)
-        });
-        if let Some(name) = unfinished {
-            take_back_replacement(&output_dir.join(name))?;
-        }
-    }
-    Ok(())
+    let is_ours = |name: &str| name == BEST || step_of(name).is_some();
+    Ok(model_dir::take_back_unfinished(output_dir, is_ours)?)
 }
 
-/// Has the system write a file or a directory to the disk.
-fn sync(path: &Path) -> Result<()> {
-    // Directories cannot be opened as files everywhere, and need no sync there.
-    if path.is_dir() && cfg!(not(unix)) {
-        return Ok(());
-    }
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(Error::io(path))
+/// The step in the name of a checkpoint's directory.
+fn step_of(name: &str) -> Option<usize> {
+    name.strip_prefix(PREFIX)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ pub enum Error {
     /// Tags that no report can be made of.
     #[error(transparent)]
     Metrics(#[from] ner_metrics::Error),
-    /// A file could not be written.
+    /// The files of a model directory or of a checkpoint.
+    #[error(transparent)]
+    Files(#[from] model_dir::Error),
+    /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.

@@ -11,6 +11,7 @@ mod features;
 mod optimizer;
 mod order;
 mod parallel;
+mod saved;
 mod schedule;
 mod settings;
 mod text;
@@ -23,13 +24,14 @@ pub use features::{Feature, Featurizer, Sentence};
 pub use optimizer::{AdamW, LayerRates};
 pub use order::EpochOrder;
 pub use parallel::DataParallel;
+pub use saved::{BEST, save};
 pub use schedule::LinearSchedule;
 pub use settings::{
     BestMetric, ClassWeights, DataSettings, Decode, DecodeSettings, EvaluationSettings,
     LossSettings, OptimizerSettings, OutputSettings, ScheduleSettings, TrainSettings,
 };
 pub use text::{ScoredText, Wanted, find_entities, score_texts};
-pub use trainer::{BEST, Corpus, Event, Plan, Step, save, train};
+pub use trainer::{Corpus, Event, Plan, Step, train};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

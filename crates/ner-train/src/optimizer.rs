@@ -8,7 +8,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ner_model::ops::{AdamWStep, Moments, Ops};
 use ner_model::read;
 
-use crate::checkpoint::MomentValues;
 use crate::error::Result;
 
 /// Decay of the moments, PyTorch's defaults and those of the reference.
@@ -33,6 +32,9 @@ pub struct AdamW {
     moments: BTreeMap<Members, Moments>,
     steps: usize,
 }
+
+/// Values of both moments of each parameter, by the parameter's path.
+pub(crate) type MomentValues = BTreeMap<String, [Vec<f32>; 2]>;
 
 /// Parameters that lie end to end in one vector: their paths and numbers of elements.
 type Members = Vec<(String, usize)>;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use model_dir::{hex, replace_dir};
 use ner_model::ops::LossWeights;
 use ner_model::{Precision, TokenClassifier};
 use serde::{Deserialize, Serialize};
@@ -14,13 +15,14 @@ use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
 use crate::ahead::ahead;
-use crate::checkpoint::{Checkpoint, TrainerState, hex, replace_dir, take_back_unfinished};
+use crate::checkpoint::{Checkpoint, TrainerState, take_back_unfinished};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::features::{Feature, Sentence, continuations, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
 use crate::parallel::{DataParallel, Passed, Passes, StepBatch, forward_backward};
+use crate::saved::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::TrainSettings;
 
@@ -105,9 +107,6 @@ pub struct Corpus<'a> {
     /// Sentences to evaluate on.
     pub dev: &'a [Sentence],
 }
-
-/// Directory under the output directory that holds the model with the best development figure.
-pub const BEST: &str = "best";
 
 /// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step. A [`DataParallel`] model is trained on
 /// several devices.
@@ -542,20 +541,6 @@ impl Run<'_> {
         self.log.restart();
         Ok(())
     }
-}
-
-/// Writes a model directory as the hub lays it out.
-///
-/// # Errors
-/// A file cannot be written.
-pub fn save(model: &TokenClassifier, tokenizer: &SubwordTokenizer, dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::Io {
-        path: PathBuf::from(dir),
-        source,
-    })?;
-    tokenizer.save(dir)?;
-    model.save(dir)?;
-    Ok(())
 }
 
 /// What has happened since the last log row.

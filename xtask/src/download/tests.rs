@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 use super::{Downloader, Options, Source};
-use crate::{files::Checksum, log::Log};
+use crate::log::Log;
 
 const BODY: &[u8] = b"El DA O\nEjido NC B-LOC\n\n";
 
@@ -97,9 +97,9 @@ fn options() -> Options {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let mut checksum = Checksum::default();
-    checksum.update(bytes);
-    checksum.finish()
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    model_dir::sha256(file.path()).unwrap()
 }
 
 /// Fetches what should be `BODY`; the folder and the place of the file come back with the outcome.

@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use ner_cli::http::Options;
 
 use crate::{
-    download::{Downloader, Options, Source},
-    files,
+    download::{Downloader, Source},
     log::Log,
     reproduce::{
         folder::{Folder, Split},
@@ -94,7 +94,7 @@ pub fn locate(
                 let path = workspace.join(format!("fixtures/quickstart/{}.conll", split.name()));
                 Ok(CorpusFile {
                     split,
-                    sha256: files::sha256(&path)?,
+                    sha256: model_dir::sha256(&path)?,
                     origin: Origin::Local(path),
                 })
             };
@@ -123,7 +123,7 @@ impl Conll2002File {
         search(folder, self.name, SEARCH_DEPTH, &mut paths)?;
         let mut found = Vec::new();
         for path in paths {
-            found.push((files::sha256(&path)?, path));
+            found.push((model_dir::sha256(&path)?, path));
         }
         let known = found.iter().find(|(sha256, _)| sha256 == self.sha256);
         let Some((sha256, path)) = known.or(found.first()) else {
@@ -196,7 +196,7 @@ pub fn run(corpus: &[CorpusFile], folder: &Folder, offline: bool, log: &Log) -> 
                 log.say(format_args!("  {}", path.display()));
                 let bytes =
                     fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                files::write_atomically(&place, &bytes)?;
+                model_dir::write(&place, bytes)?;
             }
             Origin::Web(name) if offline => {
                 bail!("{name} would have to be downloaded, and --offline forbids it.\n{BY_HAND}")

@@ -1,6 +1,6 @@
 //! Where everything of a run lies.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::reproduce::recipe::Model;
 
@@ -21,14 +21,6 @@ impl Split {
             Self::Test => "test",
         }
     }
-}
-
-/// Files directly inside a model's folder that make the model: configuration, weights, tokenizer.
-pub fn is_model_file(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let name = path.file_name().and_then(|name| name.to_str());
-    matches!(extension, Some("json" | "safetensors" | "bin" | "model"))
-        || matches!(name, Some("vocab.txt" | "merges.txt"))
 }
 
 /// The folder of one run, and the model it starts from.

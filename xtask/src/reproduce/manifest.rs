@@ -6,10 +6,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    files::{self, Checksums},
-    reproduce::recipe::Recipe,
-};
+use crate::{files::Checksums, reproduce::recipe::Recipe};
 
 /// Stages in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -87,7 +84,7 @@ impl Manifest {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        files::write_atomically(path, text.as_bytes())
+        Ok(model_dir::write(path, text)?)
     }
 }
 

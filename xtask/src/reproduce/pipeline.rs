@@ -55,7 +55,7 @@ impl Pipeline<'_> {
         for output in &plan.outputs {
             let path = self.folder.root.join(output);
             files::remove(&path)?;
-            files::create_parent(&path)?;
+            model_dir::make_parent(&path)?;
         }
 
         peak_memory::reset();

@@ -1,15 +1,12 @@
 //! The initial model of a recipe that fine-tunes one of the hub: from a folder, the cache, or the hub.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use ner_cli::hub::{Hub, Wanted, missing};
+use model_dir::{Wanted, missing};
+use ner_cli::hub::Hub;
 
-use crate::{
-    files,
-    reproduce::{folder::is_model_file, recipe::Model},
-    usage::UsageError,
-};
+use crate::{reproduce::recipe::Model, usage::UsageError};
 
 /// The folder of the pretrained model that the recipe asks for; `None` for a recipe that makes its own.
 ///
@@ -61,37 +58,15 @@ fn instructions(recipe: &str, name: &str) -> String {
     )
 }
 
-/// Names of the files in a model's folder that make its tokenizer.
-pub fn tokenizer_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut names = model_files(folder)?;
-    names.retain(|name| {
-        !name
-            .extension()
-            .is_some_and(|extension| extension == "bin" || extension == "safetensors")
-    });
-    Ok(names)
-}
-
-/// Names of the files in a model's folder that make the model.
-pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut names = files::files_in(folder)?;
-    names.retain(|name| is_model_file(name));
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{
-        fs,
-        path::{Path, PathBuf},
-        time::Duration,
-    };
+    use std::{fs, path::Path, time::Duration};
 
     use ner_cli::hub::Hub;
 
-    use super::{locate, model_files, tokenizer_files};
+    use super::locate;
     use crate::{reproduce::recipe::Recipe, usage::UsageError};
 
     /// A hub that must not be asked.
@@ -161,35 +136,5 @@ mod tests {
         let located = |given| locate(&name, &recipe.model, given, &hub(cache.path()), false);
         assert_eq!(located(None).unwrap(), None);
         assert!(located(Some(".")).unwrap_err().is::<UsageError>());
-    }
-
-    #[test]
-    fn parts_of_a_model_are_told_from_what_lies_beside_them() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("checkpoint-1.bin")).unwrap();
-        for file in [
-            "README.md",
-            "config.json",
-            "merges.txt",
-            "model.safetensors",
-            "test_results.txt",
-            "train_log.csv",
-        ] {
-            fs::write(folder.path().join(file), "").unwrap();
-        }
-        let names = |paths: Vec<PathBuf>| {
-            paths
-                .into_iter()
-                .map(|path| path.into_os_string().into_string().unwrap())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            names(model_files(folder.path()).unwrap()),
-            ["config.json", "merges.txt", "model.safetensors"]
-        );
-        assert_eq!(
-            names(tokenizer_files(folder.path()).unwrap()),
-            ["config.json", "merges.txt"]
-        );
     }
 }

@@ -5,18 +5,15 @@ use std::{fmt::Write as _, fs, path::Path};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{
-    files,
-    reproduce::{
-        evaluate::{
-            self, DEFAULT_JSON, DEFAULT_TEXT, REJOINED_JSON, REJOINED_TEXT, STRICT_JSON,
-            STRICT_TEXT, TOKEN_TEXT,
-        },
-        folder::{Folder, Split},
-        manifest::{Manifest, Stage},
-        recipe::{Figures, Published, TypeFigures},
-        table::Table,
+use crate::reproduce::{
+    evaluate::{
+        self, DEFAULT_JSON, DEFAULT_TEXT, REJOINED_JSON, REJOINED_TEXT, STRICT_JSON, STRICT_TEXT,
+        TOKEN_TEXT,
     },
+    folder::{Folder, Split},
+    manifest::{Manifest, Stage},
+    recipe::{Figures, Published, TypeFigures},
+    table::Table,
 };
 
 /// The shape of `report.json`.
@@ -176,8 +173,8 @@ impl Report {
     pub fn write(&self, folder: &Folder) -> Result<()> {
         let mut json = serde_json::to_string_pretty(self)?;
         json.push('\n');
-        files::write_atomically(&folder.report_json(), json.as_bytes())?;
-        files::write_atomically(&folder.report_text(), self.text().as_bytes())
+        model_dir::write(&folder.report_json(), json)?;
+        Ok(model_dir::write(&folder.report_text(), self.text())?)
     }
 
     /// The whole report: the reports of the two libraries, then the summary with times and memory.

@@ -93,19 +93,50 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     );
     let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
     check_dir(&arguments.output, arguments.overwrite_output_dir)?;
-    make_dir(&arguments.output)?;
     let lines: Vec<String> = file
         .sentences
         .iter()
         .map(|sentence| sentence.words.join(" "))
         .collect();
+    let vocab_size = arguments.vocab_size.min(largest_vocabulary(&lines));
     let tokenizer = match arguments.kind {
-        Kind::Roberta => byte_level_bpe(&lines, arguments.vocab_size),
-        Kind::Bert => word_piece(&lines, arguments.vocab_size),
+        Kind::Roberta => byte_level_bpe(&lines, vocab_size),
+        Kind::Bert => word_piece(&lines, vocab_size),
     };
     let tokenizer = tokenizer.map_err(|e| anyhow!("cannot train the tokenizer: {e}"))?;
-    save_tokenizer(&tokenizer, arguments.kind, &arguments.output)?;
+    let config = config(arguments, &tokenizer, sorted_tags([&file]));
+    config
+        .check_new_weights()
+        .context("no model can be made of these --layers, --hidden, --heads and --intermediate")?;
 
+    make_dir(&arguments.output)?;
+    save_tokenizer(&tokenizer, arguments.kind, &arguments.output)?;
+    let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
+    let mut model = TokenClassifier::init(&config, &device, arguments.seed);
+    if let Some(amplitude) = arguments.sinusoidal_positions {
+        model = model.with_sinusoidal_positions(amplitude);
+    }
+    model.save(&arguments.output)?;
+    Progress::new(quiet).say(&format!(
+        "{}: {} layers of {}, {} sub-words, labels {}",
+        arguments.output.display(),
+        arguments.layers,
+        arguments.hidden,
+        config.vocab_size,
+        config.id2label.join(" ")
+    ));
+    Ok(())
+}
+
+/// More sub-words than a text can give: its characters, each in two forms, their joins, and what is there without a text. The trainers make room
+/// for as many as they are asked for.
+fn largest_vocabulary(lines: &[String]) -> usize {
+    const WITHOUT_TEXT: usize = 1000; // bytes and special tokens
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+    WITHOUT_TEXT + 3 * bytes
+}
+
+fn config(arguments: &Arguments, tokenizer: &Tokenizer, labels: Vec<String>) -> ModelConfig {
     let model_type = match arguments.kind {
         Kind::Roberta => ModelType::Roberta,
         Kind::Bert => ModelType::Bert,
@@ -118,7 +149,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         intermediate_size: arguments.intermediate,
         usable_positions: POSITIONS,
     };
-    let mut config = ModelConfig::new(model_type, &sizes, sorted_tags([&file]));
+    let mut config = ModelConfig::new(model_type, &sizes, labels);
     config.initializer_range = arguments.initializer_range;
     config.hidden_dropout_prob = arguments.dropout;
     config.attention_probs_dropout_prob = arguments.dropout;
@@ -129,21 +160,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
                 .insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
         }
     }
-    let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
-    let mut model = TokenClassifier::init(&config, &device, arguments.seed);
-    if let Some(amplitude) = arguments.sinusoidal_positions {
-        model = model.with_sinusoidal_positions(amplitude);
-    }
-    model.save(&arguments.output)?;
-    Progress::new(quiet).say(&format!(
-        "{}: {} layers of {}, {} sub-words, labels {}",
-        arguments.output.display(),
-        arguments.layers,
-        arguments.hidden,
-        sizes.vocab_size,
-        config.id2label.join(" ")
-    ));
-    Ok(())
+    config
 }
 
 /// RoBERTa's tokenizer (Radford et al. 2019; `RobertaTokenizerFast`), every word with its leading space.

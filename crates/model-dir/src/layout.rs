@@ -1,0 +1,122 @@
+//! The names of a model's files, and which of them a directory has.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::index::weight_parts;
+
+/// The model's configuration.
+pub const CONFIG: &str = "config.json";
+
+/// Weights in one file, the form that is written.
+pub const SAFETENSORS: &str = "model.safetensors";
+
+/// Files of weights in the order in which they are preferred: safetensors, torch's pickled weights, each in one file or as the index of several.
+pub const WEIGHT_FILES: [&str; 4] = [
+    SAFETENSORS,
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// Files beside the weights: the configuration and the tokenizer.
+pub const SETTINGS_FILES: [&str; 8] = [
+    CONFIG,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+];
+
+/// Models of the SentencePiece library. They travel with a tokenizer, but none can be loaded from them alone.
+pub const SENTENCEPIECE_FILES: [&str; 3] = ["sentencepiece.bpe.model", "spiece.model", "spm.model"];
+
+/// What is wanted of a model directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Configuration, tokenizer and weights.
+    Model,
+    /// All but the weights; only the tokenizer has to be there.
+    Tokenizer,
+}
+
+/// The file of a directory that its weights are loaded from: the first of [`WEIGHT_FILES`] that is there.
+///
+/// # Errors
+/// [`Error::NoWeights`] where there is none.
+pub fn weight_file(dir: &Path) -> Result<PathBuf> {
+    WEIGHT_FILES
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::NoWeights {
+            dir: dir.to_owned(),
+        })
+}
+
+/// Names of the files in a directory that make the model, in alphabetical order: those that are loaded, and nothing that lies beside them.
+///
+/// # Errors
+/// No weights where they are wanted, or an index that cannot be read or names files that are not there.
+pub fn files(dir: &Path, wanted: Wanted) -> Result<Vec<String>> {
+    let mut names: Vec<String> = SETTINGS_FILES
+        .iter()
+        .chain(&SENTENCEPIECE_FILES)
+        .filter(|name| dir.join(name).is_file())
+        .map(|&name| name.to_owned())
+        .collect();
+    if wanted == Wanted::Model {
+        let weights = weight_file(dir)?;
+        let mut paths = weight_parts(&weights)?;
+        paths.push(weights);
+        names.extend(
+            paths
+                .iter()
+                .filter_map(|path| path.file_name()?.to_str().map(str::to_owned)),
+        );
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// What a model's directory lacks, in words; nothing of one that is complete.
+pub fn missing(dir: &Path, wanted: Wanted) -> Vec<String> {
+    let has = |name: &str| dir.join(name).is_file();
+    let mut missing = Vec::new();
+    if !(has("tokenizer.json") || has("vocab.txt") || has("vocab.json") && has("merges.txt")) {
+        missing.push(
+            "a tokenizer (tokenizer.json, vocab.json with merges.txt, or vocab.txt)".to_owned(),
+        );
+    }
+    if wanted == Wanted::Tokenizer {
+        return missing;
+    }
+    if !has(CONFIG) {
+        missing.push(CONFIG.to_owned());
+    }
+    match weight_file(dir).and_then(|weights| weight_parts(&weights)) {
+        Ok(_) => {}
+        Err(Error::NoWeights { .. }) => {
+            missing.push(format!("weights ({})", WEIGHT_FILES.join(", ")));
+        }
+        Err(error) => missing.push(format!("weights ({error})")),
+    }
+    missing
+}
+
+/// A text file of a model directory, without the byte-order mark that some editors put before it.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    match text.strip_prefix('\u{feff}') {
+        Some(text) => Ok(text.to_owned()),
+        None => Ok(text),
+    }
+}
