@@ -15,7 +15,7 @@
 //! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
 //!
 //! ```
-//! use subword_align::{Aggregation, LabelAlignment, SubwordTokenizer, aggregate, align_labels};
+//! use subword_align::{Aggregation, SubwordTokenizer, aggregate, align_labels};
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path();
@@ -25,7 +25,7 @@
 //! // Training: words and labels. The first sub-word of a word is labeled, the others are ignored by the loss.
 //! let words = tokenizer.encode_words(&["Marta", "vive", "en", "Albolea"])?;
 //! assert_eq!(words.ids, [4, 5, 6, 7, 8, 9, 10]);
-//! let labels = align_labels(&words, &[1, 0, 0, 3], LabelAlignment::First, |label| label)?;
+//! let labels = align_labels(&words, &[1, 0, 0, 3], None)?;
 //! assert_eq!(labels, [Some(1), None, Some(0), Some(0), Some(3), None, None]);
 //!
 //! // Use: a text, and the model's probabilities for each of its sub-words.
@@ -53,7 +53,7 @@ pub mod split;
 pub mod windows;
 
 pub use aggregate::{Aggregation, EntitySpan, aggregate};
-pub use align::{LabelAlignment, align_labels};
+pub use align::align_labels;
 pub use boundary::WordBoundary;
 pub use encode::{EncodedText, EncodedWords};
 pub use error::{Cause, Error, Result};
