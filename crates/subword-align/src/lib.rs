@@ -7,10 +7,12 @@
 //! |---|---|---|
 //! | load | [`loading`] | a checkpoint's tokenizer, from `tokenizer.json` or bare vocabulary files, and back to files |
 //! | split | [`split`] | long sentences broken before training, as `preprocess.py` does |
+//! | segment | [`mod@segment`] | running text to the words that a corpus would have |
 //! | encode | [`encode`] | words one by one, or running text with offsets |
 //! | align | [`align`] | one label a word to one a sub-word |
 //! | windows | [`mod@windows`] | long texts as overlapping windows |
 //! | aggregate | [`mod@aggregate`] | predictions of sub-words to entities in the text |
+//! | join | [`mod@join`] | words of a corpus to running text, to evaluate on it what is used on text |
 //!
 //! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
 //!
@@ -48,7 +50,9 @@ pub mod align;
 mod boundary;
 pub mod encode;
 mod error;
+pub mod join;
 pub mod loading;
+pub mod segment;
 pub mod split;
 pub mod windows;
 
@@ -57,7 +61,9 @@ pub use align::align_labels;
 pub use boundary::WordBoundary;
 pub use encode::{EncodedText, EncodedWords};
 pub use error::{Cause, Error, Result};
+pub use join::{JoinedText, join_words};
 pub use loading::SubwordTokenizer;
+pub use segment::{Segmentation, words};
 pub use split::{Placement, SentenceSplitter};
 pub use windows::{Window, windows};
 
