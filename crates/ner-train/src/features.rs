@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use ner_model::Batch;
 use rayon::prelude::*;
-use subword_align::{
-    EncodedWords, LabelAlignment, SubwordTokenizer, Window, align_labels, windows,
-};
+use subword_align::{EncodedWords, SubwordTokenizer, Window, align_labels, windows};
 
 use crate::error::{Error, Result};
 
@@ -174,13 +172,7 @@ impl<'a> Featurizer<'a> {
     }
 
     fn subword_labels(&self, words: &EncodedWords, labels: &[u32]) -> Result<Vec<Option<u32>>> {
-        Ok(match &self.continuation {
-            None => align_labels(words, labels, LabelAlignment::First, |label| label)?,
-            Some(next) => {
-                let next_of = |label: u32| next.get(label as usize).copied().unwrap_or(label);
-                align_labels(words, labels, LabelAlignment::All, next_of)?
-            }
-        })
+        Ok(align_labels(words, labels, self.continuation.as_deref())?)
     }
 
     fn feature(

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use divan::Bencher;
-use divan::counter::ItemsCount;
-use subword_align::{SubwordTokenizer, WordBoundary};
+use divan::counter::{BytesCount, ItemsCount};
+use subword_align::{Segmentation, SubwordTokenizer, WordBoundary};
 
 const KINDS: [&str; 2] = ["bpe", "wordpiece"];
 
@@ -79,6 +79,16 @@ fn running_text(bencher: Bencher, kind: &str) {
             divan::black_box(tokenizer.encode_text(text).unwrap());
         }
     });
+}
+
+/// The words of a text, in bytes a second.
+#[divan::bench(args = [Segmentation::Unicode, Segmentation::Whitespace, Segmentation::PreTokenizer])]
+fn segmentation(bencher: Bencher, how: Segmentation) {
+    let text = fs::read_to_string(fixtures().join("text.txt")).unwrap();
+    let tokenizer = load("wordpiece");
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| divan::black_box(tokenizer.words(&text, how).unwrap()));
 }
 
 fn main() {

@@ -154,6 +154,17 @@ pub enum Error {
         words: usize,
     },
 
+    /// The table of continuations ends before a label.
+    #[error(
+        "label {label} has no continuation, as the table has {entries} entries; give it one entry a label"
+    )]
+    Continuation {
+        /// The label.
+        label: u32,
+        /// Entries of the table.
+        entries: usize,
+    },
+
     /// Special tokens leave no room for a word.
     #[error(
         "a maximum length of {max_length} leaves no room beside {special_tokens} special tokens; it must be at least {}",

@@ -7,15 +7,17 @@
 //! |---|---|---|
 //! | load | [`loading`] | a checkpoint's tokenizer, from `tokenizer.json` or bare vocabulary files, and back to files |
 //! | split | [`split`] | long sentences broken before training, as `preprocess.py` does |
+//! | segment | [`mod@segment`] | running text to the words that a corpus would have |
 //! | encode | [`encode`] | words one by one, or running text with offsets |
 //! | align | [`align`] | one label a word to one a sub-word |
 //! | windows | [`mod@windows`] | long texts as overlapping windows |
 //! | aggregate | [`mod@aggregate`] | predictions of sub-words to entities in the text |
+//! | join | [`mod@join`] | words of a corpus to running text, to evaluate on it what is used on text |
 //!
 //! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
 //!
 //! ```
-//! use subword_align::{Aggregation, LabelAlignment, SubwordTokenizer, aggregate, align_labels};
+//! use subword_align::{Aggregation, SubwordTokenizer, aggregate, align_labels};
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let dir = dir.path();
@@ -25,7 +27,7 @@
 //! // Training: words and labels. The first sub-word of a word is labeled, the others are ignored by the loss.
 //! let words = tokenizer.encode_words(&["Marta", "vive", "en", "Albolea"])?;
 //! assert_eq!(words.ids, [4, 5, 6, 7, 8, 9, 10]);
-//! let labels = align_labels(&words, &[1, 0, 0, 3], LabelAlignment::First, |label| label)?;
+//! let labels = align_labels(&words, &[1, 0, 0, 3], None)?;
 //! assert_eq!(labels, [Some(1), None, Some(0), Some(0), Some(3), None, None]);
 //!
 //! // Use: a text, and the model's probabilities for each of its sub-words.
@@ -48,16 +50,20 @@ pub mod align;
 mod boundary;
 pub mod encode;
 mod error;
+pub mod join;
 pub mod loading;
+pub mod segment;
 pub mod split;
 pub mod windows;
 
 pub use aggregate::{Aggregation, EntitySpan, aggregate};
-pub use align::{LabelAlignment, align_labels};
+pub use align::align_labels;
 pub use boundary::WordBoundary;
 pub use encode::{EncodedText, EncodedWords};
 pub use error::{Cause, Error, Result};
+pub use join::{JoinedText, join_words};
 pub use loading::SubwordTokenizer;
+pub use segment::{Segmentation, words};
 pub use split::{Placement, SentenceSplitter};
 pub use windows::{Window, windows};
 

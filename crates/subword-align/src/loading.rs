@@ -6,14 +6,16 @@ mod save;
 mod settings;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, Token, Tokenizer};
 
 use crate::boundary::{WordBoundary, WordForm};
 use crate::encode::WordCache;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use config::{Config, Role};
 use settings::override_settings;
 
@@ -72,8 +74,7 @@ impl SubwordTokenizer {
 
         let json = dir.join("tokenizer.json");
         let (tokenizer, config) = if let Some(bytes) = read_if_present(&json)? {
-            let tokenizer = Tokenizer::from_bytes(bytes)
-                .map_err(|source| Error::Tokenizer { path: json, source })?;
+            let tokenizer = parse(&bytes, &json)?;
             (override_settings(tokenizer, &config, dir)?, config)
         } else if let (Some(vocab), Some(merges)) = (file("vocab.json"), file("merges.txt")) {
             build::byte_level_bpe(dir, vocab, merges, config)?
@@ -239,6 +240,35 @@ fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// The tokenizer that `tokenizer.json` describes.
+fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer> {
+    // Some parts of the `tokenizers` crate panic on JSON that is none; this also gives line and column.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|source| Error::Json {
+        path: path.to_owned(),
+        source,
+    })?;
+    caught(|| Tokenizer::from_bytes(bytes)).map_err(|source| Error::Tokenizer {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The result of a call into the `tokenizers` crate, which panics on some values that it cannot use. The message of the panic
+/// hook still appears: a hook belongs to the whole program.
+fn caught<T>(
+    call: impl FnOnce() -> std::result::Result<T, Cause>,
+) -> std::result::Result<T, Cause> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let message = match panic.downcast::<String>() {
+            Ok(message) => *message,
+            Err(panic) => panic
+                .downcast_ref::<&str>()
+                .map_or_else(String::new, |&message| message.to_owned()),
+        };
+        Err(format!("the `tokenizers` crate gave up: {message}").into())
+    })
+}
+
 /// The unknown token that the model itself names.
 fn model_unknown(model: &ModelWrapper) -> Option<&str> {
     match model {
@@ -254,11 +284,11 @@ fn model_unknown(model: &ModelWrapper) -> Option<&str> {
 fn special_ids(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
     const CONTENT: u32 = u32::MAX;
     let content = Encoding::from_tokens(vec![Token::new(CONTENT, "content".to_owned(), (0, 1))], 0);
-    let encoding = tokenizer
-        .post_process(content, None, true)
-        .map_err(|source| Error::PostProcessor {
+    let encoding = caught(|| tokenizer.post_process(content, None, true)).map_err(|source| {
+        Error::PostProcessor {
             problem: source.to_string(),
-        })?;
+        }
+    })?;
     let ids = encoding.get_ids();
     let mut places = ids
         .iter()

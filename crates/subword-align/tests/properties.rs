@@ -5,7 +5,9 @@ mod common;
 
 use common::{KINDS, tokenizer};
 use proptest::prelude::*;
-use subword_align::{Aggregation, SubwordTokenizer, WordBoundary, aggregate, windows};
+use subword_align::{
+    Aggregation, Segmentation, SubwordTokenizer, WordBoundary, aggregate, windows,
+};
 
 const LABELS: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
 const STRATEGIES: [Aggregation; 6] = [
@@ -91,6 +93,24 @@ proptest! {
             let starts = encoded.word_starts();
             let owned: usize = windows(&starts, 7, 3).unwrap().iter().map(|window| window.owned.len()).sum();
             prop_assert_eq!(owned, n);
+        }
+    }
+
+    #[test]
+    fn words_of_a_text_leave_out_white_space_alone(text in text()) {
+        // Beside that of Unicode: zero-width space and byte order mark.
+        let is_space = |c: char| c.is_whitespace() || c == '\u{200b}' || c == '\u{feff}';
+        for tokenizer in tokenizers() {
+            for how in [Segmentation::Unicode, Segmentation::Whitespace, Segmentation::PreTokenizer] {
+                let mut from = 0;
+                for word in tokenizer.words(&text, how).unwrap() {
+                    prop_assert!(from <= word.start && word.start < word.end, "{:?}", how);
+                    prop_assert!(text[from..word.start].chars().all(is_space), "{:?} loses a character", how);
+                    prop_assert!(!text[word.clone()].contains(is_space), "{:?}", how);
+                    from = word.end;
+                }
+                prop_assert!(text[from..].chars().all(is_space), "{:?} loses a character", how);
+            }
         }
     }
 
