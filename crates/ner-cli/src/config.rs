@@ -57,27 +57,7 @@ pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
         if is_given(&long) || rivals.into_iter().any(is_given) {
             continue;
         }
-        let flag = format!("--{long}");
-        match (argument.get_action(), value) {
-            (ArgAction::SetTrue, Value::Boolean(true)) => flags.push(flag),
-            (ArgAction::SetTrue, Value::Boolean(false)) => {}
-            (ArgAction::SetTrue, _) => bail!("{path}: `{key}` is true or false"),
-            (_, Value::Array(values)) => {
-                let values: Result<Vec<String>> = values
-                    .iter()
-                    .map(|value| plain(&path, &key, value))
-                    .collect();
-                flags.push(format!("{flag}={}", values?.join(",")));
-            }
-            (_, Value::Table(pairs)) => {
-                let pair = |(name, value): (&String, &Value)| {
-                    plain(&path, &key, value).map(|value| format!("{name}={value}"))
-                };
-                let pairs: Result<Vec<String>> = pairs.iter().map(pair).collect();
-                flags.push(format!("{flag}={}", pairs?.join(",")));
-            }
-            (_, value) => flags.push(format!("{flag}={}", plain(&path, &key, &value)?)),
-        }
+        flags.extend(flag(argument, &long, value).with_context(|| format!("{path}: `{key}`"))?);
     }
     let mut expanded = line;
     expanded.splice(place + 1..=place, flags.into_iter().map(OsString::from));
@@ -89,16 +69,35 @@ fn read(path: &Path) -> Result<Table> {
     text.parse().with_context(|| path.display().to_string())
 }
 
+/// The flag that a value of a file stands for; none where it is one that is not set.
+fn flag(argument: &Arg, long: &str, value: Value) -> Result<Option<String>> {
+    let text = match (argument.get_action(), value) {
+        (ArgAction::SetTrue, Value::Boolean(is_set)) => {
+            return Ok(is_set.then(|| format!("--{long}")));
+        }
+        (ArgAction::SetTrue, _) => bail!("expected true or false"),
+        (_, Value::Array(values)) => {
+            let values: Result<Vec<String>> = values.iter().map(plain).collect();
+            values?.join(",")
+        }
+        (_, Value::Table(pairs)) => {
+            let pair = |(name, value)| Ok(format!("{name}={}", plain(value)?));
+            let pairs: Result<Vec<String>> = pairs.iter().map(pair).collect();
+            pairs?.join(",")
+        }
+        (_, value) => plain(&value)?,
+    };
+    Ok(Some(format!("--{long}={text}")))
+}
+
 /// A value as it stands on a command line.
-fn plain(path: &str, key: &str, value: &Value) -> Result<String> {
+fn plain(value: &Value) -> Result<String> {
     Ok(match value {
         Value::String(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
-        _ => bail!(
-            "{path}: `{key}` is a string, a number, true or false, or a list or table of these"
-        ),
+        _ => bail!("expected a string, a number, true or false, or a list or table of these"),
     })
 }
 

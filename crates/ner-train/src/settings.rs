@@ -1,8 +1,6 @@
 //! The settings of a training run, each written once.
 //!
-//! serde reads and writes them under flat keys: `learning_rate`, not `optimizer.learning_rate`. A checkpoint, the model card, a recipe and a
-//! configuration file of `ner-cli train` name them alike. With the feature `clap` the same structs are the flags of `ner-cli train`, and the
-//! documentation of a field is the help of its flag.
+//! The documentation of a field is the help of its flag. A new field wants a line in `fixtures/settings/changed.json`; nothing else names it.
 
 mod check;
 mod data;
@@ -41,7 +39,9 @@ use crate::features::Featurizer;
 /// assert_eq!(settings.data.batch_size, 32);
 /// ```
 ///
-/// Reading them takes any of the keys and leaves the others at their defaults. An unknown key is an error that names the nearest known one.
+/// serde has all of them in one table: `{"epochs": 5, "learning_rate": 3e-5}`. Reading takes any of the keys and leaves the others at their
+/// defaults; an unknown key is an error that names the nearest known one. With the feature `clap` these structs are `clap::Args`:
+/// `--epochs 5 --learning-rate 3e-5`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct TrainSettings {

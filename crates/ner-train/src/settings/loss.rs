@@ -121,31 +121,32 @@ impl FromStr for ClassWeights {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            EQUAL => return Ok(Self::Equal),
-            BALANCED => return Ok(Self::Balanced),
-            _ => {}
-        }
-        let refused = |reason: String| Error::Setting {
+        parse(text).map_err(|reason| Error::Setting {
             name: "class_weights",
             reason,
-        };
-        let mut weights = BTreeMap::new();
-        for pair in text.split(',') {
-            let (label, weight) = pair.rsplit_once('=').ok_or_else(|| {
-                refused(format!(
-                    "`{pair}` is not LABEL=WEIGHT, nor `{EQUAL}` or `{BALANCED}`"
-                ))
-            })?;
-            let weight: f64 = weight
-                .parse()
-                .map_err(|_| refused(format!("`{weight}` is no number")))?;
-            if weights.insert(label.to_owned(), weight).is_some() {
-                return Err(refused(format!("`{label}` is there twice")));
-            }
-        }
-        Ok(Self::Given(weights))
+        })
     }
+}
+
+fn parse(text: &str) -> std::result::Result<ClassWeights, String> {
+    match text {
+        EQUAL => return Ok(ClassWeights::Equal),
+        BALANCED => return Ok(ClassWeights::Balanced),
+        _ => {}
+    }
+    let mut weights = BTreeMap::new();
+    for pair in text.split(',') {
+        let (label, weight) = pair.rsplit_once('=').ok_or_else(|| {
+            format!("`{pair}` is not LABEL=WEIGHT, nor `{EQUAL}` or `{BALANCED}`")
+        })?;
+        let weight: f64 = weight
+            .parse()
+            .map_err(|_| format!("`{weight}` is no number"))?;
+        if weights.insert(label.to_owned(), weight).is_some() {
+            return Err(format!("`{label}` is there twice"));
+        }
+    }
+    Ok(ClassWeights::Given(weights))
 }
 
 impl fmt::Display for ClassWeights {
@@ -173,11 +174,11 @@ enum Form {
 }
 
 impl TryFrom<Form> for ClassWeights {
-    type Error = Error;
+    type Error = String;
 
-    fn try_from(form: Form) -> Result<Self> {
+    fn try_from(form: Form) -> std::result::Result<Self, String> {
         match form {
-            Form::Text(text) => text.parse(),
+            Form::Text(text) => parse(&text),
             Form::Weights(weights) if weights.is_empty() => Ok(Self::Equal),
             Form::Weights(weights) => Ok(Self::Given(weights)),
         }

@@ -85,7 +85,7 @@ fn a_wrong_key_or_value_is_named() {
         (json!({"decode_scheme": "iob3"}), "`decode_scheme`: "),
         (
             json!({"class_weights": "equl"}),
-            "`class_weights`: class_weights: `equl` is not LABEL=WEIGHT, nor `equal` or `balanced`",
+            "`class_weights`: `equl` is not LABEL=WEIGHT, nor `equal` or `balanced`",
         ),
         (
             json!({"class_weights": 3}),

@@ -112,9 +112,9 @@ fn a_wrong_value_names_its_flag() {
     for (text, said) in [
         ("learnin-rate = 1", "`learnin-rate` is no setting of train"),
         ("epochs = true", "--epochs"),
-        ("seed = 1979-05-27", "`seed` is a string"),
+        ("seed = 1979-05-27", "`seed`: expected a string"),
     ] {
-        let error = configured(text).unwrap_err().to_string();
+        let error = format!("{:#}", configured(text).unwrap_err());
         assert!(error.contains(said), "{error}");
     }
 }
