@@ -1,4 +1,5 @@
 //! Model directories that the program makes: who may read them, and sizes that none can have.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CORPUS: &str =
@@ -30,7 +31,6 @@ fn ner_cli(folder: &Path, umask: &str, line: &str) -> Output {
         .unwrap()
 }
 
-#[cfg(unix)]
 #[test]
 fn the_umask_decides_who_may_read_a_model() {
     use std::os::unix::fs::PermissionsExt;
@@ -103,6 +103,38 @@ fn sizes_that_no_model_can_have_are_refused_at_once() {
         assert!(said.contains(expected), "{sizes}: {said}");
         assert!(started.elapsed() < Duration::from_secs(30), "{sizes}");
         assert!(!folder.path().join("model").exists(), "{sizes}");
+    }
+}
+
+#[test]
+fn a_damaged_configuration_ends_in_an_error_at_once() {
+    let folder = folder();
+    let line = format!("new-model --train train.conll --output model {SIZES}");
+    assert!(ner_cli(folder.path(), "022", &line).status.success());
+    let path = folder.path().join("model/config.json");
+    let sound: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (key, value, expected) in [
+        (
+            "num_hidden_layers",
+            9_999_999,
+            "config.json asks for 9999999 layers, the weights hold 1",
+        ),
+        ("hidden_size", 999_999_928, "config.json asks for ["),
+        (
+            "vocab_size",
+            999_999_999_999_i64,
+            "config.json asks for [999999999999, 16]",
+        ),
+    ] {
+        let mut damaged = sound.clone();
+        damaged[key] = json!(value);
+        fs::write(&path, damaged.to_string()).unwrap();
+        let started = Instant::now();
+        let output = ner_cli(folder.path(), "022", "predict --model model Ana");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{key}: {said}");
+        assert!(said.contains(expected), "{key}: {said}");
+        assert!(started.elapsed() < Duration::from_secs(30), "{key}");
     }
 }
 
