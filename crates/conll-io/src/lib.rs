@@ -35,6 +35,9 @@
 //! # }
 //! ```
 //!
+//! [`read_labels`] reads a list of labels, one a line, and [`TextLines`] running text, one text a
+//! line.
+//!
 //! # What counts as what
 //!
 //! | | rule |
@@ -75,12 +78,14 @@ mod csv_writer;
 mod encoding;
 mod error;
 mod invisible;
+mod labels;
 mod line_buffer;
 mod plain_lines;
 mod reader;
 mod sentence;
 mod separator;
 mod source;
+mod text_lines;
 mod writable;
 mod writer;
 
@@ -90,10 +95,12 @@ pub use csv_reader::{CsvReader, CsvReaderBuilder};
 pub use csv_writer::{CsvWriter, CsvWriterBuilder};
 pub use encoding::Encoding;
 pub use error::{Error, ErrorKind, Position};
+pub use labels::{Label, read_labels};
 pub use reader::{Reader, ReaderBuilder, read_path};
 pub use sentence::Sentence;
 pub use separator::Separator;
 pub use source::{SentenceSource, Sentences};
+pub use text_lines::TextLines;
 pub use writer::{Writer, WriterBuilder};
 
 /// What the first column of a line that begins a document starts with.
