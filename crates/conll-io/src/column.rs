@@ -1,3 +1,5 @@
+//! A column by its place.
+
 use std::fmt;
 use std::str::FromStr;
 

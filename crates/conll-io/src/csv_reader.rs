@@ -1,13 +1,18 @@
+//! Reads CSV and TSV files.
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str;
 
 use csv::{ByteRecord, Terminator};
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr_iter, memchr3};
 
 use crate::encoding::Decoder;
+use crate::invisible::{check_tag, trim};
+use crate::plain_lines::PlainLines;
 use crate::sentence::Layout;
+use crate::source::{open, reads_sentences};
 use crate::{Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
 
 /// Settings of a [`CsvReader`].
@@ -96,15 +101,16 @@ impl CsvReaderBuilder {
             // Lengths are checked here, where the line is known for CRLF too: see `read_row`.
             .flexible(true)
             .terminator(Terminator::Any(b'\n'))
-            .from_reader(Decoder::new(reader, self.encoding));
+            .from_reader(PlainLines::new(Decoder::new(reader, self.encoding)));
         CsvReader {
             rows,
             settings: self.clone(),
             path: None,
             header: None,
+            header_row: Row::default(),
             row: Row::default(),
             row_waits: false,
-            id: Vec::new(),
+            id: String::new(),
             done: false,
         }
     }
@@ -116,9 +122,7 @@ impl CsvReaderBuilder {
     /// [`ErrorKind::Io`] where it cannot be opened.
     pub fn from_path(&self, path: impl AsRef<Path>) -> Result<CsvReader<File>, Error> {
         let path = path.as_ref();
-        let file =
-            File::open(path).map_err(|error| Error::new(ErrorKind::Io(error), Some(path), None))?;
-        let mut reader = self.from_reader(file);
+        let mut reader = self.from_reader(open(path)?);
         reader.path = Some(path.to_path_buf());
         Ok(reader)
     }
@@ -126,7 +130,7 @@ impl CsvReaderBuilder {
     /// Finds the columns in the header.
     fn header(&self, names: &[String], line: u64) -> Result<Header, ErrorKind> {
         let index = |role, name: &str| {
-            let mut places = (0..names.len()).filter(|&i| names[i] == name);
+            let mut places = (0..names.len()).filter(|&i| names[i] == trim(name));
             match (places.next(), places.next()) {
                 (Some(place), None) => Ok(place),
                 (Some(_), Some(_)) => Err(ErrorKind::DuplicateHeader {
@@ -144,9 +148,11 @@ impl CsvReaderBuilder {
         let id = index("sentence id", &self.id)?;
         let tag = match &self.tag {
             Tag::Default
-                if names
-                    .iter()
-                    .all(|name| *name == self.token || *name == self.id) =>
+                if names.iter().all(|name| {
+                    [&self.token, &self.id]
+                        .map(|known| trim(known))
+                        .contains(&&**name)
+                }) =>
             {
                 None
             }
@@ -170,7 +176,8 @@ impl CsvReaderBuilder {
 ///
 /// A row whose sentence id is neither empty nor that of the row before starts a sentence, so that
 /// files that name the id only in the first row of each sentence are read as well. Blank lines are
-/// skipped. There are no document boundaries.
+/// skipped. The header once more is that of a file joined on: a sentence ends there. There are no
+/// document boundaries and no comments.
 ///
 /// ```
 /// use conll_io::CsvReader;
@@ -185,15 +192,16 @@ impl CsvReaderBuilder {
 /// ```
 #[derive(Debug)]
 pub struct CsvReader<R> {
-    rows: csv::Reader<Decoder<R>>,
+    rows: csv::Reader<PlainLines<R>>,
     settings: CsvReaderBuilder,
     path: Option<PathBuf>,
     header: Option<Header>,
+    header_row: Row,
     row: Row,
     /// Whether `row` belongs to the next sentence.
     row_waits: bool,
     /// The sentence id at hand.
-    id: Vec<u8>,
+    id: String,
     done: bool,
 }
 
@@ -204,7 +212,7 @@ struct Header {
     line: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Row {
     record: ByteRecord,
     line: u64,
@@ -218,8 +226,13 @@ impl Row {
         field.strip_suffix(b"\r").filter(|_| last).unwrap_or(field)
     }
 
+    fn same_fields(&self, other: &Self) -> bool {
+        let columns = self.record.len();
+        columns == other.record.len() && (0..columns).all(|i| self.field(i) == other.field(i))
+    }
+
     fn is_blank(&self) -> bool {
-        self.record.len() == 1 && self.field(0).is_empty()
+        self.record.len() == 1 && self.field(0).trim_ascii().is_empty()
     }
 }
 
@@ -241,42 +254,6 @@ impl<R: Read> CsvReader<R> {
         CsvReaderBuilder::new().from_reader(reader)
     }
 
-    /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at the end of
-    /// the file.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Io`]: the file cannot be read, or is UTF-16.
-    /// - [`ErrorKind::MissingHeader`], [`ErrorKind::DuplicateHeader`]: the header does not have the name of a needed column exactly once.
-    /// - [`ErrorKind::InvalidUtf8`]: the file is not UTF-8.
-    /// - [`ErrorKind::Ragged`]: a row with another number of columns than the header.
-    /// - [`ErrorKind::EmptyField`]: the token or the tag is empty.
-    /// - [`ErrorKind::LineBreak`]: a field with a line break in it.
-    ///
-    /// The first fault of the file is reported. It ends the reading: later calls give `false`.
-    pub fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
-        sentence.clear();
-        if self.done {
-            return Ok(false);
-        }
-        let outcome = self.read_rows(sentence);
-        if !matches!(outcome, Ok(true)) {
-            self.done = true;
-            sentence.clear();
-        }
-        outcome
-    }
-
-    /// Iterator over the sentences still to be read.
-    pub fn sentences(&mut self) -> Sentences<&mut Self> {
-        Sentences::new(self)
-    }
-
-    /// The same, for keeps.
-    pub fn into_sentences(self) -> Sentences<Self> {
-        Sentences::new(self)
-    }
-
     fn read_rows(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
         let Some(header) = self.read_header()? else {
             return Ok(false);
@@ -284,14 +261,19 @@ impl<R: Read> CsvReader<R> {
         sentence.layout = header.layout;
         while self.row_waits || self.read_row()? {
             self.check_row(header)?;
-            let id = self.row.field(header.id);
-            if !id.is_empty() && id != self.id {
+            if let Some(id) = self.new_id(header)? {
+                let joined_file = self.row.same_fields(&self.header_row);
+                self.row_waits = !joined_file && !sentence.is_empty();
+                if joined_file {
+                    self.id.clear();
+                }
                 if !sentence.is_empty() {
-                    self.row_waits = true;
                     break;
                 }
-                self.id.clear();
-                self.id.extend_from_slice(id);
+                if joined_file {
+                    continue;
+                }
+                self.id = id;
             }
             self.row_waits = false;
             sentence.begin_row(self.row.line);
@@ -300,6 +282,15 @@ impl<R: Read> CsvReader<R> {
             }
         }
         Ok(!sentence.is_empty())
+    }
+
+    /// The sentence id of the row at hand, where it is neither empty nor that of the row before.
+    fn new_id(&self, header: Header) -> Result<Option<String>, Error> {
+        if self.row.field(header.id) == self.id.as_bytes() {
+            return Ok(None);
+        }
+        let id = trim(self.text(header.id)?);
+        Ok((!id.is_empty() && id != self.id).then(|| id.to_owned()))
     }
 
     /// Checks the row at hand against the header.
@@ -317,30 +308,32 @@ impl<R: Read> CsvReader<R> {
             };
             return Err(self.row_error(kind));
         }
-        for (role, column) in [("token", Some(token)), ("tag", tag)] {
-            if let Some(column) = column
-                && self.row.field(column).is_empty()
-            {
-                return Err(self.row_error(ErrorKind::EmptyField {
-                    role,
-                    column: column + 1,
-                }));
-            }
+        let empty = |role, index: usize| {
+            let column = index + 1;
+            self.row_error(ErrorKind::EmptyField { role, column })
+        };
+        if self.row.field(token).is_empty() {
+            return Err(empty("token", token));
         }
-        Ok(())
+        let Some(tag) = tag else {
+            return Ok(());
+        };
+        check_tag("tag", self.text(tag)?)
+            .map_err(|kind| kind.map_or_else(|| empty("tag", tag), |kind| self.row_error(kind)))
     }
 
     /// The header, read before the first row; `None` in an empty file.
     fn read_header(&mut self) -> Result<Option<Header>, Error> {
         if self.header.is_none() && self.read_row()? {
             let names: Vec<String> = (0..self.row.record.len())
-                .map(|i| self.text(i).map(str::to_owned))
+                .map(|i| self.text(i).map(|name| trim(name).to_owned()))
                 .collect::<Result<_, _>>()?;
             let header = self
                 .settings
                 .header(&names, self.row.line)
                 .map_err(|kind| self.row_error(kind))?;
             self.header = Some(header);
+            self.header_row = self.row.clone();
         }
         Ok(self.header)
     }
@@ -352,40 +345,41 @@ impl<R: Read> CsvReader<R> {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 Err(error) => {
-                    return Err(Error::new(
-                        ErrorKind::Io(error.into()),
-                        self.path.as_deref(),
-                        None,
-                    ));
+                    let kind = ErrorKind::Io(error.into());
+                    return Err(Error::new(kind, self.path.as_deref(), None));
                 }
             }
-            // The decoder ends the last line too, so that the row ends with the line before the one
-            // begun now. The crate's own position of a row does not leave out the blank lines
-            // before it. A row that itself ends with a line feed is one whose last quote is never
-            // closed.
-            let text = self.row.record.as_slice();
-            let text = text.strip_suffix(b"\n").unwrap_or(text);
-            let inner_breaks = memchr_iter(b'\n', text).count() as u64;
-            self.row.line = self.rows.position().line().saturating_sub(1 + inner_breaks);
-            if self.row.is_blank() {
-                continue;
+            let fault = fault_of(&self.row.record);
+            // The last line has an end too, so that the row ends with the line before the one begun
+            // now. The crate's own position of a row does not leave out the blank lines before it.
+            let mut lines = 1;
+            if fault.is_some() {
+                // A row that itself ends with a line feed is one whose last quote is never closed.
+                let text = self.row.record.as_slice();
+                let text = text.strip_suffix(b"\n").unwrap_or(text);
+                lines += memchr_iter(b'\n', text).count() as u64;
             }
-            let with_break = (0..self.row.record.len())
-                .find(|&i| memchr2(b'\n', b'\r', self.row.field(i)).is_some());
-            return match with_break {
-                Some(i) => Err(self.row_error(ErrorKind::LineBreak { column: i + 1 })),
-                None => Ok(true),
-            };
+            self.row.line = self.rows.position().line().saturating_sub(lines);
+            if let Some(kind) = fault {
+                return Err(self.row_error(kind));
+            }
+            if !self.row.is_blank() {
+                return Ok(true);
+            }
         }
     }
 
     /// Field `i` of the row at hand, as UTF-8.
     fn text(&self, i: usize) -> Result<&str, Error> {
-        let field = self.row.field(i);
-        str::from_utf8(field).map_err(|error| {
-            let byte = field[error.valid_up_to()];
-            self.row_error(ErrorKind::InvalidUtf8 { byte })
-        })
+        str::from_utf8(self.row.field(i)).map_err(|_| self.invalid_utf8())
+    }
+
+    /// An error at the first byte of the row at hand that is not UTF-8.
+    #[cold]
+    fn invalid_utf8(&self) -> Error {
+        let fault = |field: &[u8]| Some(field[str::from_utf8(field).err()?.valid_up_to()]);
+        let byte = self.row.record.iter().find_map(fault).unwrap_or_default();
+        self.row_error(ErrorKind::InvalidUtf8 { byte })
     }
 
     fn row_error(&self, kind: ErrorKind) -> Error {
@@ -393,8 +387,26 @@ impl<R: Read> CsvReader<R> {
     }
 }
 
-impl<R: Read> SentenceSource for CsvReader<R> {
-    fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
-        Self::read_sentence(self, sentence)
+/// A line break or a NUL in a row.
+fn fault_of(record: &ByteRecord) -> Option<ErrorKind> {
+    let text = record.as_slice();
+    // The rest of a CRLF.
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let place = memchr3(b'\n', b'\r', 0, text)?;
+    if text[place] == 0 {
+        return Some(ErrorKind::Nul);
     }
+    let ends = record.iter().scan(0, |end, field| {
+        *end += field.len();
+        Some(*end)
+    });
+    let column = 1 + ends.take_while(|&end| end <= place).count();
+    Some(ErrorKind::LineBreak { column })
 }
+
+reads_sentences!(
+    CsvReader,
+    "[`ErrorKind::MissingHeader`], [`ErrorKind::DuplicateHeader`]: the header does not have the \
+     name of a needed column exactly once.",
+    "[`ErrorKind::LineBreak`]: a field with a line break in it."
+);

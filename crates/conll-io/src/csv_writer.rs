@@ -1,8 +1,12 @@
+//! Writes CSV and TSV files.
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::writer::check_extra_columns;
+use memchr::memchr3;
+
+use crate::writable::check_extra_columns;
 use crate::{Error, ErrorKind, Sentence};
 
 /// Settings of a [`CsvWriter`].
@@ -72,6 +76,7 @@ impl CsvWriterBuilder {
             settings: self.clone(),
             path: None,
             has_tags: None,
+            header: Vec::new(),
             lines_written: 0,
             sentences_written: 0,
         }
@@ -116,6 +121,7 @@ pub struct CsvWriter<W: Write> {
     path: Option<PathBuf>,
     /// Whether the file has a tag column; `None` before the header was written.
     has_tags: Option<bool>,
+    header: Vec<String>,
     lines_written: u64,
     sentences_written: u64,
 }
@@ -155,7 +161,8 @@ impl<W: Write> CsvWriter<W> {
     /// - [`ErrorKind::ExtraColumnLength`]: an extra column has another length than the sentence.
     /// - [`ErrorKind::Ragged`]: there are more or fewer extra columns than names for them, or this
     ///   sentence has tags and the first has none, or the reverse.
-    /// - [`ErrorKind::Unwritable`]: a field contains a line break.
+    /// - [`ErrorKind::Unwritable`]: a field contains a line break or a NUL byte, or a row is like the
+    ///   header.
     /// - [`ErrorKind::Io`]: the file cannot be written.
     pub fn write_sentence_with<S: AsRef<str>>(
         &mut self,
@@ -196,6 +203,7 @@ impl<W: Write> CsvWriter<W> {
                 .chain(extra)
                 .collect();
             self.write_row(&names)?;
+            self.header = names.into_iter().map(str::to_owned).collect();
         }
         self.sentences_written += 1;
         let id = self.sentences_written.to_string();
@@ -236,18 +244,27 @@ impl<W: Write> CsvWriter<W> {
     }
 
     fn write_row(&mut self, row: &[&str]) -> Result<(), Error> {
-        if let Some(field) = row.iter().find(|field| field.contains(['\n', '\r'])) {
-            return Err(self.error(ErrorKind::Unwritable {
-                text: (*field).to_owned(),
-                what: "column",
-                reason: "it contains a line break",
-            }));
+        for &field in row {
+            let reason = match memchr3(b'\n', b'\r', 0, field.as_bytes()) {
+                None => continue,
+                Some(place) if field.as_bytes()[place] == 0 => "it contains a NUL byte",
+                Some(_) => "it contains a line break",
+            };
+            return Err(self.unwritable("column", field.to_owned(), reason));
+        }
+        if self.lines_written > 0 && row.iter().eq(&self.header) {
+            let reason = "it would be taken for the header";
+            return Err(self.unwritable("line", row.join(","), reason));
         }
         self.rows
             .write_record(row)
             .map_err(|error| self.error(ErrorKind::Io(error.into())))?;
         self.lines_written += 1;
         Ok(())
+    }
+
+    fn unwritable(&self, what: &'static str, text: String, reason: &'static str) -> Error {
+        self.error(ErrorKind::Unwritable { text, what, reason })
     }
 
     /// An error at the line to be written next.

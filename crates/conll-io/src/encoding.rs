@@ -1,3 +1,5 @@
+//! The encodings of files: bytes in, UTF-8 out.
+
 use std::io::{self, Read};
 
 /// How a file's bytes stand for characters.
@@ -14,12 +16,22 @@ pub enum Encoding {
     Latin1,
 }
 
-const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// U+FEFF, the byte-order mark, in UTF-8.
+pub(crate) const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 const LATIN1_BLOCK: usize = 16 * 1024;
 
-/// Reads a file as UTF-8 (which it does not check), without byte-order mark, with a line feed at
-/// the end.
+/// An error where `head`, the start of a file, says that the file is UTF-16.
+pub(crate) fn refuse_utf16(head: &[u8]) -> io::Result<()> {
+    if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
+        let message = "the text is UTF-16 (it starts with that encoding's byte-order mark): \
+                       convert it to UTF-8";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(())
+}
+
+/// Reads a file as UTF-8 (which it does not check), without the byte-order mark at its start.
 #[derive(Debug)]
 pub(crate) struct Decoder<R> {
     inner: R,
@@ -28,8 +40,6 @@ pub(crate) struct Decoder<R> {
     ready: Vec<u8>,
     position: usize,
     started: bool,
-    /// The last byte that was read, LF at the start.
-    last: u8,
 }
 
 impl<R: Read> Decoder<R> {
@@ -40,7 +50,6 @@ impl<R: Read> Decoder<R> {
             ready: Vec::new(),
             position: 0,
             started: false,
-            last: b'\n',
         }
     }
 
@@ -55,11 +64,7 @@ impl<R: Read> Decoder<R> {
             }
         }
         let head = &head[..filled];
-        if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
-            let message = "the text is UTF-16 (it starts with that encoding's byte-order mark): \
-                           convert it to UTF-8";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
+        refuse_utf16(head)?;
         if head == UTF8_MARK {
             self.encoding = Encoding::Utf8;
         } else {
@@ -108,13 +113,6 @@ impl<R: Read> Read for Decoder<R> {
             self.position += count;
         } else if self.encoding == Encoding::Utf8 {
             count = read_some(&mut self.inner, out)?;
-        }
-        if count == 0 && self.last != b'\n' {
-            out[0] = b'\n';
-            count = 1;
-        }
-        if count > 0 {
-            self.last = out[count - 1];
         }
         Ok(count)
     }

@@ -1,3 +1,5 @@
+//! What goes wrong in reading and writing, and where.
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -109,7 +111,8 @@ pub enum ErrorKind {
     /// A line with another number of columns than the first.
     #[error(
         "{found} column{} where line {first_line} has {expected}: every line needs the same number \
-         of columns (is one missing, or does a token contain the separator?)",
+         of columns (is one missing, does a token contain the separator, or is one of the lines a \
+         comment?)",
         if *found == 1 { "" } else { "s" }
     )]
     Ragged {
@@ -143,6 +146,40 @@ pub enum ErrorKind {
         /// The column's number, counted from 1.
         column: usize,
     },
+
+    /// A tag or label with a character inside that cannot be seen, so that two could look the same.
+    #[error(
+        "the {role} {text:?} has U+{:04X} inside, which cannot be seen: remove it",
+        u32::from(*character)
+    )]
+    InvisibleCharacter {
+        /// `tag` or `label`.
+        role: &'static str,
+        /// The tag or label.
+        text: String,
+        /// The character.
+        character: char,
+    },
+
+    /// A NUL, which is no part of text.
+    #[error(
+        "a NUL byte: if the file is UTF-16, convert it to UTF-8; otherwise it is damaged or no text"
+    )]
+    Nul,
+
+    /// A line within a sentence that looks like a comment.
+    #[error(
+        "a comment inside a sentence: put a blank line before it, or, if it is the row of a token, \
+         read the file without comments"
+    )]
+    CommentInSentence,
+
+    /// The first line of a sentence, of which nothing tells whether it is a comment.
+    #[error(
+        "this line could be a comment or the row of a token `#`: read the file without comments, or \
+         with the text that comments start with"
+    )]
+    MaybeComment,
 
     /// A CSV file whose header lacks a needed name.
     #[error(
@@ -183,7 +220,7 @@ pub enum ErrorKind {
     Unwritable {
         /// The text.
         text: String,
-        /// What it was to be: `column`, `line`.
+        /// What it was to be: `column`, `line` or `comment`.
         what: &'static str,
         /// Why it would not be read back.
         reason: &'static str,

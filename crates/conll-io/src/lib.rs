@@ -35,42 +35,72 @@
 //! # }
 //! ```
 //!
+//! [`read_labels`] reads a list of labels, one a line, and [`TextLines`] running text, one text a
+//! line.
+//!
 //! # What counts as what
 //!
 //! | | rule |
 //! |---|---|
-//! | line | ends with LF, with any CRs before it dropped; the last line may lack its end |
+//! | line | ends with LF, CRLF or CR; CRs before a LF belong to its end; the last line may lack its end |
 //! | blank line | nothing but ASCII white space |
-//! | column | see [`Separator`]; all lines of a file have the same number of columns |
+//! | column | see [`Separator`]; all rows of a file have the same number of columns |
 //! | document boundary | a line whose first column starts with `-DOCSTART-`; also ends a sentence |
-//! | encoding | see [`Encoding`]; a byte-order mark is dropped |
+//! | comment | see [`Comments`]: before the first row of a sentence, a line such as `# doc_id = 5`; an error inside a sentence; kept with the sentence that follows |
+//! | `#` as a token | a row, at the start of a sentence too: `# O`, `#Lima B-LOC`; an error where nothing tells it from a comment |
+//! | encoding | see [`Encoding`] |
+//! | byte-order mark | dropped at the start of any line, behind ASCII white space too, however many: files that were joined have them inside; elsewhere a character that cannot be seen |
+//! | Ctrl-Z (U+001A) | the same, and dropped at the end of the file |
+//! | NUL | an error |
 //! | tag column | by default the last one; a file with one column has no tags |
+//! | tag | without the white space and the characters that cannot be seen at its ends (below); with one inside it is an error |
+//! | token, other columns | as they are in the file, trailing blanks and invisible characters included |
 //!
-//! White space outside ASCII, such as U+00A0 and U+3000, is part of a token.
+//! ASCII white space is space, tab and form feed. White space outside ASCII, such as U+00A0, U+2028
+//! and U+3000, separates nothing and ends no line: it is part of a token.
+//!
+//! Characters that cannot be seen are white space, control characters, and what has no width, such
+//! as U+200B (zero width space), U+FEFF (byte-order mark) and the marks of writing direction. At
+//! the ends of a tag they are cut off, because `O` and `O` with a no-break space behind it would be
+//! two labels that look the same. Allowed inside a tag are the space and the joiners U+200C and
+//! U+200D.
+//!
+//! CSV and TSV files follow the same rules, but have no document boundaries and no comments, and
+//! names in the header and sentence ids are cut like tags. Once more the header is that of a file
+//! joined on: it ends a sentence and is no row.
 
 #![forbid(unsafe_code)]
 
 mod column;
+mod comments;
 mod csv_reader;
 mod csv_writer;
 mod encoding;
 mod error;
+mod invisible;
+mod labels;
 mod line_buffer;
+mod plain_lines;
 mod reader;
 mod sentence;
 mod separator;
 mod source;
+mod text_lines;
+mod writable;
 mod writer;
 
 pub use column::Column;
+pub use comments::Comments;
 pub use csv_reader::{CsvReader, CsvReaderBuilder};
 pub use csv_writer::{CsvWriter, CsvWriterBuilder};
 pub use encoding::Encoding;
 pub use error::{Error, ErrorKind, Position};
+pub use labels::{Label, read_labels};
 pub use reader::{Reader, ReaderBuilder, read_path};
 pub use sentence::Sentence;
 pub use separator::Separator;
 pub use source::{SentenceSource, Sentences};
+pub use text_lines::TextLines;
 pub use writer::{Writer, WriterBuilder};
 
 /// What the first column of a line that begins a document starts with.

@@ -1,16 +1,22 @@
+//! Reads column files.
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
+use crate::comments::Shape;
 use crate::encoding::Decoder;
+use crate::invisible::{check_tag, may_hold_invisible};
 use crate::line_buffer::LineBuffer;
+use crate::plain_lines::PlainLines;
 use crate::sentence::{Document, Layout, Row, Span};
+use crate::source::{open, reads_sentences};
 use crate::{
-    Column, DOCUMENT_START, Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences,
-    Separator,
+    Column, Comments, DOCUMENT_START, Encoding, Error, ErrorKind, Sentence, SentenceSource,
+    Sentences, Separator,
 };
 
 /// All sentences of the column file at `path`, read with the defaults of [`ReaderBuilder`].
@@ -43,6 +49,7 @@ pub struct ReaderBuilder {
     tag: Option<Column>,
     separator: Separator,
     encoding: Encoding,
+    comments: Comments,
 }
 
 impl Default for ReaderBuilder {
@@ -52,6 +59,7 @@ impl Default for ReaderBuilder {
             tag: Some(Column::LAST),
             separator: Separator::default(),
             encoding: Encoding::default(),
+            comments: Comments::default(),
         }
     }
 }
@@ -89,14 +97,22 @@ impl ReaderBuilder {
         self
     }
 
+    /// Which lines are comments. Default: [`Comments::KeyValue`].
+    pub fn comments(&mut self, comments: Comments) -> &mut Self {
+        self.comments = comments;
+        self
+    }
+
     /// Reads from `reader`, which needs no buffering of its own.
     pub fn from_reader<R: Read>(&self, reader: R) -> Reader<R> {
         Reader {
-            lines: LineBuffer::new(Decoder::new(reader, self.encoding)),
+            lines: LineBuffer::new(PlainLines::new(Decoder::new(reader, self.encoding))),
             settings: self.clone(),
             path: None,
             lines_read: 0,
+            lines_before_mark: 0,
             first_row: None,
+            comment_begin: self.comments.first_byte().unwrap_or(b'-'),
             done: false,
         }
     }
@@ -108,9 +124,7 @@ impl ReaderBuilder {
     /// [`ErrorKind::Io`] where it cannot be opened.
     pub fn from_path(&self, path: impl AsRef<Path>) -> Result<Reader<File>, Error> {
         let path = path.as_ref();
-        let file =
-            File::open(path).map_err(|error| Error::new(ErrorKind::Io(error), Some(path), None))?;
-        let mut reader = self.from_reader(file);
+        let mut reader = self.from_reader(open(path)?);
         reader.path = Some(path.to_path_buf());
         Ok(reader)
     }
@@ -142,11 +156,14 @@ impl ReaderBuilder {
 /// It holds one block of the file (64 KiB) or one sentence in memory, whichever is longer.
 #[derive(Debug)]
 pub struct Reader<R> {
-    lines: LineBuffer<Decoder<R>>,
+    lines: LineBuffer<PlainLines<R>>,
     settings: ReaderBuilder,
     path: Option<PathBuf>,
     lines_read: u64,
+    lines_before_mark: u64,
     first_row: Option<FirstRow>,
+    /// The first byte of every comment line, or where there are none that of a document boundary.
+    comment_begin: u8,
     done: bool,
 }
 
@@ -155,6 +172,13 @@ pub struct Reader<R> {
 struct FirstRow {
     layout: Layout,
     line: u64,
+}
+
+/// What became of a line.
+enum Step {
+    Taken,
+    Skipped,
+    SentenceEnds,
 }
 
 impl Reader<File> {
@@ -175,44 +199,8 @@ impl<R: Read> Reader<R> {
         ReaderBuilder::new().from_reader(reader)
     }
 
-    /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at the end of
-    /// the file.
-    ///
-    /// # Errors
-    ///
-    /// - [`ErrorKind::Io`]: the file cannot be read, or is UTF-16.
-    /// - [`ErrorKind::InvalidUtf8`]: the file is not UTF-8.
-    /// - [`ErrorKind::Ragged`]: a line with another number of columns than the first.
-    /// - [`ErrorKind::MissingColumn`]: the lines have no column for the token or the tag.
-    /// - [`ErrorKind::EmptyField`]: the token or the tag is empty.
-    ///
-    /// The first fault of the file is reported. It ends the reading: later calls give `false`.
-    pub fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
-        sentence.clear();
-        if self.done {
-            return Ok(false);
-        }
-        let outcome = self.read_rows(sentence);
-        if !matches!(outcome, Ok(true)) {
-            self.done = true;
-            sentence.clear();
-        }
-        outcome
-    }
-
-    /// Iterator over the sentences still to be read.
-    pub fn sentences(&mut self) -> Sentences<&mut Self> {
-        Sentences::new(self)
-    }
-
-    /// The same, for keeps.
-    pub fn into_sentences(self) -> Sentences<Self> {
-        Sentences::new(self)
-    }
-
     fn read_rows(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
-        self.lines.set_mark();
-        let mut lines_before_mark = self.lines_read;
+        self.set_mark();
         let mut end = 0;
         loop {
             let fields_before = sentence.fields.len();
@@ -225,44 +213,23 @@ impl<R: Read> Reader<R> {
                 Err(error) => return Err(self.error(ErrorKind::Io(error), None)),
             };
             let fields = &sentence.fields[fields_before..];
-            let Some(&first) = fields.first() else {
-                self.lines_read += 1;
-                if !sentence.rows.is_empty() {
-                    break;
+            if self.is_plain_row(fields) {
+                match self.check_row(fields) {
+                    Ok(()) => self.add_row(line, sentence),
+                    Err(kind) => return Err(self.line_error(kind, line, sentence)),
                 }
-                if sentence.document.is_none() {
-                    self.lines.set_mark();
-                    lines_before_mark = self.lines_read;
+            } else {
+                match self.take_other(line, fields_before, sentence) {
+                    Ok(Step::Taken) => {}
+                    Ok(Step::Skipped) => continue,
+                    Ok(Step::SentenceEnds) => break,
+                    Err(kind) => return Err(self.line_error(kind, line, sentence)),
                 }
-                continue;
-            };
-            if self.lines.marked()[first.start..].starts_with(DOCUMENT_START.as_bytes()) {
-                if sentence.rows.is_empty() {
-                    self.lines_read += 1;
-                    sentence.document = Some(Document {
-                        span: line,
-                        fields: fields.to_vec(),
-                    });
-                    sentence.fields.clear();
-                    end = line.end;
-                    continue;
-                }
-                sentence.fields.truncate(fields_before);
-                self.lines.unread(line);
-                break;
             }
-            self.lines_read += 1;
-            if let Err(kind) = self.check_row(fields) {
-                self.validate(line.end, lines_before_mark)?;
-                return Err(self.error(kind, Some(self.lines_read)));
-            }
-            sentence.rows.push(Row {
-                span: line,
-                line: self.lines_read,
-            });
             end = line.end;
         }
-        let text = self.validate(end, lines_before_mark)?;
+        let text = self.validate(end)?;
+        self.check_tags(text, sentence)?;
         sentence.text.push_str(text);
         if let Some(first_row) = self.first_row {
             sentence.layout = first_row.layout;
@@ -270,7 +237,78 @@ impl<R: Read> Reader<R> {
         Ok(!sentence.rows.is_empty())
     }
 
+    /// Keeps the text from here on.
+    fn set_mark(&mut self) {
+        self.lines.set_mark();
+        self.lines_before_mark = self.lines_read;
+    }
+
+    /// Whether the first byte says that a line with these columns is a row.
+    fn is_plain_row(&self, fields: &[Span]) -> bool {
+        fields.first().is_some_and(|first| {
+            let begin = self.lines.marked()[first.start];
+            begin != DOCUMENT_START.as_bytes()[0] && begin != self.comment_begin
+        })
+    }
+
+    fn add_row(&mut self, line: Span, sentence: &mut Sentence) {
+        self.lines_read += 1;
+        sentence.rows.push(Row {
+            span: line,
+            line: self.lines_read,
+        });
+    }
+
+    /// Takes a line that may be something else than a row.
+    #[inline(never)]
+    fn take_other(
+        &mut self,
+        line: Span,
+        fields_before: usize,
+        sentence: &mut Sentence,
+    ) -> Result<Step, ErrorKind> {
+        let in_sentence = !sentence.rows.is_empty();
+        let fields = &sentence.fields[fields_before..];
+        let Some(&Span { start, .. }) = fields.first() else {
+            self.lines_read += 1;
+            if in_sentence {
+                return Ok(Step::SentenceEnds);
+            }
+            if sentence.document.is_none() && sentence.comments.is_empty() {
+                self.set_mark();
+            }
+            return Ok(Step::Skipped);
+        };
+        let text = &self.lines.marked()[start..line.end];
+        if text.starts_with(DOCUMENT_START.as_bytes()) {
+            if in_sentence {
+                sentence.fields.truncate(fields_before);
+                self.lines.unread(line);
+                return Ok(Step::SentenceEnds);
+            }
+            sentence.document = Some(Document {
+                span: line,
+                fields: fields.to_vec(),
+            });
+        } else {
+            match self.settings.comments.shape(text, self.settings.separator) {
+                Shape::Comment if in_sentence => return Err(ErrorKind::CommentInSentence),
+                Shape::Either if !in_sentence => return Err(ErrorKind::MaybeComment),
+                Shape::Comment => sentence.comments.push(Span { start, ..line }),
+                Shape::Row | Shape::Either => {
+                    self.check_row(fields)?;
+                    self.add_row(line, sentence);
+                    return Ok(Step::Taken);
+                }
+            }
+        }
+        self.lines_read += 1;
+        sentence.fields.clear();
+        Ok(Step::Taken)
+    }
+
     /// Checks a row against the first one, or takes it as the first.
+    #[inline(always)]
     fn check_row(&mut self, fields: &[Span]) -> Result<(), ErrorKind> {
         let layout = match self.first_row {
             Some(FirstRow { layout, line }) => {
@@ -288,33 +326,72 @@ impl<R: Read> Reader<R> {
                 let layout = self.settings.layout(fields.len())?;
                 self.first_row = Some(FirstRow {
                     layout,
-                    line: self.lines_read,
+                    line: self.lines_read + 1,
                 });
                 layout
             }
         };
-        let empty = |role, column: usize| ErrorKind::EmptyField {
-            role,
-            column: column + 1,
-        };
         match layout {
-            Layout { token, .. } if fields[token].is_empty() => Err(empty("token", token)),
-            Layout { tag: Some(tag), .. } if fields[tag].is_empty() => Err(empty("tag", tag)),
+            Layout { token, .. } if fields[token].is_empty() => Err(empty_field("token", token)),
+            Layout { tag: Some(tag), .. } if fields[tag].is_empty() => Err(empty_field("tag", tag)),
             _ => Ok(()),
         }
     }
 
-    /// The first `end` bytes from the mark on, as UTF-8.
-    fn validate(&self, end: usize, lines_before_mark: u64) -> Result<&str, Error> {
+    /// Checks what the tags of the sentence's rows are made of.
+    fn check_tags(&self, text: &str, sentence: &Sentence) -> Result<(), Error> {
+        let Some(FirstRow { layout, .. }) = self.first_row else {
+            return Ok(());
+        };
+        let Some(tag) = layout.tag else {
+            return Ok(());
+        };
+        if !self.lines.found_odd() && !may_hold_invisible(text.as_bytes()) {
+            return Ok(());
+        }
+        let fields = sentence.fields.chunks_exact(layout.columns);
+        for (fields, row) in fields.zip(&sentence.rows) {
+            check_tag("tag", &text[fields[tag].start..fields[tag].end]).map_err(|kind| {
+                let kind = kind.unwrap_or_else(|| empty_field("tag", tag));
+                self.error(kind, Some(row.line))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The first `end` bytes from the mark on, as UTF-8 without NULs.
+    fn validate(&self, end: usize) -> Result<&str, Error> {
         let bytes = &self.lines.marked()[..end];
         // The fast check says no more than whether; the standard library's says where.
         let text = simdutf8::basic::from_utf8(bytes).or_else(|_| str::from_utf8(bytes));
-        text.map_err(|error| {
-            let valid = &bytes[..error.valid_up_to()];
-            let line = lines_before_mark + 1 + memchr_iter(b'\n', valid).count() as u64;
-            let byte = bytes[valid.len()];
-            self.error(ErrorKind::InvalidUtf8 { byte }, Some(line))
-        })
+        let valid = match text {
+            Ok(_) => bytes,
+            Err(error) => &bytes[..error.valid_up_to()],
+        };
+        let nul = self.lines.found_odd().then(|| memchr(0, valid)).flatten();
+        let (kind, place) = match (nul, text) {
+            (None, Ok(text)) => return Ok(text),
+            (None, Err(_)) => {
+                let byte = bytes[valid.len()];
+                (ErrorKind::InvalidUtf8 { byte }, valid.len())
+            }
+            (Some(nul), _) => (ErrorKind::Nul, nul),
+        };
+        let lines = 1 + memchr_iter(b'\n', &bytes[..place]).count() as u64;
+        Err(self.error(kind, Some(self.lines_before_mark + lines)))
+    }
+
+    /// An error at the line read last, or the first fault of the lines from the mark on that only
+    /// now is looked for.
+    #[cold]
+    fn line_error(&self, kind: ErrorKind, line: Span, sentence: &Sentence) -> Error {
+        let earlier = self
+            .validate(line.end)
+            .and_then(|text| self.check_tags(text, sentence));
+        match earlier {
+            Ok(()) => self.error(kind, Some(self.lines_read + 1)),
+            Err(error) => error,
+        }
     }
 
     fn error(&self, kind: ErrorKind, line: Option<u64>) -> Error {
@@ -322,8 +399,13 @@ impl<R: Read> Reader<R> {
     }
 }
 
-impl<R: Read> SentenceSource for Reader<R> {
-    fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
-        Self::read_sentence(self, sentence)
-    }
+fn empty_field(role: &'static str, index: usize) -> ErrorKind {
+    let column = index + 1;
+    ErrorKind::EmptyField { role, column }
 }
+
+reads_sentences!(
+    Reader,
+    "[`ErrorKind::MissingColumn`]: the lines have no column for the token or the tag.",
+    "[`ErrorKind::CommentInSentence`], [`ErrorKind::MaybeComment`]: see [`Comments`]."
+);

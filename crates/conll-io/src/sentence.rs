@@ -1,4 +1,8 @@
+//! A sentence: rows of columns in one buffer.
+
 use std::fmt;
+
+use crate::invisible::trim;
 
 /// A sentence: rows of columns, one row a token.
 ///
@@ -13,6 +17,7 @@ pub struct Sentence {
     pub(crate) fields: Vec<Span>,
     pub(crate) layout: Layout,
     pub(crate) document: Option<Document>,
+    pub(crate) comments: Vec<Span>,
 }
 
 /// A range of bytes.
@@ -81,10 +86,13 @@ impl Sentence {
         self.text(self.row_fields(i)[self.layout.token])
     }
 
-    /// Tag of token `i`, never empty; `None` where the file has no tags.
+    /// Tag of token `i`, never empty, without white space and characters that cannot be seen at its
+    /// ends; `None` where the file has no tags.
     pub fn tag(&self, i: usize) -> Option<&str> {
         let fields = self.row_fields(i);
-        self.layout.tag.map(|column| self.text(fields[column]))
+        self.layout
+            .tag
+            .map(|column| trim(self.text(fields[column])))
     }
 
     /// Whether the tokens have tags: all of a file do or none.
@@ -101,10 +109,10 @@ impl Sentence {
     pub fn tags(
         &self,
     ) -> Option<impl ExactSizeIterator<Item = &str> + DoubleEndedIterator + Clone> {
-        self.layout.tag.map(|column| self.column(column))
+        self.layout.tag.map(|column| self.column(column).map(trim))
     }
 
-    /// All columns of row `i`, token and tag among them.
+    /// All columns of row `i`, token and tag among them, as they are in the file.
     pub fn fields(
         &self,
         i: usize,
@@ -112,7 +120,8 @@ impl Sentence {
         self.row_fields(i).iter().map(|&span| self.text(span))
     }
 
-    /// The line of token `i` as it was in the file, without its end.
+    /// The line of token `i` as it was in the file, without its end and without byte-order marks at
+    /// its start.
     ///
     /// Of a CSV file, whose quoting is undone: its fields joined by tabs.
     pub fn raw_line(&self, i: usize) -> &str {
@@ -145,12 +154,19 @@ impl Sentence {
             .map(|document| document.fields.iter().map(|&span| self.text(span)))
     }
 
+    /// The comment lines before the first row, and before or after the document boundary if there
+    /// is one, without their line ends. See [`Comments`](crate::Comments).
+    pub fn comments(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator + Clone {
+        self.comments.iter().map(|&span| self.text(span))
+    }
+
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.rows.clear();
         self.fields.clear();
         self.layout = Layout::default();
         self.document = None;
+        self.comments.clear();
     }
 
     /// Begins a row whose columns follow.

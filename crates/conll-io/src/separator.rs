@@ -1,8 +1,10 @@
+//! What stands between columns.
+
 /// What stands between the columns of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Separator {
-    /// Any run of ASCII white space (space, tab, form feed, carriage return); such a run at either
-    /// end of a line is dropped. Written as one space.
+    /// Any run of ASCII white space (space, tab, form feed); such a run at either end of a line is
+    /// dropped. Written as one space.
     #[default]
     Whitespace,
     /// Exactly one space: two in a row have an empty column between them.
@@ -20,7 +22,7 @@ impl Separator {
         }
     }
 
-    /// The bytes between columns, line feeds aside: bit `i` stands for byte `i`.
+    /// The bytes between columns, and the carriage return of a CRLF: bit `i` stands for byte `i`.
     pub(crate) const fn bytes(self) -> u64 {
         match self {
             Self::Whitespace => 1 << b' ' | 1 << b'\t' | 1 << b'\x0C' | 1 << b'\r',

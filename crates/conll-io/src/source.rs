@@ -1,4 +1,9 @@
-use crate::{Error, Sentence};
+//! What all readers of sentences share.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::{Error, ErrorKind, Sentence};
 
 /// Anything that yields sentences one by one: [`Reader`](crate::Reader),
 /// [`CsvReader`](crate::CsvReader).
@@ -50,4 +55,61 @@ impl<S: SentenceSource> Iterator for Sentences<S> {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// Gives a reader `$reader<R>` the methods that read sentences, from its method `read_rows` and its
+/// field `done`; `$errors` are what only its kind of file can have.
+macro_rules! reads_sentences {
+    ($reader:ident, $($errors:literal),+) => {
+        impl<R: Read> $reader<R> {
+            /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at
+            /// the end of the file.
+            ///
+            /// # Errors
+            ///
+            /// - [`ErrorKind::Io`]: the file cannot be read, or is UTF-16.
+            /// - [`ErrorKind::InvalidUtf8`], [`ErrorKind::Nul`]: the file is not text in UTF-8.
+            /// - [`ErrorKind::Ragged`]: a line with another number of columns than the first.
+            /// - [`ErrorKind::EmptyField`]: the token or the tag is empty.
+            /// - [`ErrorKind::InvisibleCharacter`]: the tag has one inside.
+            $(#[doc = concat!("- ", $errors)])+
+            ///
+            /// The first fault of the file is reported. It ends the reading: later calls give
+            /// `false`.
+            pub fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
+                sentence.clear();
+                if self.done {
+                    return Ok(false);
+                }
+                let outcome = self.read_rows(sentence);
+                if !matches!(outcome, Ok(true)) {
+                    self.done = true;
+                    sentence.clear();
+                }
+                outcome
+            }
+
+            /// Iterator over the sentences still to be read.
+            pub fn sentences(&mut self) -> Sentences<&mut Self> {
+                Sentences::new(self)
+            }
+
+            /// The same, for keeps.
+            pub fn into_sentences(self) -> Sentences<Self> {
+                Sentences::new(self)
+            }
+        }
+
+        impl<R: Read> SentenceSource for $reader<R> {
+            fn read_sentence(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
+                Self::read_sentence(self, sentence)
+            }
+        }
+    };
+}
+pub(crate) use reads_sentences;
+
+/// Opens the file at `path` to read it.
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|error| Error::new(ErrorKind::Io(error), Some(path), None))
 }

@@ -1,10 +1,13 @@
+//! Writes column files.
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Column, DOCUMENT_START, Error, ErrorKind, Sentence, Separator};
+use crate::comments::Shape;
+use crate::writable::{check_extra_columns, unwritable_field, unwritable_line};
+use crate::{Column, Comments, DOCUMENT_START, Error, ErrorKind, Sentence, Separator};
 
-const BYTE_ORDER_MARK: char = '\u{FEFF}';
 /// What a document boundary has in a column of which nothing else is known, as in CoNLL-2002 and
 /// -2003.
 const DOCUMENT_FILL: &str = "O";
@@ -15,6 +18,7 @@ pub struct WriterBuilder {
     columns: Option<Vec<Column>>,
     separator: Separator,
     document_boundaries: bool,
+    comments: Comments,
 }
 
 impl Default for WriterBuilder {
@@ -23,6 +27,7 @@ impl Default for WriterBuilder {
             columns: None,
             separator: Separator::default(),
             document_boundaries: true,
+            comments: Comments::default(),
         }
     }
 }
@@ -52,6 +57,14 @@ impl WriterBuilder {
         self
     }
 
+    /// Which lines the readers of the file will take for comments: the comment lines of sentences
+    /// are written where they are such, and a row that looks like one is an error. Default:
+    /// [`Comments::KeyValue`]. With [`Comments::None`] no comments are written.
+    pub fn comments(&mut self, comments: Comments) -> &mut Self {
+        self.comments = comments;
+        self
+    }
+
     /// Writes to `writer`, which needs no buffering of its own.
     pub fn from_writer<W: Write>(&self, writer: W) -> Writer<W> {
         Writer {
@@ -63,6 +76,7 @@ impl WriterBuilder {
             first_row: None,
             in_sentence: false,
             document: None,
+            comments: Vec::new(),
         }
     }
 
@@ -83,9 +97,10 @@ impl WriterBuilder {
 
 /// Writes a CoNLL column file: UTF-8, LF, one blank line after each sentence.
 ///
-/// What it has written, a [`Reader`](crate::Reader) with the same separator reads back exactly.
-/// What would be read back otherwise, such as a token with the separator in it, is an error, and
-/// nothing of its row is written.
+/// What it has written, a [`Reader`](crate::Reader) with the same separator and the same comments
+/// reads back exactly. What would be read back otherwise, such as a token with the separator in it,
+/// is an error, and nothing of its row is written. (Only the reader knows which columns are the
+/// token and the tag, and refuses an empty one, or a tag with an invisible character inside.)
 ///
 /// ```
 /// use conll_io::Writer;
@@ -110,6 +125,8 @@ pub struct Writer<W: Write> {
     in_sentence: bool,
     /// The document boundary to write before the next row.
     document: Option<Boundary>,
+    /// The comment lines to write before the next row.
+    comments: Vec<String>,
 }
 
 /// Number of columns of the first row, and its line.
@@ -145,7 +162,7 @@ impl<W: Write> Writer<W> {
         WriterBuilder::new().from_writer(writer)
     }
 
-    /// Writes a sentence, and the document boundary before it.
+    /// Writes a sentence, and the document boundary and the comment lines before it.
     ///
     /// # Errors
     ///
@@ -163,6 +180,7 @@ impl<W: Write> Writer<W> {
     ///
     /// - [`ErrorKind::MissingColumn`]: the sentence lacks a column that was chosen.
     /// - [`ErrorKind::ExtraColumnLength`]: an extra column has another length than the sentence.
+    /// - [`ErrorKind::Unwritable`]: a comment line would not be read back as one.
     /// - Those of [`write_row`](Self::write_row).
     pub fn write_sentence_with<S: AsRef<str>>(
         &mut self,
@@ -178,6 +196,7 @@ impl<W: Write> Writer<W> {
         if self.settings.document_boundaries && sentence.starts_document() {
             self.document = Some(self.boundary_of(sentence, &chosen, extra.len()));
         }
+        self.comments = self.comments_of(sentence)?;
         let mut row = Vec::with_capacity(chosen.len() + extra.len());
         let mut fields = Vec::with_capacity(sentence.columns());
         for i in 0..sentence.len() {
@@ -207,7 +226,7 @@ impl<W: Write> Writer<W> {
         let mut columns = 0;
         for field in fields {
             let field = field.as_ref();
-            if let Some(reason) = self.unwritable_field(field) {
+            if let Some(reason) = unwritable_field(self.settings.separator, field) {
                 return Err(self.unwritable("column", field.to_owned(), reason));
             }
             if columns > 0 {
@@ -216,7 +235,13 @@ impl<W: Write> Writer<W> {
             self.line.push_str(field);
             columns += 1;
         }
-        if let Some(reason) = unwritable_line(&self.line) {
+        let first = !self.in_sentence || self.document.is_some();
+        let WriterBuilder {
+            separator,
+            comments,
+            ..
+        } = &self.settings;
+        if let Some(reason) = unwritable_line(*separator, &self.line, comments, first) {
             return Err(self.unwritable("line", self.line.clone(), reason));
         }
         if let Some(FirstRow {
@@ -234,6 +259,7 @@ impl<W: Write> Writer<W> {
         if let Some(boundary) = self.document.take() {
             self.write_boundary(boundary, columns)?;
         }
+        self.write_comments()?;
         self.first_row.get_or_insert(FirstRow {
             columns,
             line: self.lines_written + 1,
@@ -341,30 +367,46 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn write_line(&mut self) -> Result<(), Error> {
-        if self.lines_written == 0 && self.line.starts_with(BYTE_ORDER_MARK) {
-            // The reader drops one at the start of a file; this one belongs to the text.
-            self.line.insert(0, BYTE_ORDER_MARK);
+    /// The comment lines to write before `sentence`.
+    fn comments_of(&self, sentence: &Sentence) -> Result<Vec<String>, Error> {
+        let WriterBuilder {
+            separator,
+            comments,
+            ..
+        } = &self.settings;
+        if *comments == Comments::None {
+            return Ok(Vec::new());
         }
+        let is_comment =
+            |line: &&str| comments.shape(line.as_bytes(), *separator) == Shape::Comment;
+        match sentence.comments().find(|line| !is_comment(line)) {
+            Some(line) => {
+                let reason = "it would not be read back as one";
+                Err(self.unwritable("comment", line.to_owned(), reason))
+            }
+            None => Ok(sentence.comments().map(str::to_owned).collect()),
+        }
+    }
+
+    fn write_comments(&mut self) -> Result<(), Error> {
+        if self.comments.is_empty() {
+            return Ok(());
+        }
+        let row = std::mem::take(&mut self.line);
+        for comment in std::mem::take(&mut self.comments) {
+            self.line = comment;
+            self.write_line()?;
+        }
+        self.line = row;
+        Ok(())
+    }
+
+    fn write_line(&mut self) -> Result<(), Error> {
         self.line.push('\n');
         self.lines_written += 1;
         self.inner
             .write_all(self.line.as_bytes())
             .map_err(|error| self.error(ErrorKind::Io(error)))
-    }
-
-    fn unwritable_field(&self, field: &str) -> Option<&'static str> {
-        let bytes = field.as_bytes();
-        match self.settings.separator {
-            Separator::Whitespace if field.is_empty() => Some("it is empty"),
-            Separator::Whitespace if bytes.iter().any(u8::is_ascii_whitespace) => {
-                Some("it contains white space")
-            }
-            Separator::Space if bytes.contains(&b' ') => Some("it contains a space, the separator"),
-            Separator::Tab if bytes.contains(&b'\t') => Some("it contains a tab, the separator"),
-            _ if bytes.contains(&b'\n') => Some("it contains a line break"),
-            _ => None,
-        }
     }
 
     fn unwritable(&self, what: &'static str, text: String, reason: &'static str) -> Error {
@@ -374,30 +416,5 @@ impl<W: Write> Writer<W> {
     /// An error at the line to be written next.
     fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.path.as_deref(), Some(self.lines_written + 1))
-    }
-}
-
-fn unwritable_line(line: &str) -> Option<&'static str> {
-    if line.bytes().all(|byte| byte.is_ascii_whitespace()) {
-        Some("it would be a blank line")
-    } else if line.starts_with(DOCUMENT_START) {
-        Some("it would be a document boundary")
-    } else if line.ends_with('\r') {
-        Some("it ends with a carriage return")
-    } else {
-        None
-    }
-}
-
-/// Checks that each extra column has one value a token.
-pub(crate) fn check_extra_columns<S>(sentence: &Sentence, extra: &[&[S]]) -> Result<(), ErrorKind> {
-    let expected = sentence.len();
-    match extra.iter().position(|values| values.len() != expected) {
-        Some(i) => Err(ErrorKind::ExtraColumnLength {
-            column: i + 1,
-            found: extra[i].len(),
-            expected,
-        }),
-        None => Ok(()),
     }
 }

@@ -6,7 +6,8 @@ use std::fs;
 use std::io::{self, Read};
 
 use conll_io::{
-    Column, Encoding, Error, ErrorKind, Reader, ReaderBuilder, Sentence, Separator, read_path,
+    Column, Comments, Encoding, Error, ErrorKind, Reader, ReaderBuilder, Sentence, Separator,
+    Writer, read_path,
 };
 
 /// Sentences as `token/tag token/tag | token/tag`, `#` before a sentence that starts a document.
@@ -66,11 +67,7 @@ fn well_formed_files() {
             "a/O | b/O",
         ),
         ("byte-order mark", "\u{feff}a O\n", "a/O"),
-        (
-            "only the first byte-order mark",
-            "\u{feff}\u{feff}a O\n",
-            "\u{feff}a/O",
-        ),
+        ("byte-order mark twice", "\u{feff}\u{feff}a O\n", "a/O"),
         (
             "byte-order mark before a boundary",
             "\u{feff}-DOCSTART- O\n\na O\n",
@@ -104,8 +101,8 @@ fn well_formed_files() {
         ),
         (
             "control characters in a token",
-            "a\0\x01\x0b\x1b\x7f O\n",
-            "a\0\x01\x0b\x1b\x7f/O",
+            "a\x01\x0b\x1b\x7f O\n",
+            "a\x01\x0b\x1b\x7f/O",
         ),
         ("number sign as a token", "# O\n", "#/O"),
         ("boundary of one column", "-DOCSTART-\n\na O\n", "# a/O"),
@@ -163,19 +160,19 @@ fn malformed_files() {
             "missing column",
             b"a NC O\n\n\nb O\n",
             "line 4: 2 columns where line 1 has 3: every line needs the same number of columns \
-             (is one missing, or does a token contain the separator?)",
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)",
         ),
         (
             "extra column",
             b"-DOCSTART- -X- O\n\na O\nb c O\n",
             "line 4: 3 columns where line 3 has 2: every line needs the same number of columns \
-             (is one missing, or does a token contain the separator?)",
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)",
         ),
         (
             "no-break space alone on a line is a token",
             b"a O\n\xC2\xA0\n",
             "line 2: 1 column where line 1 has 2: every line needs the same number of columns \
-             (is one missing, or does a token contain the separator?)",
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)",
         ),
         (
             "Latin-1",
@@ -472,4 +469,296 @@ fn errors_name_the_file() {
     );
     fs::write(&path, "a O\nb O\n").unwrap();
     assert_eq!(show(&read_path(&path).unwrap()), "a/O b/O");
+}
+
+const SEPARATORS: [Separator; 3] = [Separator::Whitespace, Separator::Space, Separator::Tab];
+
+/// What the reader makes of a text, or its error.
+fn outcome(builder: &ReaderBuilder, text: &str) -> Result<String, String> {
+    let sentences = read_with(builder, text.as_bytes());
+    sentences.as_deref().map(show).map_err(ToString::to_string)
+}
+
+/// The same with each separator, with which the columns of `text` are joined instead of by `|`.
+fn with_separators(text: &str, expected: Result<&str, &str>) {
+    for separator in SEPARATORS {
+        let text = text.replace('|', &separator.as_char().to_string());
+        let found = outcome(ReaderBuilder::new().separator(separator), &text);
+        let expected = expected.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(found, expected, "{separator:?} {text:?}");
+    }
+}
+
+#[test]
+fn comments_with_as_many_columns_as_the_rows() {
+    let cases = [
+        "# doc_id = 90211\nAna 0 3 B-PER\nva 4 6 O\n\n# doc_id = 90212\nLima 7 11 B-LOC\n",
+        "# id 5f0c2a domain=xx\nAna _ _ B-PER\nva _ _ O\n\n# id 5f0c2b domain=xx\nLima _ _ B-LOC\n",
+    ];
+    for text in cases {
+        assert_eq!(
+            read(text).map(|s| show(&s)).unwrap(),
+            "Ana/B-PER va/O | Lima/B-LOC"
+        );
+    }
+}
+
+#[test]
+fn comments_do_not_say_how_many_columns_there_are() {
+    with_separators(
+        "# a = b\n\n# newdoc\n# newpar id = 1\n-DOCSTART-|O\n\n# text = x y z\na|O\n",
+        Ok("# a/O"),
+    );
+    with_separators("\u{feff}# a=b\r\na|O\r\n", Ok("a/O"));
+    with_separators("# a = b\n", Ok(""));
+    assert_eq!(read("  # a = b\na O\n").map(|s| show(&s)).unwrap(), "a/O");
+}
+
+#[test]
+fn number_signs_that_are_tokens() {
+    with_separators("#|O\nuno|O\n", Ok("#/O uno/O"));
+    with_separators("#|NN|O\n#|=|O\n\n#|=|O\n", Ok("#/O #/O | #/O"));
+    with_separators("#Lima|B-LOC\n\n#a=b|O\n", Ok("#Lima/B-LOC | #a=b/O"));
+    with_separators("a|O\n#|O\n##|O\n", Ok("a/O #/O ##/O"));
+    assert_eq!(
+        outcome(&ReaderBuilder::new(), "#\n\n#\nO\n").unwrap(),
+        "# | # O"
+    );
+}
+
+#[test]
+fn comments_inside_a_sentence() {
+    with_separators(
+        "a|O\n# doc_id = 5\nb|O\n",
+        Err(
+            "line 2: a comment inside a sentence: put a blank line before it, or, if it is the row \
+             of a token, read the file without comments",
+        ),
+    );
+    // What could be either can only be a row there.
+    with_separators("a|N|O\n#|Num=Sing|O\n", Ok("a/O #/O"));
+}
+
+#[test]
+fn rows_that_could_be_comments() {
+    with_separators(
+        "\n#|SYM|Num=Sing|O\n",
+        Err(
+            "line 2: this line could be a comment or the row of a token `#`: read the file without \
+             comments, or with the text that comments start with",
+        ),
+    );
+    let mut builder = ReaderBuilder::new();
+    builder.comments(Comments::None);
+    assert_eq!(
+        outcome(&builder, "# SYM Num=Sing O\n# a = b\n").unwrap(),
+        "#/O #/b"
+    );
+}
+
+#[test]
+fn comments_by_their_start() {
+    let mut builder = ReaderBuilder::new();
+    builder
+        .comments(Comments::Prefix("#\t".to_owned()))
+        .separator(Separator::Tab)
+        .token_column(Column::new(2).unwrap());
+    let text = "#\thttp://example.org [2009-10-17]\n1\tAna\tB-PER\n2\t#\tO\n\n#\tx\n1\tva\tO\n";
+    assert_eq!(outcome(&builder, text).unwrap(), "Ana/B-PER #/O | va/O");
+    builder.comments(Comments::Prefix(String::new()));
+    assert!(outcome(&builder, "#\ta\tO\n").unwrap().ends_with("a/O"));
+    builder.comments(Comments::Prefix("-".to_owned()));
+    assert_eq!(
+        outcome(&builder, "-DOCSTART-\n-\tx\n1\ta\tO\n").unwrap(),
+        "# a/O"
+    );
+}
+
+#[test]
+fn comments_are_kept() {
+    let text = "# newdoc\n-DOCSTART- O\n\n# a = ñ\na O\n\nb O\n\n# c = d\nc O\n\n# e = f\n";
+    let sentences = read(text).unwrap();
+    let comments: Vec<Vec<&str>> = sentences.iter().map(|s| s.comments().collect()).collect();
+    assert_eq!(
+        comments,
+        [vec!["# newdoc", "# a = ñ"], vec![], vec!["# c = d"]]
+    );
+    assert_eq!(sentences[0].line(0), 5);
+    let mut writer = Writer::from_writer(Vec::new());
+    for sentence in &sentences {
+        writer.write_sentence(sentence).unwrap();
+    }
+    let expected = "-DOCSTART- O\n\n# newdoc\n# a = ñ\na O\n\nb O\n\n# c = d\nc O\n\n";
+    assert_eq!(
+        String::from_utf8(writer.into_inner().unwrap()).unwrap(),
+        expected
+    );
+}
+
+#[test]
+fn byte_order_marks_of_joined_files() {
+    with_separators(
+        "\u{feff}-DOCSTART-|O\n\nAna|B-PER\n\n\u{feff}-DOCSTART-|O\n\nLima|B-LOC\n",
+        Ok("# Ana/B-PER | # Lima/B-LOC"),
+    );
+    with_separators(
+        "a|O\n\u{feff}b|O\n\n\u{feff}# a = b\n\u{feff}\u{feff}c|O\n",
+        Ok("a/O b/O | c/O"),
+    );
+}
+
+#[test]
+fn byte_order_marks_alone_on_a_line() {
+    for mark in ["\u{feff}", " \u{feff} ", "\u{feff}\u{feff}\t", "\u{feff}\r"] {
+        with_separators(&format!("a|O\n{mark}\nb|O\n{mark}"), Ok("a/O | b/O"));
+        with_separators(&format!("a\n{mark}\nb\n{mark}"), Ok("a | b"));
+    }
+}
+
+#[test]
+fn byte_order_marks_inside_a_line() {
+    // Part of a token, never of a tag.
+    with_separators(
+        "a\u{feff}b|\u{feff}O\u{feff}\na|O\n",
+        Ok("a\u{feff}b/O a/O"),
+    );
+    with_separators(
+        "a|O\nb|B-\u{feff}PER\n",
+        Err(
+            "line 2: the tag \"B-\\u{feff}PER\" has U+FEFF inside, which cannot be seen: remove it",
+        ),
+    );
+}
+
+#[test]
+fn line_ends_of_old_macs() {
+    with_separators("a|O\rb|B-X\r\rc|O\r", Ok("a/O b/B-X | c/O"));
+    with_separators(
+        "-DOCSTART-|O\r\ra|O\n\nb|O\r\n\r\nc|O\r\rd|O",
+        Ok("# a/O | b/O | c/O | d/O"),
+    );
+    with_separators("a\rb\r\rc", Ok("a b | c"));
+    with_separators(
+        "a|O\rb\rc|O\n",
+        Err(
+            "line 2: 1 column where line 1 has 2: every line needs the same number of columns \
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)",
+        ),
+    );
+    let mut text = "a O\rb O\r\r".repeat(100_000).into_bytes();
+    text.extend_from_slice(b"\xFF O");
+    let error = read(&text).unwrap_err();
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::InvalidUtf8 { byte: 0xFF }
+    ));
+    assert_eq!(error.position().unwrap().line(), Some(300_001));
+}
+
+#[test]
+fn invisible_characters_at_the_ends_of_tags() {
+    for odd in [
+        "\u{a0}",
+        "\u{200b}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{3000}",
+        "\x1a",
+        "\x0b",
+        "\x7f",
+        "\u{2060}\u{ad}",
+    ] {
+        with_separators(&format!("a|B-X{odd}\nb|{odd}B-X\n"), Ok("a/B-X b/B-X"));
+        let text = format!("a|O\nb|{odd}\n");
+        with_separators(&text, Err("line 2: the tag (column 2) is empty"));
+        // Tokens keep theirs.
+        if odd != "\x1a" {
+            with_separators(
+                &format!("{odd}|O\nb{odd}|O\n"),
+                Ok(&format!("{odd}/O b{odd}/O")),
+            );
+        }
+    }
+    let mut builder = ReaderBuilder::new();
+    builder.separator(Separator::Tab);
+    assert_eq!(
+        outcome(&builder, "a\tB-X \nb\t\x0cB-X\n").unwrap(),
+        "a/B-X b/B-X"
+    );
+    assert_eq!(outcome(&builder, "a \tO\n \tO\n").unwrap(), "a /O  /O");
+    assert_eq!(
+        outcome(&builder, "a\tO\nb\t \n").unwrap_err(),
+        "line 2: the tag (column 2) is empty"
+    );
+}
+
+#[test]
+fn invisible_characters_inside_tags() {
+    for odd in [
+        '\u{a0}', '\u{200b}', '\u{2028}', '\u{85}', '\u{7f}', '\u{1}', '\u{202e}',
+    ] {
+        let error = read(format!("a O\nb B-{odd}X\nc\n")).unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::InvisibleCharacter { role: "tag", character, .. } if *character == odd),
+            "{error}"
+        );
+        assert_eq!(error.position().unwrap().line(), Some(2));
+    }
+    let text = "a B-tax percent\n".replace("a ", "a\t");
+    let sentences = read_with(
+        ReaderBuilder::new().separator(Separator::Tab),
+        text.as_bytes(),
+    );
+    assert_eq!(sentences.unwrap()[0].tag(0), Some("B-tax percent"));
+}
+
+#[test]
+fn tags_are_trimmed_and_columns_are_not() {
+    let sentences = read("a O\u{a0}\n").unwrap();
+    let sentence = &sentences[0];
+    assert_eq!(sentence.tag(0), Some("O"));
+    assert!(sentence.tags().unwrap().eq(["O"]));
+    assert!(sentence.fields(0).eq(["a", "O\u{a0}"]));
+    assert_eq!(sentence.raw_line(0), "a O\u{a0}");
+}
+
+#[test]
+fn line_separators_of_unicode_end_no_line() {
+    for odd in ["\u{85}", "\u{2028}", "\u{2029}", "\x0b"] {
+        with_separators(&format!("a{odd}b|O\n"), Ok(&format!("a{odd}b/O")));
+    }
+}
+
+#[test]
+fn nul_bytes() {
+    let nul = "a NUL byte: if the file is UTF-16, convert it to UTF-8; otherwise it is damaged or no text";
+    with_separators("a|O\n\nb\0|O\n", Err(&format!("line 3: {nul}")));
+    with_separators("a|O\nb|O\0\nc\n", Err(&format!("line 2: {nul}")));
+    with_separators("-DOCSTART-\0\n\na|O\n", Err(&format!("line 1: {nul}")));
+    with_separators("\0\0\0\0", Err(&format!("line 1: {nul}")));
+    // UTF-16 without a byte-order mark.
+    let text: Vec<u8> = "a O\nb O\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(
+        read(&text).unwrap_err().to_string(),
+        format!("line 1: {nul}")
+    );
+}
+
+#[test]
+fn control_z_at_the_end_of_the_file() {
+    for end in [
+        "\x1a",
+        "\x1a\x1a\x1a",
+        "\n\x1a",
+        "\r\n\x1a\n",
+        "\n\n\x1a\u{feff}",
+    ] {
+        with_separators(&format!("a|O\nb|O{end}"), Ok("a/O b/O"));
+        with_separators(&format!("a\nb{end}"), Ok("a b"));
+    }
+    with_separators("a|O\n\n\x1a-DOCSTART-|O\nb|O", Ok("a/O | # b/O"));
+    with_separators("a\x1ab|O\n", Ok("a\x1ab/O"));
 }

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use conll_io::{
-    Column, CsvReader, CsvReaderBuilder, CsvWriter, CsvWriterBuilder, Encoding, Error, ErrorKind,
-    Position, Reader, ReaderBuilder, Sentence, SentenceSource, Sentences, Separator, Writer,
-    WriterBuilder,
+    Column, Comments, CsvReader, CsvReaderBuilder, CsvWriter, CsvWriterBuilder, Encoding, Error,
+    ErrorKind, Position, Reader, ReaderBuilder, Sentence, SentenceSource, Sentences, Separator,
+    Writer, WriterBuilder,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,6 +14,19 @@ use proptest::test_runner::RngSeed;
 
 /// Document boundary and rows of each sentence.
 type Rows = Vec<(Option<Vec<String>>, Vec<Vec<String>>)>;
+
+fn comments() -> impl Strategy<Value = Comments> {
+    let prefix = |prefix: &str| Comments::Prefix(prefix.to_owned());
+    let choices = [
+        Comments::KeyValue,
+        Comments::None,
+        prefix("#"),
+        prefix("# "),
+        prefix("#\t"),
+        prefix("a"),
+    ];
+    select(choices.to_vec())
+}
 
 fn rows(source: impl SentenceSource) -> Result<Rows, Error> {
     let owned =
@@ -33,7 +46,7 @@ fn rows(source: impl SentenceSource) -> Result<Rows, Error> {
 }
 
 /// What the reader cuts at, and text that looks like it.
-const PIECES: [&str; 22] = [
+const PIECES: [&str; 33] = [
     "a",
     "B",
     "ñ",
@@ -56,6 +69,17 @@ const PIECES: [&str; 22] = [
     "\"",
     ",",
     "O",
+    "#",
+    "# ",
+    "=",
+    " = ",
+    "a=b",
+    "id",
+    "\x1a",
+    "\u{200b}",
+    "\u{2028}",
+    "\u{feff}# ",
+    "\u{ad}",
 ];
 
 fn text(pieces: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = String> {
@@ -69,9 +93,11 @@ fn file() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         8 => (word(), gap, word()).prop_map(|(token, gap, tag)| [&token, gap, &tag].concat()),
         2 => select(&["", " ", "\t \t"][..]).prop_map(str::to_owned),
+        1 => select(&["# a = b", "# id 1 a=b", "#", "# O", "#\ta=b\tO", "#a O", " # a = b", "\u{feff}", "\x1a"][..])
+            .prop_map(str::to_owned),
         1 => select(&["-DOCSTART-", "-DOCSTART- O", "-DOCSTART-\t-X-\tO"][..]).prop_map(str::to_owned),
     ];
-    let end = select(&["\n", "\n", "\r\n"][..]);
+    let end = select(&["\n", "\n", "\r\n", "\r"][..]);
     let start = select(&["", "", "\u{feff}"][..]);
     (start, vec((line, end), 0..8)).prop_map(|(start, lines)| {
         lines
@@ -96,9 +122,11 @@ proptest! {
     #[test]
     fn written_rows_are_read_back(
         separator in separator(),
+        comments in comments(),
         sentences in vec((any::<bool>(), vec(vec(prop_oneof![text(1..2), text(0..5)], 2), 1..4)), 0..4),
     ) {
-        let mut writer = WriterBuilder::new().separator(separator).from_writer(Vec::new());
+        let mut writer =
+            WriterBuilder::new().separator(separator).comments(comments.clone()).from_writer(Vec::new());
         let mut expected: Rows = Vec::new();
         for (starts_document, rows) in sentences {
             let mut written = Vec::new();
@@ -107,8 +135,8 @@ proptest! {
                 writer.start_document();
             }
             for row in rows {
-                // Only the reader has roles for columns, and refuses an empty token or tag.
-                if row.iter().any(String::is_empty) {
+                // Only the reader has roles for columns, and refuses an empty token.
+                if row[0].is_empty() {
                     continue;
                 }
                 match writer.write_row(&row) {
@@ -121,31 +149,52 @@ proptest! {
                 expected.push((document, written));
             } else if starts_document {
                 // The boundary waits for the next row: none may come.
-                writer.write_row(["a", "O"]).unwrap();
+                writer.write_row(["b", "O"]).unwrap();
                 writer.end_sentence().unwrap();
-                expected.push((document, vec![vec!["a".to_owned(), "O".to_owned()]]));
+                expected.push((document, vec![vec!["b".to_owned(), "O".to_owned()]]));
             }
         }
         let text = writer.into_inner().unwrap();
-        let read = rows(ReaderBuilder::new().separator(separator).from_reader(&text[..]));
+        let mut builder = ReaderBuilder::new();
+        builder.separator(separator).comments(comments);
+        match rows(builder.from_reader(&text[..])) {
+            Ok(read) => prop_assert_eq!(&read, &expected, "{:?}", String::from_utf8_lossy(&text)),
+            // No tag, for the reader.
+            Err(error) => prop_assert!(
+                matches!(error.kind(), ErrorKind::EmptyField { role: "tag", .. } | ErrorKind::InvisibleCharacter { .. }),
+                "{error}"
+            ),
+        }
+        let read = rows(builder.tag_column(None).from_reader(&text[..]));
         prop_assert_eq!(read.unwrap(), expected, "{:?}", String::from_utf8(text));
     }
 
-    /// Whatever the reader takes, the writer writes, to be read back with the same columns and
-    /// documents.
+    /// Whatever the reader takes, the writer writes, to be read back with the same columns,
+    /// documents and comments.
     #[test]
-    fn read_sentences_are_written_back(separator in separator(), text in file()) {
+    fn read_sentences_are_written_back(separator in separator(), comments in comments(), text in file()) {
         let mut builder = ReaderBuilder::new();
-        builder.separator(separator);
-        let Ok(expected) = rows(builder.from_reader(text.as_bytes())) else {
+        builder.separator(separator).comments(comments.clone());
+        let parts = |text: &[u8]| {
+            let sentences = builder.from_reader(text).sentences().collect::<Result<Vec<_>, _>>()?;
+            let owned = |sentence: &Sentence| sentence.comments().map(str::to_owned).collect::<Vec<_>>();
+            let comments: Vec<_> = sentences.iter().map(owned).collect();
+            Ok::<_, Error>((sentences, comments, rows(builder.from_reader(text))?))
+        };
+        let Ok((sentences, comment_lines, expected)) = parts(text.as_bytes()) else {
             return Ok(());
         };
-        let mut writer = WriterBuilder::new().separator(separator).from_writer(Vec::new());
-        for sentence in builder.from_reader(text.as_bytes()).sentences() {
-            writer.write_sentence(&sentence.unwrap()).unwrap();
+        let mut writer =
+            WriterBuilder::new().separator(separator).comments(comments).from_writer(Vec::new());
+        for sentence in &sentences {
+            writer.write_sentence(sentence).unwrap();
         }
-        let text = writer.into_inner().unwrap();
-        prop_assert_eq!(rows(builder.from_reader(&text[..])).unwrap(), expected);
+        let (again, again_comments, found) = parts(&writer.into_inner().unwrap()).unwrap();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(again_comments, comment_lines);
+        for (again, sentence) in again.iter().zip(&sentences) {
+            prop_assert_eq!(again.tags().map(Vec::from_iter), sentence.tags().map(Vec::from_iter));
+        }
     }
 
     /// Any bytes give sentences or an error with a line, in both readers and encodings.
@@ -180,7 +229,6 @@ proptest! {
         let mut writer = CsvWriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
         for sentence in &sentences {
             if let Err(error) = writer.write_sentence(sentence) {
-                // A carriage return amid a line.
                 prop_assert!(matches!(error.kind(), ErrorKind::Unwritable { .. }), "{error}");
                 return Ok(());
             }
@@ -292,11 +340,36 @@ fn what_cannot_be_written() {
             "it contains a tab, the separator",
         ),
         (Separator::Tab, &["a\nb", "O"], "it contains a line break"),
+        (Separator::Tab, &["a", "O\r"], "it contains a line break"),
+        (Separator::Space, &["a\rb", "O"], "it contains a line break"),
+        (Separator::Tab, &["a\0", "O"], "it contains a NUL byte"),
+        (
+            Separator::Whitespace,
+            &["\u{feff}a", "O"],
+            "it begins with a byte-order mark (U+FEFF), which readers drop",
+        ),
+        (
+            Separator::Space,
+            &["\t\u{feff}a", "O"],
+            "it begins with a byte-order mark (U+FEFF), which readers drop",
+        ),
         (
             Separator::Tab,
-            &["a", "O\r"],
-            "it ends with a carriage return",
+            &["\x1a", "O"],
+            "it begins with Ctrl-Z (U+001A), which readers drop",
         ),
+        (Separator::Tab, &["# a = b"], "it would be a comment"),
+        (
+            Separator::Whitespace,
+            &["#", "a=b"],
+            "it would be a comment",
+        ),
+        (
+            Separator::Space,
+            &["#", "SYM", "a=b", "O"],
+            "it could be a comment",
+        ),
+        (Separator::Tab, &[" ", ""], "it would be a blank line"),
         (Separator::Tab, &["", ""], "it would be a blank line"),
         (Separator::Space, &[], "it would be a blank line"),
         (
@@ -317,6 +390,26 @@ fn what_cannot_be_written() {
         assert_eq!(error.position().unwrap().line(), Some(1));
         assert_eq!(writer.into_inner().unwrap(), b"");
     }
+    // An odd token is no reason to refuse it.
+    for token in [
+        "Nueva York",
+        " ",
+        "\u{a0}",
+        "a\u{feff}",
+        "#",
+        "\u{2028}",
+        "\x0b",
+    ] {
+        let mut writer = WriterBuilder::new()
+            .separator(Separator::Tab)
+            .from_writer(Vec::new());
+        writer.write_row([token, "O"]).unwrap();
+        let text = writer.into_inner().unwrap();
+        let mut reader = ReaderBuilder::new()
+            .separator(Separator::Tab)
+            .from_reader(&text[..]);
+        assert_eq!(reader.sentences().next().unwrap().unwrap().token(0), token);
+    }
     let mut writer = Writer::from_writer(Vec::new());
     writer.write_row(["a", "O"]).unwrap();
     let error = writer.write_row(["b"]).unwrap_err();
@@ -334,6 +427,39 @@ fn what_cannot_be_written() {
     assert_eq!(
         error.to_string(),
         "line 2: extra column 1 has 1 values for a sentence of 2 tokens"
+    );
+}
+
+#[test]
+fn comments_that_would_not_be_read_back() {
+    let mut reader = ReaderBuilder::new()
+        .comments(Comments::Prefix("%".to_owned()))
+        .from_reader(&b"% x\na O\n"[..]);
+    let sentence = reader.sentences().next().unwrap().unwrap();
+    let mut writer = Writer::from_writer(Vec::new());
+    let error = writer.write_sentence(&sentence).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 1: cannot write \"% x\" as a comment: it would not be read back as one"
+    );
+    let mut writer = WriterBuilder::new()
+        .comments(Comments::None)
+        .from_writer(Vec::new());
+    writer.write_sentence(&sentence).unwrap();
+    assert_eq!(writer.into_inner().unwrap(), b"a O\n\n");
+}
+
+#[test]
+fn tables_whose_row_would_be_the_header() {
+    let mut writer = CsvWriterBuilder::new()
+        .sentence_column("1")
+        .token_column("a")
+        .tag_column(Some("O"))
+        .from_writer(Vec::new());
+    let error = writer.write_sentence(&sentence("a O\n")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 2: cannot write \"1,a,O\" as a line: it would be taken for the header"
     );
 }
 

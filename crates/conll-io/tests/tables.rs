@@ -129,7 +129,7 @@ fn malformed_files() {
             "ragged",
             b"token,tag,sentence_id\r\n\r\na,O,1\r\nb,O\r\n",
             "line 4: 2 columns where line 1 has 3: every line needs the same number of columns \
-             (is one missing, or does a token contain the separator?)"
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)"
                 .to_owned(),
         ),
         ("empty token", b"token,tag,sentence_id\n,O,1\n", "line 2: the token (column 1) is empty".to_owned()),
@@ -159,6 +159,56 @@ fn malformed_files() {
             Err(expected),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn joined_files() {
+    let cases = [
+        "\u{feff}token,tag,sentence_id\na,O,1\n\u{feff}token,tag,sentence_id\nb,O,1\n",
+        "token,tag,sentence_id\r\na,O,1\r\ntoken,tag,sentence_id\nb,O,\n",
+        "token,tag,sentence_id\r\na,O,1\r\n\"token\",tag,sentence_id\nb,O,\n\x1a",
+    ];
+    for text in cases {
+        let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+        assert_eq!(shown.as_deref(), Ok("2:a/O | 4:b/O"), "{text:?}");
+    }
+    let text = "\u{feff}sentence_id,token,tag\n1,a,O\n\u{feff}\"1\",\"b,c\",O\n \u{feff}\n2,c,O\n";
+    let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+    assert_eq!(shown.as_deref(), Ok("2:a/O 3:b,c/O | 5:c/O"));
+}
+
+#[test]
+fn line_ends_of_old_macs() {
+    for text in [
+        "token,tag,sentence_id\ra,O,1\r\rb,O,2\r",
+        "token,tag,sentence_id\r\na,O,1\r\n\rb,O,2",
+        "token,tag,sentence_id\r\r\na,O,1\r\r\n\r\nb,O,2\r\r\n",
+    ] {
+        let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+        assert_eq!(shown.as_deref(), Ok("2:a/O | 4:b/O"), "{text:?}");
+    }
+}
+
+#[test]
+fn invisible_characters() {
+    let text = "\u{a0}token , tag\u{200b},sentence_id \na\u{a0}, B-X\u{a0},1\u{a0}\nb,B-X,1 \nc,O,\u{200b}\n";
+    let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+    assert_eq!(shown.as_deref(), Ok("2:a\u{a0}/B-X 3:b/B-X 4:c/O"));
+    for (tag, expected) in [
+        ("\u{a0}", "line 2: the tag (column 2) is empty"),
+        (
+            "B-\u{a0}X",
+            "line 2: the tag \"B-\\u{a0}X\" has U+00A0 inside, which cannot be seen: remove it",
+        ),
+        (
+            "O\0",
+            "line 2: a NUL byte: if the file is UTF-16, convert it to UTF-8; otherwise it is damaged or no text",
+        ),
+    ] {
+        let text = format!("token,tag,sentence_id\na,{tag},1\n");
+        let shown = read(&CsvReaderBuilder::new(), text.as_bytes());
+        assert_eq!(shown, Err(expected.to_owned()));
     }
 }
 
