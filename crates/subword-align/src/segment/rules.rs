@@ -38,8 +38,8 @@ impl Piece {
 pub(super) struct Run<'a> {
     pub text: &'a str,
     pub pieces: &'a [Piece],
-    /// The first character after the white space that follows.
-    pub next: Option<char>,
+    /// What comes after the white space that follows.
+    pub next: &'a str,
     /// Whether the text or its paragraph ends with the run.
     pub ends_paragraph: bool,
 }
@@ -168,8 +168,19 @@ impl Run<'_> {
         if !stands_alone || (self.ends_paragraph && self.ends_sentence(stop)) {
             return false;
         }
-        let number = self.pieces.len() == stop + 1 && self.next.is_some_and(char::is_numeric);
-        is_initial(word) || table::is_abbreviation(word, number)
+        let ends_run = self.pieces.len() == stop + 1;
+        let number = ends_run && self.next.starts_with(char::is_numeric);
+        is_initial(word)
+            || table::is_abbreviation(word, number)
+            || (ends_run && is_consonants(word) && self.next_is_in_capitals())
+    }
+
+    /// Whether the next word begins with two capital letters.
+    fn next_is_in_capitals(&self) -> bool {
+        let mut letters = self.next.chars();
+        [(); 2]
+            .iter()
+            .all(|()| letters.next().is_some_and(char::is_uppercase))
     }
 
     /// Whether a joiner stands between a word, or an abbreviation with its stop, and another word.
@@ -272,6 +283,13 @@ fn is_dotted(word: &str) -> bool {
         && word.split('.').all(|part| {
             matches!(part.chars().count(), 1 | 2) && part.chars().all(char::is_alphabetic)
         })
+}
+
+/// `BM`, `FC`: two or three capital letters that nobody reads as a word. Before a name in capitals they are short for what it is.
+fn is_consonants(word: &str) -> bool {
+    let is_consonant =
+        |b: u8| b.is_ascii_uppercase() && !matches!(b, b'A' | b'E' | b'I' | b'O' | b'U');
+    matches!(word.len(), 2 | 3) && word.bytes().all(is_consonant)
 }
 
 /// A single letter, of a script that writes spaces.

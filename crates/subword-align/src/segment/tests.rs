@@ -98,6 +98,7 @@ fn abbreviations_keep_their_stop() {
         "No. 5 y no|. Cinco|, art. 3",
         "el Secr./Tes y 3|.|/|4",
         "vive en Lima|. Come",
+        "BM. CUZCO|, CDB. QUITO y FC. ÑU|. PP|. Por FC|. Lima|, LA|. LIMA",
     ]);
 }
 

@@ -41,7 +41,7 @@ pub fn words(text: &str) -> Vec<Range<usize>> {
         let run = Run {
             text,
             pieces: &pieces,
-            next: text[next..].chars().next(),
+            next: &text[next..],
             ends_paragraph: next == text.len() || has_blank_line(&text[end..next]),
         };
         let mut first = 0;
