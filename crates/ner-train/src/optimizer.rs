@@ -1,5 +1,7 @@
 //! AdamW over a whole module, with global-norm clipping.
 
+mod rates;
+
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -9,6 +11,8 @@ use ner_model::ops::{AdamWStep, Moments, Ops};
 use ner_model::read;
 
 use crate::error::Result;
+pub use rates::LayerRates;
+use rates::is_decayed;
 
 /// Decay of the moments, PyTorch's defaults and those of the reference.
 const BETAS: (f64, f64) = (0.9, 0.999);
@@ -233,42 +237,6 @@ fn end_to_end(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
         1 => parts.remove(0),
         _ => Tensor::cat(parts, 0),
     }
-}
-
-/// Learning rates of a model's layers: the classifier's is the schedule's, each layer below has `decay` times that of the one above, the
-/// embeddings have the least.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LayerRates {
-    /// Factor from one layer to the one below.
-    pub decay: f64,
-    /// Number of encoder layers.
-    pub layers: usize,
-}
-
-impl LayerRates {
-    /// The same everywhere.
-    pub const EQUAL: Self = Self {
-        decay: 1.0,
-        layers: 0,
-    };
-
-    /// The factor on the learning rate of the parameter at this path.
-    fn of(self, path: &[String]) -> f64 {
-        let below = match path {
-            [first, ..] if first.starts_with("embeddings") => self.layers + 1,
-            [encoder, _, number, ..] if encoder == "encoder" => self
-                .layers
-                .saturating_sub(number.parse().unwrap_or(self.layers)),
-            _ => 0,
-        };
-        self.decay.powi(below as i32)
-    }
-}
-
-/// Whether weight decay acts on the parameter at this path: not on biases, nor on LayerNorm (`gamma`, `beta`).
-fn is_decayed(path: &[String]) -> bool {
-    path.last()
-        .is_none_or(|name| !matches!(name.as_str(), "bias" | "gamma" | "beta"))
 }
 
 /// A parameter with a gradient.
