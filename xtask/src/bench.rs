@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: this system and its peers side by side, in one run, into docs/benchmarks.md.
 
+mod groups;
 mod ours;
 mod peers;
 mod table;
@@ -19,8 +20,9 @@ use serde::{Deserialize, Serialize};
 pub use ours::{Worker, work};
 
 use crate::bench::{
+    groups::{GPU_GROUPS, GROUPS, Group, Side},
     peers::Peers,
-    table::{GPU_GROUPS, GROUPS, Group, Measured, Side},
+    table::Measured,
 };
 
 /// Measure this system and its peers side by side

@@ -125,6 +125,9 @@ impl Card<'_> {
                 );
             }
         }
+        if let Some((_, _, found)) = self.scored().next() {
+            _ = writeln!(text, "\nDecoding: {}.", found.decoding);
+        }
         for (split, _, found) in self.scored() {
             _ = write!(
                 text,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
-use conll_io::{Column, Encoding, ReaderBuilder, Separator};
-use ner_train::Sentence;
+use conll_io::{Column, Comments, Encoding, Label, ReaderBuilder, Separator, WriterBuilder};
+use ner_tagger::Sentence;
 
 /// How column files are laid out.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Column files")]
 pub struct Layout {
     /// Column of the token, from 1, or from -1 at the end.
@@ -24,6 +24,18 @@ pub struct Layout {
     /// Encoding of the files.
     #[arg(long, value_enum, default_value_t = EncodingName::Utf8)]
     encoding: EncodingName,
+    /// Which lines are comments: those of the `# key = value` kind, none, or those that begin with the given text.
+    #[arg(long, value_name = "key-value|none|PREFIX", default_value = "key-value", value_parser = comments)]
+    comments: Comments,
+}
+
+fn comments(name: &str) -> Result<Comments, String> {
+    match name {
+        "key-value" => Ok(Comments::KeyValue),
+        "none" => Ok(Comments::None),
+        "" => Err("expected key-value, none, or how comment lines begin".to_owned()),
+        prefix => Ok(Comments::Prefix(prefix.to_owned())),
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -48,16 +60,28 @@ impl Layout {
         builder
             .token_column(self.token_column)
             .tag_column(Some(self.tag_column))
-            .separator(match self.separator {
-                SeparatorName::Whitespace => Separator::Whitespace,
-                SeparatorName::Space => Separator::Space,
-                SeparatorName::Tab => Separator::Tab,
-            })
+            .separator(self.separator())
+            .comments(self.comments.clone())
             .encoding(match self.encoding {
                 EncodingName::Utf8 => Encoding::Utf8,
                 EncodingName::Latin1 => Encoding::Latin1,
             });
         builder
+    }
+
+    /// The settings of a writer whose files this layout reads.
+    pub fn writer(&self) -> WriterBuilder {
+        let mut builder = WriterBuilder::new();
+        builder.separator(self.separator());
+        builder
+    }
+
+    fn separator(&self) -> Separator {
+        match self.separator {
+            SeparatorName::Whitespace => Separator::Whitespace,
+            SeparatorName::Space => Separator::Space,
+            SeparatorName::Tab => Separator::Tab,
+        }
     }
 }
 
@@ -96,27 +120,16 @@ impl TaggedFile {
 
     /// Reads a file with or without tags.
     pub fn read_any(path: &Path, layout: &Layout) -> Result<Self> {
-        let mut sentences = Vec::new();
         let mut lines = Vec::new();
-        let mut document = 0;
-        for sentence in layout.reader().from_path(path)?.sentences() {
-            let sentence = sentence?;
-            document += usize::from(sentence.starts_document());
-            lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
-            sentences.push(Sentence {
-                words: sentence.tokens().map(str::to_owned).collect(),
-                tags: sentence
-                    .tags()
-                    .into_iter()
-                    .flatten()
-                    .map(str::to_owned)
-                    .collect(),
-                document,
-            });
-        }
+        let read = layout.reader().from_path(path)?.into_sentences();
+        let read = read.inspect(|sentence| {
+            if let Ok(sentence) = sentence {
+                lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
+            }
+        });
         Ok(Self {
             path: path.to_owned(),
-            sentences,
+            sentences: Sentence::from_reader(read)?,
             lines,
         })
     }
@@ -241,20 +254,14 @@ pub fn sorted_tags<'f>(files: impl IntoIterator<Item = &'f TaggedFile>) -> Vec<S
 
 /// Labels from a file, one a line; `O` comes first where the file lacks it, as in the reference.
 pub fn read_labels(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut labels: Vec<String> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let label = line.trim();
-        let twice = labels.iter().any(|known| known == label);
+    for Label { text, line } in conll_io::read_labels(path)? {
         ensure!(
-            !twice,
-            "{}:{}: label `{label}` stands there twice",
-            path.display(),
-            number + 1
+            !labels.contains(&text),
+            "{}:{line}: label `{text}` stands there twice",
+            path.display()
         );
-        if !label.is_empty() {
-            labels.push(label.to_owned());
-        }
+        labels.push(text);
     }
     ensure!(!labels.is_empty(), "{}: holds no label", path.display());
     if !labels.iter().any(|label| label == "O") {

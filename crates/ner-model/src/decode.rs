@@ -1,5 +1,7 @@
 //! From logits to labels.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::Error;
@@ -24,6 +26,50 @@ impl Logits {
         let [_, labels] = logits.dims();
         let values = read(logits)?;
         Ok(Self { values, labels })
+    }
+
+    /// Of rows that are on the host already.
+    ///
+    /// # Shapes
+    /// - values: `[rows, labels]`, row-major
+    ///
+    /// # Panics
+    /// The values are no whole rows.
+    pub fn new(values: Vec<f32>, labels: usize) -> Self {
+        assert!(values.len().is_multiple_of(labels.max(1)), "whole rows");
+        Self { values, labels }
+    }
+
+    /// Number of labels of a row.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.labels.max(1)
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Puts the rows of another one in place of those from `row` on.
+    ///
+    /// # Panics
+    /// There are fewer rows.
+    pub fn set_rows(&mut self, row: usize, other: &[f32]) {
+        let start = row * self.labels;
+        self.values[start..start + other.len()].copy_from_slice(other);
+    }
+
+    /// Logits of consecutive rows, end to end.
+    ///
+    /// # Panics
+    /// There are fewer rows.
+    pub fn rows(&self, rows: Range<usize>) -> &[f32] {
+        &self.values[rows.start * self.labels..rows.end * self.labels]
     }
 
     /// Logits of one row.
@@ -115,6 +161,11 @@ impl Transitions {
             end,
             between,
         }
+    }
+
+    /// The scores to begin with, to end with and between labels, in the shapes of [`new`](Self::new).
+    pub fn scores(&self) -> (&[f64], &[f64], &[f64]) {
+        (&self.start, &self.end, &self.between)
     }
 
     /// Scores of both together: what one of them forbids is forbidden.

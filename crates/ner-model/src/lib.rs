@@ -9,6 +9,7 @@ mod error;
 mod family;
 mod model;
 pub mod ops;
+mod posterior;
 mod weights;
 
 pub use batch::Batch;
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};
 pub use ops::Precision;
+pub use posterior::Posterior;
 pub use weights::LoadReport;
 
 /// Compiles the README's example.

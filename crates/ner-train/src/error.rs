@@ -12,6 +12,9 @@ pub enum Error {
     /// The tokenizer's files, or a word that it cannot encode.
     #[error(transparent)]
     Tokenizer(#[from] subword_align::Error),
+    /// Settings of a tagger that do not fit its model.
+    #[error(transparent)]
+    Tagger(#[from] ner_tagger::Error),
     /// Tags that no report can be made of.
     #[error(transparent)]
     Metrics(#[from] ner_metrics::Error),

@@ -1,37 +1,37 @@
 //! Fine-tuning of token classification: batches, AdamW, schedule, evaluation, checkpoints, events.
 //!
-//! [`train`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] and
-//! [`tag`] use the trained model. Nothing here reads a corpus file or prints.
+//! [`Trainer`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] says how good
+//! a [tagger](ner_tagger::Tagger) is, [`evaluate_as_text`] how good it is on running text. Nothing here reads a corpus file or prints.
 
-mod ahead;
 mod checkpoint;
 mod error;
 mod evaluate;
+mod event;
 mod features;
 mod optimizer;
 mod order;
 mod parallel;
+mod run;
 mod saved;
 mod schedule;
 mod settings;
-mod text;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, TrainerState};
 pub use error::{Error, Result};
-pub use evaluate::{Decoding, Evaluation, WordTag, batch_tokens, evaluate, tag};
-pub use features::{Feature, Featurizer, Sentence};
+pub use evaluate::{Evaluation, TextEvaluation, evaluate, evaluate_as_text};
+pub use event::{Event, Plan, Step};
+pub use features::{Feature, Featurizer};
+pub use ner_tagger::{Decode, Sentence};
 pub use optimizer::{AdamW, LayerRates};
 pub use order::EpochOrder;
 pub use parallel::DataParallel;
 pub use saved::{BEST, save};
-pub use schedule::LinearSchedule;
 pub use settings::{
-    BestMetric, ClassWeights, DataSettings, Decode, DecodeSettings, EvaluationSettings,
-    LossSettings, OptimizerSettings, OutputSettings, ScheduleSettings, TrainSettings,
+    BestMetric, ClassWeights, DataSettings, DecodeSettings, EvaluationSettings, LossSettings,
+    OptimizerSettings, OutputSettings, ScheduleSettings, TrainSettings,
 };
-pub use text::{ScoredText, Wanted, find_entities, score_texts};
-pub use trainer::{Corpus, Event, Plan, Step, train};
+pub use trainer::{Corpus, Trainer};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -11,13 +11,16 @@ mod optimizer;
 mod output;
 mod schedule;
 
-use ner_model::{Head, Precision};
+use std::sync::Arc;
+
+use ner_model::{Head, Precision, TokenClassifier};
+use ner_tagger::Tagger;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use subword_align::SubwordTokenizer;
 
 pub use self::data::DataSettings;
-pub use self::decoding::{Decode, DecodeSettings};
+pub use self::decoding::DecodeSettings;
 pub use self::evaluation::{BestMetric, EvaluationSettings};
 pub use self::loss::{ClassWeights, LossSettings};
 pub use self::optimizer::OptimizerSettings;
@@ -115,7 +118,24 @@ impl TrainSettings {
         self
     }
 
-    /// What makes the sequences that the run is evaluated on, and that its model is to be used on.
+    /// A model as the run evaluates it, and as it is to be used.
+    ///
+    /// # Errors
+    /// `max_length` is more than the model takes or leaves no room beside the special tokens, or the decoding does not fit the labels.
+    pub fn tagger(
+        &self,
+        model: TokenClassifier,
+        tokenizer: impl Into<Arc<SubwordTokenizer>>,
+    ) -> Result<Tagger> {
+        let builder = Tagger::builder()
+            .decode(self.decoding.decode)
+            .scheme(self.decoding.decode_scheme)
+            .max_length(Some(self.data.max_length))
+            .document_context(Some(self.data.document_context));
+        Ok(builder.build(model, tokenizer)?)
+    }
+
+    /// What makes the sequences that the run learns from.
     ///
     /// # Errors
     /// `max_length` leaves no room beside the special tokens.

@@ -1,222 +1,265 @@
-//! The training loop.
+//! The trainer: what a run is made of, and its loop.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use model_dir::{hex, replace_dir};
-use ner_model::ops::LossWeights;
-use ner_model::{Precision, TokenClassifier};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use ner_metrics::{Scheme, TagSet};
+use ner_model::{ModelConfig, Precision, TokenClassifier};
+use ner_tagger::prefetch::prefetch;
+use ner_tagger::{Decoder, Sentence};
 use subword_align::SubwordTokenizer;
 
-use crate::ahead::ahead;
-use crate::checkpoint::{Checkpoint, TrainerState, take_back_unfinished};
+use crate::checkpoint::{Checkpoint, take_back_unfinished};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate};
-use crate::features::{Feature, Sentence, continuations, label_ids};
+use crate::event::{Event, Plan};
+use crate::features::{Feature, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
-use crate::parallel::{DataParallel, Passed, Passes, StepBatch, forward_backward};
+use crate::parallel::{DataParallel, Passes, StepBatch};
+use crate::run::{LogWindow, Run, digest, digest_of_sentences};
 use crate::saved::{BEST, save};
 use crate::schedule::LinearSchedule;
-use crate::settings::TrainSettings;
-
-/// What a run will do, known before its first step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    /// Sentences of the training data.
-    pub sentences: usize,
-    /// Their words.
-    pub words: usize,
-    /// Words that carry loss: all of them, or the run would be lossy.
-    pub labelled_words: usize,
-    /// Sequences that the sentences make: more than sentences where some are too long and become windows.
-    pub sequences: usize,
-    /// Their sub-words, special tokens and context included.
-    pub sub_words: usize,
-    /// Words that the tokenizer has no sub-word for.
-    pub unknown_words: usize,
-    /// Optimizer steps an epoch.
-    pub steps_per_epoch: usize,
-    /// Optimizer steps of the run.
-    pub total_steps: usize,
-}
-
-/// One optimizer step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Number of the step, from 1.
-    pub step: usize,
-    /// Epochs done, fractions included.
-    pub epoch: f64,
-    /// Loss of the step; in a log row, the mean since the last row.
-    pub loss: f64,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
-    /// Global gradient norm before clipping.
-    pub grad_norm: f64,
-    /// Sub-words trained on a second; in a log row, since the last row.
-    pub tokens_per_second: f64,
-}
-
-/// What happens in a run, for the caller to show or write.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Nothing can refuse the run any more, and nothing has been written yet.
-    Planned(&'a Plan),
-    /// A step is done.
-    Stepped(&'a Step),
-    /// A log row is due.
-    Logged(&'a Step),
-    /// Evaluation has seen so many sentences.
-    Evaluating {
-        /// Sentences seen.
-        done: usize,
-        /// Sentences in all.
-        total: usize,
-    },
-    /// The development data is evaluated.
-    Evaluated {
-        /// Steps done.
-        step: usize,
-        /// Epochs done, fractions included.
-        epoch: f64,
-        /// What was found.
-        evaluation: &'a Evaluation,
-        /// Whether no earlier evaluation was as good.
-        best: bool,
-    },
-    /// A model is saved.
-    Saved {
-        /// Its directory.
-        dir: &'a Path,
-    },
-}
+use crate::settings::{DecodeSettings, TrainSettings};
 
 /// Training and development data.
 #[derive(Clone, Copy, Debug)]
 pub struct Corpus<'a> {
     /// Sentences to learn from.
     pub train: &'a [Sentence],
-    /// Sentences to evaluate on.
+    /// Sentences to evaluate on; may be none.
     pub dev: &'a [Sentence],
 }
 
-/// Trains a model that lives on an autodiff device. Returns it, without autodiff, after its last step. A [`DataParallel`] model is trained on
-/// several devices.
+/// What hears of everything that happens in a run, and may stop it before its first step or after a step.
+type Observer<'a> = Box<dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a>;
+
+/// Fine-tunes a model.
 ///
-/// Saves the model with the best development figure to `output_dir/best`, a checkpoint every `save_steps` steps to `output_dir/checkpoint-N`, and
-/// the last model to `output_dir`. `observer` hears of everything that happens and may stop the run before its first step, or after a
-/// step, which leaves a checkpoint.
+/// ```no_run
+/// use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+/// use ner_train::{Corpus, Sentence, TrainSettings, Trainer};
+/// use subword_align::SubwordTokenizer;
 ///
-/// With `resume`, the run goes on where the checkpoint was made; `model` is then the checkpoint's. On a CPU device the weights come out as if
-/// it had never stopped, bit for bit.
-///
-/// # Errors
-/// Settings that cannot work, tags that are not labels, a checkpoint of other data or settings, a loss that is no number, files that cannot
-/// be written, or a stop.
-pub fn train(
-    model: impl Into<DataParallel>,
-    tokenizer: &SubwordTokenizer,
-    corpus: Corpus<'_>,
-    settings: &TrainSettings,
-    output_dir: &Path,
-    resume: Option<&Checkpoint>,
-    observer: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-) -> Result<TokenClassifier> {
-    settings.check()?;
-    let DataParallel { mut model, others } = model.into();
-    if settings.precision != Precision::F32 {
-        model = model.with_precision(settings.precision)?;
+/// let data = [Sentence::tagged(["Ana", "vive", "en", "Lima"], ["B-PER", "O", "O", "B-LOC"])];
+/// let device = DeviceChoice::Auto.open()?.autodiff();
+/// let (model, _) = TokenClassifier::load("model".as_ref(), &ModelConfig::from_dir("model".as_ref())?, &device, 42)?;
+/// let tokenizer = SubwordTokenizer::from_dir("model", None)?;
+/// Trainer::new(model, tokenizer, "out")
+///     .settings(TrainSettings::default().with(|settings| settings.schedule.epochs = 5))
+///     .fit(Corpus { train: &data, dev: &data })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Trainer<'a> {
+    model: DataParallel,
+    tokenizer: Arc<SubwordTokenizer>,
+    settings: TrainSettings,
+    output_dir: PathBuf,
+    checkpoint: Option<Checkpoint>,
+    observer: Observer<'a>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Of a model that lives on an autodiff device, or of a [`DataParallel`] one, which is trained on several devices.
+    ///
+    /// The output directory gets the last model, the one with the best development figure in `best/`, and checkpoints in `checkpoint-N/`.
+    pub fn new(
+        model: impl Into<DataParallel>,
+        tokenizer: impl Into<Arc<SubwordTokenizer>>,
+        output_dir: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            model: model.into(),
+            tokenizer: tokenizer.into(),
+            settings: TrainSettings::default(),
+            output_dir: output_dir.into(),
+            checkpoint: None,
+            observer: Box::new(|_| ControlFlow::Continue(())),
+        }
     }
-    let (features, plan) = prepare(&model, tokenizer, corpus.train, settings)?;
-    label_ids(corpus.dev, &model.config().id2label)?;
+
+    /// Takes up a run at a checkpoint, or at the latest sound one in a run's output directory: model, tokenizer and settings are the
+    /// checkpoint's. On a CPU device the weights come out as if the run had never stopped, bit for bit.
+    ///
+    /// # Errors
+    /// No sound checkpoint there; the message names those that are damaged.
+    pub fn resume(dir: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let checkpoint = Checkpoint::open(dir.as_ref())?;
+        let tokenizer = SubwordTokenizer::from_dir(&checkpoint.dir, None)?;
+        let config = ModelConfig::from_dir(&checkpoint.dir)?;
+        let device = device.clone().autodiff();
+        let (model, _) = TokenClassifier::load(&checkpoint.dir, &config, &device, 0)?;
+        let output_dir = checkpoint.dir.parent().unwrap_or(Path::new(".")).to_owned();
+        let settings = checkpoint.state.settings.clone();
+        let trainer = Self::new(model, tokenizer, output_dir).settings(settings);
+        Ok(trainer.from_checkpoint(checkpoint))
+    }
+
+    /// The settings of the run. Default: those of the tutorial's script.
+    #[must_use]
+    pub fn settings(mut self, settings: TrainSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Goes on where this checkpoint was made; the model and the tokenizer are then the checkpoint's.
+    #[must_use]
+    pub fn from_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
+        self
+    }
+
+    /// Hears of everything that happens. It may stop the run before its first step, or after a step, which leaves a checkpoint.
+    #[must_use]
+    pub fn observer(mut self, observer: impl FnMut(Event<'_>) -> ControlFlow<()> + 'a) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Trains. Returns the model, without autodiff, after its last step.
+    ///
+    /// # Errors
+    /// Settings that cannot work, tags that are not labels, a checkpoint of other data or settings, a loss that is no number, files that
+    /// cannot be written, or a stop.
+    pub fn fit(self, corpus: Corpus<'_>) -> Result<TokenClassifier> {
+        let Self {
+            model: DataParallel { model, others },
+            tokenizer,
+            settings,
+            output_dir,
+            checkpoint,
+            observer,
+        } = self;
+        settings.check()?;
+        let model = prepare_model(model, &settings, corpus)?;
+        let (features, plan) = prepare_data(&model, &tokenizer, corpus.train, &settings)?;
+        let labels = &model.config().id2label;
+        label_ids(corpus.dev, labels)?;
+        let loss_weights = settings.loss.weights(labels, corpus.train)?;
+        let mut run = Run {
+            data: digest(&features),
+            dev: digest_of_sentences(corpus.dev),
+            optimizer: optimizer(&model, &settings),
+            schedule: LinearSchedule {
+                peak: settings.optimizer.learning_rate,
+                warmup_steps: settings.schedule.warmup(plan.total_steps),
+                total_steps: plan.total_steps,
+            },
+            log: LogWindow::new(),
+            best: None,
+            evaluations_without_gain: 0,
+            evaluated: 0,
+            step: 0,
+            model,
+            others,
+            tokenizer,
+            settings,
+            output_dir,
+            observer,
+            plan,
+        };
+        if let Some(checkpoint) = &checkpoint {
+            run.restore(checkpoint)?;
+        }
+        run.begin()?;
+        let passes = Passes {
+            batch_size: run.settings.data.batch_size,
+            devices: 1 + run.others.len(),
+            head: run.model.config().head,
+            loss_weights: &loss_weights,
+        };
+        let batches = batches(&features, order(&run.settings), passes, &run.plan, run.step);
+        run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
+        let mut run = thread::scope(|scope| -> Result<Run<'_>> {
+            for batch in prefetch(scope, batches) {
+                if run.has_lost_patience() {
+                    break;
+                }
+                run = run.step(&batch, &loss_weights)?;
+                run.evaluate_if_due(corpus.dev)?;
+                run.save_if_due()?;
+            }
+            Ok(run)
+        })?;
+        let model = run.model.valid();
+        save(&model, &run.tokenizer, &run.output_dir)?;
+        let _ = (run.observer)(Event::Saved {
+            dir: &run.output_dir,
+        });
+        Ok(model)
+    }
+}
+
+impl Run<'_> {
+    /// Tells the plan, and clears what a kill in an earlier run left half done.
+    fn begin(&mut self) -> Result<()> {
+        if (self.observer)(Event::Planned(&self.plan)).is_break() {
+            return Err(Error::NotBegun);
+        }
+        take_back_unfinished(&self.output_dir)?;
+        // In another output directory than the checkpoint's there is no best model yet.
+        let has_best = self.output_dir.join(BEST).is_dir();
+        self.best = self.best.filter(|_| has_best);
+        Ok(())
+    }
+}
+
+/// The model as the settings want it, with what those who use it have to know in its configuration.
+fn prepare_model(
+    model: TokenClassifier,
+    settings: &TrainSettings,
+    corpus: Corpus<'_>,
+) -> Result<TokenClassifier> {
+    let model = match settings.precision {
+        Precision::F32 => model,
+        precision => model.with_precision(precision)?,
+    };
     settings.check_head(model.config().head)?;
-    settings.decoding.decoding(&model.valid())?;
-    let loss_weights = settings
-        .loss
-        .weights(&model.config().id2label, corpus.train)?;
+    let tags: Vec<&Vec<String>> = corpus.train.iter().map(|sentence| &sentence.tags).collect();
+    let scheme = settings
+        .decoding
+        .decode_scheme
+        .or(Scheme::of_sentences(&tags));
+    let scheme = scheme.map_or(Decoder::NO_SCHEME, Scheme::name);
     let model = model
         .with_frozen(
             settings.optimizer.freeze_embeddings,
             settings.optimizer.freeze_layers,
         )
-        .with_document_context(settings.data.document_context);
+        .with_document_context(settings.data.document_context)
+        .with_tagging_scheme(scheme);
+    let DecodeSettings {
+        decode,
+        decode_scheme,
+    } = settings.decoding;
+    Decoder::new(&model.valid(), decode, decode_scheme)?;
+    Ok(model)
+}
+
+fn optimizer(model: &TokenClassifier, settings: &TrainSettings) -> AdamW {
+    let settings = &settings.optimizer;
     let mut optimizer = AdamW::new(
-        settings.optimizer.weight_decay,
-        settings.optimizer.adam_epsilon,
-        settings.optimizer.max_grad_norm,
+        settings.weight_decay,
+        settings.adam_epsilon,
+        settings.max_grad_norm,
     );
     optimizer.layer_rates = LayerRates {
-        decay: settings.optimizer.layer_decay,
+        decay: settings.layer_decay,
         layers: model.config().num_hidden_layers,
     };
-    let mut run = Run {
-        data: digest(&features),
-        dev: digest_of_sentences(corpus.dev),
-        optimizer,
-        schedule: LinearSchedule {
-            peak: settings.optimizer.learning_rate,
-            warmup_steps: settings.schedule.warmup(plan.total_steps),
-            total_steps: plan.total_steps,
-        },
-        log: LogWindow::new(),
-        best: None,
-        evaluations_without_gain: 0,
-        evaluated: 0,
-        step: 0,
-        model,
-        others,
-        tokenizer,
-        settings,
-        output_dir,
-        observer,
-        plan,
-    };
-    if let Some(checkpoint) = resume {
-        run.restore(checkpoint)?;
-    }
-    if (run.observer)(Event::Planned(&run.plan)).is_break() {
-        return Err(Error::NotBegun);
-    }
-    take_back_unfinished(output_dir)?;
-    // In another output directory than the checkpoint's there is no best model yet.
-    run.best = run.best.filter(|_| output_dir.join(BEST).is_dir());
-    let order = EpochOrder {
+    optimizer
+}
+
+fn order(settings: &TrainSettings) -> EpochOrder {
+    EpochOrder {
         step_size: settings.data.batch_size * settings.data.gradient_accumulation_steps,
         shuffle: settings.data.shuffle,
         group_by_length: settings.data.group_by_length,
         seed: settings.seed,
-    };
-    let passes = Passes {
-        batch_size: settings.data.batch_size,
-        devices: 1 + run.others.len(),
-        head: run.model.config().head,
-        loss_weights: &loss_weights,
-    };
-    let batches = batches(&features, order, passes, &run.plan, run.step);
-    run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
-    let run = thread::scope(|scope| -> Result<Run<'_>> {
-        for batch in ahead(scope, batches) {
-            if run.has_lost_patience() {
-                break;
-            }
-            run = run.step(&batch, &loss_weights)?;
-            run.evaluate_if_due(corpus.dev)?;
-            run.save_if_due()?;
-        }
-        Ok(run)
-    })?;
-    let model = run.model.valid();
-    save(&model, tokenizer, output_dir)?;
-    let _ = (run.observer)(Event::Saved { dir: output_dir });
-    Ok(model)
+    }
 }
 
 /// What each step learns from, packed as it is asked for, from the step after `done` to the last.
@@ -237,7 +280,8 @@ fn batches<'a>(
     })
 }
 
-fn prepare(
+/// What the model learns from.
+fn prepare_data(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
     sentences: &[Sentence],
@@ -257,7 +301,7 @@ fn prepare(
     let labels = label_ids(sentences, &model.config().id2label)?;
     let mut featurizer = settings.featurizer(tokenizer)?;
     if settings.loss.label_all_tokens {
-        featurizer = featurizer.labelling_all(continuations(&model.config().id2label));
+        featurizer = featurizer.labelling_all(continuations(&model.config().id2label)?);
     }
     let features = featurizer.features(sentences, Some(&labels))?;
     if features.is_empty() {
@@ -300,287 +344,9 @@ fn prepare(
     Ok((features, plan))
 }
 
-/// SHA-256 of what the model learns from.
-fn digest(features: &[Feature]) -> String {
-    let mut digest = Sha256::new();
-    for feature in features {
-        digest.update((feature.ids.len() as u64).to_le_bytes());
-        for (id, label) in feature.ids.iter().zip(&feature.labels) {
-            digest.update(id.to_le_bytes());
-            digest.update(label.map_or(u32::MAX, |label| label).to_le_bytes());
-        }
-    }
-    hex(&digest.finalize())
-}
-
-/// SHA-256 of what the model is measured on while it learns.
-fn digest_of_sentences(sentences: &[Sentence]) -> String {
-    let mut digest = Sha256::new();
-    for sentence in sentences {
-        digest.update((sentence.words.len() as u64).to_le_bytes());
-        digest.update((sentence.document as u64).to_le_bytes());
-        for text in sentence.words.iter().chain(&sentence.tags) {
-            digest.update((text.len() as u64).to_le_bytes());
-            digest.update(text);
-        }
-    }
-    hex(&digest.finalize())
-}
-
-struct Run<'a> {
-    data: String,
-    dev: String,
-    model: TokenClassifier,
-    /// Devices that compute beside the model's.
-    others: Vec<Device>,
-    tokenizer: &'a SubwordTokenizer,
-    settings: &'a TrainSettings,
-    output_dir: &'a Path,
-    observer: &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    plan: Plan,
-    optimizer: AdamW,
-    schedule: LinearSchedule,
-    log: LogWindow,
-    /// The best figure so far.
-    best: Option<f64>,
-    evaluations_without_gain: usize,
-    /// The step after which the last evaluation was.
-    evaluated: usize,
-    step: usize,
-}
-
-impl Run<'_> {
-    /// One optimizer step: forward and backward on each part of the batch, then AdamW.
-    fn step(mut self, batch: &StepBatch, loss_weights: &LossWeights) -> Result<Self> {
-        let started = Instant::now();
-        let Passed {
-            losses,
-            sub_words,
-            gradients,
-        } = forward_backward(&self.model, &self.others, batch, loss_weights)?;
-        let learning_rate = self.schedule.at(self.step);
-        let ops = self.model.ops();
-        let (model, grad_norm) = self
-            .optimizer
-            .step(self.model, gradients, learning_rate, &ops)?;
-        self.model = model;
-        let loss = Passed::loss(losses)?;
-        if !loss.is_finite() {
-            return Err(self.diverged("loss", loss, batch));
-        }
-        if !grad_norm.is_finite() {
-            return Err(self.diverged("gradient norm", grad_norm, batch));
-        }
-        self.step += 1;
-
-        let step = Step {
-            step: self.step,
-            epoch: self.step as f64 / self.plan.steps_per_epoch as f64,
-            loss,
-            learning_rate,
-            grad_norm,
-            tokens_per_second: sub_words as f64 / started.elapsed().as_secs_f64(),
-        };
-        let mut stop = (self.observer)(Event::Stepped(&step)).is_break();
-        self.log.add(loss, sub_words);
-        if self.step.is_multiple_of(self.settings.output.logging_steps) {
-            stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
-        }
-        if stop {
-            return Err(Error::Stopped {
-                step: self.step,
-                checkpoint: self.checkpoint()?,
-            });
-        }
-        Ok(self)
-    }
-
-    /// Writes a checkpoint where the settings ask for one after this step.
-    fn save_if_due(&mut self) -> Result<()> {
-        let every = self.settings.output.save_steps;
-        if every > 0 && self.step.is_multiple_of(every) {
-            self.checkpoint()?;
-        }
-        Ok(())
-    }
-
-    /// The step that is under way has made a figure that is no number.
-    fn diverged(&self, figure: &'static str, value: f64, batch: &StepBatch) -> Error {
-        let sentences = batch.sentences.iter().map(|sentence| sentence + 1);
-        Error::Diverged {
-            step: self.step + 1,
-            figure,
-            value,
-            sentences: sentences.collect(),
-            checkpoint: self.last_good_checkpoint(),
-        }
-    }
-
-    /// The latest checkpoint of this run whose weights are not those that the present step fails with.
-    fn last_good_checkpoint(&self) -> Option<PathBuf> {
-        let all = Checkpoint::all(self.output_dir).ok()?;
-        let mut sound = all
-            .iter()
-            .rev()
-            .filter_map(|dir| Checkpoint::open(dir).ok());
-        sound
-            .find(|found| found.state.step < self.step && found.state.data == self.data)
-            .map(|found| found.dir)
-    }
-
-    /// Writes a checkpoint of the present step.
-    fn checkpoint(&mut self) -> Result<PathBuf> {
-        let dir = Checkpoint::dir(self.output_dir, self.step);
-        let state = TrainerState {
-            step: self.step,
-            best: self.best,
-            evaluations_without_gain: self.evaluations_without_gain,
-            evaluated: self.evaluated,
-            losses: self.log.losses.clone(),
-            settings: self.settings.clone(),
-            data: self.data.clone(),
-            dev: self.dev.clone(),
-            files: std::collections::BTreeMap::new(),
-        };
-        let model = self.model.valid();
-        let moments = self.optimizer.moments()?;
-        Checkpoint::write(&dir, &model, self.tokenizer, &moments, state)?;
-        if let Some(count) = self.settings.output.save_total_limit {
-            Checkpoint::keep_latest(&dir, count)?;
-        }
-        let _ = (self.observer)(Event::Saved { dir: &dir });
-        Ok(dir)
-    }
-
-    /// Goes back to where a checkpoint was made.
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let TrainerState {
-            step,
-            best,
-            evaluations_without_gain,
-            evaluated,
-            losses,
-            settings,
-            data,
-            dev,
-            ..
-        } = checkpoint.state.clone();
-        let refused = |reason: String| Error::Checkpoint {
-            dir: checkpoint.dir.clone(),
-            reason,
-        };
-        let different = settings.differences(self.settings);
-        if !different.is_empty() {
-            return Err(refused(format!(
-                "made with other settings: {}",
-                different.join(", ")
-            )));
-        }
-        if data != self.data {
-            return Err(refused("made with other training data".to_owned()));
-        }
-        if dev != self.dev {
-            return Err(refused("made with other development data".to_owned()));
-        }
-        let device = self.model.valid().device();
-        self.optimizer.restore(step, checkpoint.moments()?, &device);
-        self.step = step;
-        self.best = best;
-        (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);
-        self.log.losses = losses;
-        Ok(())
-    }
-
-    fn has_lost_patience(&self) -> bool {
-        let patience = self.settings.evaluation.early_stopping_patience;
-        patience.is_some_and(|patience| self.evaluations_without_gain >= patience)
-    }
-
-    /// Evaluates where the settings ask for it after this step, unless that has been done.
-    fn evaluate_if_due(&mut self, dev: &[Sentence]) -> Result<()> {
-        let every = match self.settings.evaluation.eval_steps {
-            0 => self.plan.steps_per_epoch,
-            steps => steps,
-        };
-        let is_due = self.step.is_multiple_of(every) || self.step == self.plan.total_steps;
-        if dev.is_empty() || !is_due || self.evaluated == self.step {
-            return Ok(());
-        }
-        let settings = self.settings;
-        let model = self.model.valid();
-        let evaluation = evaluate(
-            &model,
-            &settings.featurizer(self.tokenizer)?,
-            dev,
-            &settings.decoding.decoding(&model)?,
-            settings.evaluation.eval_batch_size,
-            |done, total| {
-                let _ = (self.observer)(Event::Evaluating { done, total });
-            },
-        )?;
-        self.evaluated = self.step;
-        let gain = settings.evaluation.best_metric.gain(&evaluation);
-        let best = self.best.is_none_or(|best| gain > best);
-        self.evaluations_without_gain = if best {
-            0
-        } else {
-            self.evaluations_without_gain + 1
-        };
-        let _ = (self.observer)(Event::Evaluated {
-            step: self.step,
-            epoch: self.step as f64 / self.plan.steps_per_epoch as f64,
-            evaluation: &evaluation,
-            best,
-        });
-        if best {
-            self.best = Some(gain);
-            let dir = self.output_dir.join(BEST);
-            replace_dir(&dir, |partial| save(&model, self.tokenizer, partial))?;
-            let _ = (self.observer)(Event::Saved { dir: &dir });
-        }
-        self.log.restart();
-        Ok(())
-    }
-}
-
-/// What has happened since the last log row.
-struct LogWindow {
-    losses: Vec<f64>,
-    sub_words: usize,
-    /// Training time since the last row, evaluation left out.
-    seconds: f64,
-    since: Instant,
-}
-
-impl LogWindow {
-    fn new() -> Self {
-        Self {
-            losses: Vec::new(),
-            sub_words: 0,
-            seconds: 0.0,
-            since: Instant::now(),
-        }
-    }
-
-    fn add(&mut self, loss: f64, sub_words: usize) {
-        self.losses.push(loss);
-        self.sub_words += sub_words;
-        self.seconds += self.since.elapsed().as_secs_f64();
-        self.since = Instant::now();
-    }
-
-    /// Leaves out the time since the last step.
-    fn restart(&mut self) {
-        self.since = Instant::now();
-    }
-
-    fn row(&mut self, last: Step) -> Step {
-        let window = std::mem::replace(self, Self::new());
-        let loss = window.losses.iter().sum::<f64>() / window.losses.len().max(1) as f64;
-        Step {
-            loss,
-            tokens_per_second: window.sub_words as f64 / window.seconds,
-            ..last
-        }
-    }
+/// The label of a word's further sub-words for each label of its first one.
+fn continuations(labels: &[String]) -> Result<Vec<u32>> {
+    let tags = TagSet::new(labels)?;
+    let continuation = |label| tags.continuation(label) as u32;
+    Ok((0..labels.len()).map(continuation).collect())
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    Checkpoint, ClassWeights, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, train,
+    Checkpoint, ClassWeights, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, Trainer,
 };
 
 const FLEX: &[DeviceChoice] = &[DeviceChoice::Flex];
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             dev: &data[..3],
         };
         let mut steps = Vec::new();
-        let observer = &mut |event: Event<'_>| match event {
+        let observer = |event: Event<'_>| match event {
             Event::Stepped(step) => {
                 steps.push([step.loss, step.grad_norm]);
                 if Some(step.step) == self.stop_at {
@@ -85,15 +85,13 @@ impl<'a> Run<'a> {
             }
             _ => ControlFlow::Continue(()),
         };
-        let trained = train(
-            model,
-            &tokenizer,
-            corpus,
-            &self.settings,
-            self.out,
-            self.resume.as_ref(),
-            observer,
-        );
+        let mut trainer = Trainer::new(model, tokenizer, self.out)
+            .settings(self.settings.clone())
+            .observer(observer);
+        if let Some(checkpoint) = self.resume.clone() {
+            trainer = trainer.from_checkpoint(checkpoint);
+        }
+        let trained = trainer.fit(corpus);
         assert!(
             matches!(&trained, Ok(_) | Err(Error::Stopped { .. })),
             "{trained:?}"

@@ -10,8 +10,7 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    BestMetric, Checkpoint, ClassWeights, Corpus, Decoding, Event, Sentence, TrainSettings,
-    batch_tokens, tag, train,
+    BestMetric, Checkpoint, ClassWeights, Corpus, Event, Sentence, TrainSettings, Trainer,
 };
 
 fn sentences() -> Vec<Sentence> {
@@ -70,7 +69,7 @@ fn run_on(
     config.head = head.unwrap_or(config.head);
     let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
     let mut told = Told::default();
-    let observer = &mut |event: Event<'_>| {
+    let observer = |event: Event<'_>| {
         match event {
             Event::Stepped(step) => told.losses.push(step.loss),
             Event::Evaluated {
@@ -85,7 +84,13 @@ fn run_on(
         }
         ControlFlow::Continue(())
     };
-    train(model, &tokenizer, corpus, settings, out, resume, observer)?;
+    let mut trainer = Trainer::new(model, tokenizer, out)
+        .settings(settings.clone())
+        .observer(observer);
+    if let Some(checkpoint) = resume {
+        trainer = trainer.from_checkpoint(checkpoint.clone());
+    }
+    trainer.fit(corpus)?;
     Ok(told)
 }
 
@@ -316,19 +321,10 @@ fn document_context_tells_what_a_sentence_does_not() {
     assert_eq!(untold.document_context, 0);
     let device = DeviceChoice::Flex.open().unwrap();
     let (model, _) = TokenClassifier::load(&out, &config, &device, 0).unwrap();
-    let tokenizer = tokenizer();
     let tags = |settings: &TrainSettings| -> Vec<String> {
-        let featurizer = settings.featurizer(&tokenizer).unwrap();
-        let decoding = Decoding::Argmax;
-        let tagged = tag(
-            &model,
-            &featurizer,
-            &data,
-            &decoding,
-            batch_tokens(&model),
-            |_, _| {},
-        );
-        let words = tagged.unwrap().into_iter().flatten();
+        let tagger = settings.tagger(model.clone(), tokenizer()).unwrap();
+        let tagged = tagger.tag(&data).unwrap().into_iter();
+        let words = tagged.flat_map(|sentence| sentence.tags);
         words.map(|word| word.tag).collect()
     };
     let gold: Vec<String> = data

@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{
-    BestMetric, Corpus, Decoding, Event, Plan, Sentence, Step, TrainSettings, evaluate, train,
+    BestMetric, Corpus, Event, Plan, Sentence, Step, TrainSettings, Trainer, evaluate,
 };
 
 type Weights = BTreeMap<String, Vec<f32>>;
@@ -88,7 +88,7 @@ fn run_with_dev(data: &[Sentence], dev: &[Sentence], settings: &TrainSettings) -
     let device = DeviceChoice::Flex.open().unwrap().autodiff();
     let (model, _) = TokenClassifier::load(&golden("bert"), &config, &device, 0).unwrap();
     let (mut plan, mut steps, mut evaluations) = (None, Vec::new(), Vec::new());
-    let observer = &mut |event: Event<'_>| {
+    let observer = |event: Event<'_>| {
         match event {
             Event::Planned(told) => plan = Some(told.clone()),
             Event::Stepped(step) => steps.push(*step),
@@ -109,16 +109,10 @@ fn run_with_dev(data: &[Sentence], dev: &[Sentence], settings: &TrainSettings) -
         ControlFlow::Continue(())
     };
     let corpus = Corpus { train: data, dev };
-    let tokenizer = tokenizer();
-    let model = train(
-        model,
-        &tokenizer,
-        corpus,
-        settings,
-        out.path(),
-        None,
-        observer,
-    );
+    let model = Trainer::new(model, tokenizer(), out.path())
+        .settings(settings.clone())
+        .observer(observer)
+        .fit(corpus);
     Told {
         model: model.unwrap(),
         plan: plan.unwrap(),
@@ -411,13 +405,11 @@ fn eval_batch_size_decides_the_reported_loss_alone() {
     let sizes = [1, 2, 3, 8];
     let told = sizes.map(told);
 
-    let tokenizer = tokenizer();
-    let featurizer = settings().featurizer(&tokenizer).unwrap();
+    let tagger = settings().tagger(told[0].model.clone(), tokenizer());
+    let tagger = tagger.unwrap();
     let loss_of = |sentence: &Sentence| {
         let alone = std::slice::from_ref(sentence);
-        let decoding = Decoding::Argmax;
-        let found = evaluate(&told[0].model, &featurizer, alone, &decoding, 1, |_, _| {});
-        found.unwrap().loss
+        evaluate(&tagger, alone, 1, |_| {}).unwrap().loss
     };
     let sums: Vec<(f64, f64)> = dev
         .iter()

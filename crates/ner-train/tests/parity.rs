@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use common::golden;
 use ner_model::ops::Ops;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, train};
+use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, Trainer};
 use serde_json::Value;
 use subword_align::SubwordTokenizer;
 
@@ -90,21 +90,16 @@ fn follows_pytorch_with(family: &str, device: DeviceChoice, ops: Option<Ops>) {
         train: &sentences,
         dev: &[],
     };
-    train(
-        model,
-        &tokenizer,
-        corpus,
-        &settings,
-        dir.path(),
-        None,
-        &mut |event| {
+    Trainer::new(model, tokenizer, dir.path())
+        .settings(settings)
+        .observer(|event| {
             if let Event::Logged(step) = event {
                 steps.push(*step);
             }
             ControlFlow::Continue(())
-        },
-    )
-    .unwrap();
+        })
+        .fit(corpus)
+        .unwrap();
 
     assert_eq!(steps.len(), run["losses"].as_array().unwrap().len());
     let mut worst = 0.0_f64;
@@ -141,16 +136,10 @@ fn a_model_drawn_on_the_training_device_learns() {
         train: &data,
         dev: &[],
     };
-    train(
-        model,
-        &tokenizer,
-        corpus,
-        &settings,
-        dir.path(),
-        None,
-        &mut |_| ControlFlow::Continue(()),
-    )
-    .unwrap();
+    Trainer::new(model, tokenizer, dir.path())
+        .settings(settings)
+        .fit(corpus)
+        .unwrap();
     let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
     let (before, after) = (read("before/model.safetensors"), read("model.safetensors"));
     let tensors = |bytes: &[u8]| -> Vec<(String, Vec<u8>)> {

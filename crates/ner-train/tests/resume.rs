@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::golden;
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, train};
+use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
 /// The golden BERT with dropout and its tokenizer.
@@ -60,22 +60,21 @@ fn run(
         dev: &data[..5],
     };
     let mut rows = BTreeMap::new();
-    train(
-        model,
-        &tokenizer,
-        corpus,
-        settings,
-        out,
-        resume,
-        &mut |event| match event {
-            Event::Logged(step) => {
-                rows.insert(step.step, step.loss);
-                ControlFlow::Continue(())
-            }
-            Event::Stepped(step) if Some(step.step) == stop_at => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        },
-    )?;
+    let observer = |event: Event<'_>| match event {
+        Event::Logged(step) => {
+            rows.insert(step.step, step.loss);
+            ControlFlow::Continue(())
+        }
+        Event::Stepped(step) if Some(step.step) == stop_at => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let mut trainer = Trainer::new(model, tokenizer, out)
+        .settings(settings.clone())
+        .observer(observer);
+    if let Some(checkpoint) = resume {
+        trainer = trainer.from_checkpoint(checkpoint.clone());
+    }
+    trainer.fit(corpus)?;
     Ok(rows)
 }
 

@@ -11,16 +11,10 @@ use crate::error::{Error, Result};
 /// The label of what is no entity.
 const OUTSIDE: &str = "O";
 
-/// How predictions of sub-words become entities. All but [`Self::Word`] are the strategies of transformers'
-/// `pipeline("ner")` under their own names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// How predictions of sub-words become entities: the strategies of transformers' `pipeline("ner")` under their own names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aggregation {
-    /// Words are the pre-tokenizer's and take the label of their first sub-word, which is the one that training labels.
-    /// Words make entities by the conlleval rule: `B-X` opens one, and so does an `I-X` that follows no `X`. White space
-    /// alone is no word. An entity's score is the mean of its words'.
-    #[default]
-    Word,
     /// Every sub-word whose label is not `O`, by itself.
     None,
     /// Neighboring sub-words of one type; `B-` opens a new entity. A word can be cut in two.
@@ -38,7 +32,6 @@ impl FromStr for Aggregation {
 
     fn from_str(name: &str) -> Result<Self> {
         Ok(match name {
-            "word" => Self::Word,
             "none" => Self::None,
             "simple" => Self::Simple,
             "first" => Self::First,
@@ -48,7 +41,7 @@ impl FromStr for Aggregation {
                 return Err(Error::Choice {
                     what: "aggregation",
                     found: name.to_owned(),
-                    choices: "word, none, simple, first, average, max",
+                    choices: "none, simple, first, average, max",
                 });
             }
         })
@@ -153,7 +146,6 @@ struct Unit<'a> {
 /// The sub-words of each unit.
 fn units(encoded: &EncodedText, how: Aggregation) -> impl Iterator<Item = Range<usize>> {
     let opens = |i: usize| match how {
-        Aggregation::Word => encoded.word_ids[i] != encoded.word_ids[i - 1],
         Aggregation::None | Aggregation::Simple => true,
         Aggregation::First | Aggregation::Average | Aggregation::Max => !encoded.continues[i],
     };
@@ -165,14 +157,7 @@ fn units(encoded: &EncodedText, how: Aggregation) -> impl Iterator<Item = Range<
             start = end;
         }
     }
-    let blank = |unit: &Range<usize>| {
-        encoded.offsets[unit.clone()]
-            .iter()
-            .all(|(start, end)| start == end)
-    };
-    units
-        .into_iter()
-        .filter(move |unit| how != Aggregation::Word || !blank(unit))
+    units.into_iter()
 }
 
 /// The label of a unit and its probability.
@@ -205,29 +190,19 @@ fn best(row: &[f32]) -> (usize, f32) {
 fn joins(last: &str, label: &str, how: Aggregation) -> bool {
     match how {
         Aggregation::None => false,
-        Aggregation::Word => {
-            let (last_prefix, last_type) = scheme_prefix(last, "BIESLU");
-            let (prefix, entity) = scheme_prefix(label, "BIESLU");
-            last != OUTSIDE
-                && label != OUTSIDE
-                && entity == last_type
-                && !matches!(prefix, 'B' | 'S' | 'U')
-                && !matches!(last_prefix, 'E' | 'S' | 'L' | 'U')
-        }
         _ => {
-            let (prefix, entity) = scheme_prefix(label, "BI");
-            prefix != 'B' && entity == scheme_prefix(last, "BI").1
+            let (begins, entity) = pipeline_type(label);
+            !begins && entity == pipeline_type(last).1
         }
     }
 }
 
-/// A label's prefix, one of `prefixes`, and its type. A label without one is an `I-`.
-fn scheme_prefix<'a>(label: &'a str, prefixes: &str) -> (char, &'a str) {
+/// Whether a label begins an entity, and its type, as the pipeline's `get_tag` reads it: a label without `B-` or `I-` is inside.
+fn pipeline_type(label: &str) -> (bool, &str) {
     match label.split_once('-') {
-        Some((prefix, entity)) if prefix.len() == 1 && prefixes.contains(prefix) => {
-            (char::from(prefix.as_bytes()[0]), entity)
-        }
-        _ => ('I', label),
+        Some(("B", entity)) => (true, entity),
+        Some(("I", entity)) => (false, entity),
+        _ => (false, label),
     }
 }
 
@@ -271,33 +246,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conlleval_rule_joins_words() {
-        let joined = |last, label| joins(last, label, Aggregation::Word);
-        assert!(joined("B-PER", "I-PER"));
-        assert!(joined("I-PER", "I-PER"));
-        assert!(joined("MISC", "MISC"));
-        assert!(joined("B-PER", "E-PER"));
-        assert!(!joined("I-PER", "B-PER"));
-        assert!(!joined("I-LOC", "I-PER"));
-        assert!(!joined("E-PER", "I-PER"));
-        assert!(!joined("I-PER", "S-PER"));
-        assert!(!joined("O", "I-PER"));
-        assert!(!joined("O", "O"));
-    }
-
-    #[test]
     fn names_parse() {
-        for (name, how) in [
-            ("word", Aggregation::Word),
-            ("none", Aggregation::None),
-            ("max", Aggregation::Max),
-        ] {
+        for (name, how) in [("none", Aggregation::None), ("max", Aggregation::Max)] {
             assert!(name.parse::<Aggregation>().is_ok_and(|found| found == how));
         }
         assert!(
             "words"
                 .parse::<Aggregation>()
-                .is_err_and(|error| error.to_string().contains("word, none, simple"))
+                .is_err_and(|error| error.to_string().contains("none, simple"))
         );
     }
 }

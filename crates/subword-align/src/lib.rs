@@ -39,7 +39,7 @@
 //! for (subword, label) in predicted.into_iter().enumerate() {
 //!     probabilities[subword * names.len() + label] = 0.92;
 //! }
-//! let entities = aggregate(text, &encoded, &probabilities, &names, Aggregation::Word)?;
+//! let entities = aggregate(text, &encoded, &probabilities, &names, Aggregation::First)?;
 //! assert_eq!((entities[1].entity.as_str(), entities[1].word.as_str()), ("LOC", "Albolea"));
 //! assert_eq!((entities[1].start, entities[1].end), (14, 21));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -10,8 +10,7 @@ use subword_align::{
 };
 
 const LABELS: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-const STRATEGIES: [Aggregation; 6] = [
-    Aggregation::Word,
+const STRATEGIES: [Aggregation; 5] = [
     Aggregation::None,
     Aggregation::Simple,
     Aggregation::First,

@@ -10,8 +10,9 @@ use std::{
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode};
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_train::{Corpus, Decoding, Event, Sentence, TrainSettings, batch_tokens};
-use subword_align::{Aggregation, SubwordTokenizer};
+use ner_tagger::{Sentence, Tagger};
+use ner_train::{Corpus, Event, TrainSettings, Trainer};
+use subword_align::SubwordTokenizer;
 
 use super::Outcome;
 use crate::peak_memory;
@@ -95,20 +96,7 @@ pub fn work(worker: &Worker) -> Result<()> {
 
 fn sentences(path: &Path) -> Result<Vec<Sentence>> {
     let read = conll_io::Reader::from_path(path)?.into_sentences();
-    let sentence = |sentence: Result<conll_io::Sentence, conll_io::Error>| {
-        let sentence = sentence?;
-        Ok(Sentence {
-            words: sentence.tokens().map(str::to_owned).collect(),
-            tags: sentence
-                .tags()
-                .into_iter()
-                .flatten()
-                .map(str::to_owned)
-                .collect(),
-            document: 0,
-        })
-    };
-    read.map(sentence).collect()
+    Ok(Sentence::from_reader(read)?)
 }
 
 fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
@@ -147,7 +135,7 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     });
     let out = tempfile::tempdir()?;
     let mut steps = Vec::new();
-    let observer = &mut |event: Event<'_>| {
+    let observer = |event: Event<'_>| {
         if matches!(event, Event::Stepped(_)) {
             steps.push(Instant::now());
         }
@@ -157,15 +145,10 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
         train: &train,
         dev: &[],
     };
-    ner_train::train(
-        model,
-        &tokenizer,
-        corpus,
-        &settings,
-        out.path(),
-        None,
-        observer,
-    )?;
+    Trainer::new(model, tokenizer, out.path())
+        .settings(settings)
+        .observer(observer)
+        .fit(corpus)?;
     let timed = steps[steps.len() - 1] - steps[steps_before - 1];
     Ok(Outcome {
         sub_words,
@@ -174,34 +157,24 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
 }
 
 fn tag(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
-    let tokenizer = SubwordTokenizer::from_dir(model, None)?;
-    let config = ModelConfig::from_dir(model)?;
-    let (model, _) = TokenClassifier::load(model, &config, &place.device.open()?, 0)?;
-    let model = model.with_precision(place.precision)?;
+    let tagger = Tagger::builder()
+        .device(place.device)
+        .precision(place.precision)
+        .from_dir(model)?;
     let texts: Vec<String> = sentences(data)?
         .iter()
         .map(|sentence| sentence.words.join(" "))
         .collect();
-    let tag = |texts: &[String]| {
-        let length = model.config().usable_positions();
-        ner_train::find_entities(
-            &model,
-            &tokenizer,
-            texts,
-            Aggregation::Word,
-            &Decoding::Argmax,
-            length,
-            batch_tokens(&model),
-        )
-    };
+    let tokenizer = tagger.tokenizer();
     let mut sub_words = 0;
     for text in &texts {
-        sub_words += tokenizer.encode_text(text)?.len() + tokenizer.special_tokens();
+        let words: Vec<&str> = text.split(' ').collect();
+        sub_words += tokenizer.encode_words(&words)?.ids.len() + tokenizer.special_tokens();
     }
     let before = if place.warm_up { texts.len() } else { BATCH };
-    tag(&texts[..before.min(texts.len())])?;
+    tagger.entities_of(&texts[..before.min(texts.len())])?;
     let started = Instant::now();
-    black_box(tag(&texts)?);
+    black_box(tagger.entities_of(&texts)?);
     Ok(Outcome {
         sub_words,
         ..Outcome::of(started.elapsed(), texts.len())

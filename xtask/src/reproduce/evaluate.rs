@@ -27,6 +27,8 @@ pub const STRICT_TEXT: &str = "strict.txt";
 pub const REJOINED_JSON: &str = "rejoined.json";
 /// The entity report on the sentences as the corpus has them.
 pub const REJOINED_TEXT: &str = "rejoined.txt";
+/// Scores of the corpus's sentences as running text, as JSON.
+pub const AS_TEXT_JSON: &str = "as_text.json";
 /// The token report.
 pub const TOKEN_TEXT: &str = "token.txt";
 
@@ -42,6 +44,16 @@ pub fn commands(recipe: &Recipe, folder: &Folder, device: &str) -> Vec<CommandLi
                 .option("--report", "all")
                 .option("--format", "json")
                 .option("--output", folder.evaluation(split, DEFAULT_JSON))
+                .option("--device", device)
+                .settings(decoding),
+        );
+        commands.push(
+            CommandLine::new("evaluate")
+                .option("--model", folder.output())
+                .option("--data", folder.raw(split))
+                .arg("--as-text")
+                .option("--format", "json")
+                .option("--output", folder.evaluation(split, AS_TEXT_JSON))
                 .option("--device", device)
                 .settings(decoding),
         );
@@ -100,6 +112,7 @@ pub fn outputs(recipe: &Recipe) -> Vec<PathBuf> {
                 REJOINED_JSON,
                 REJOINED_TEXT,
                 TOKEN_TEXT,
+                AS_TEXT_JSON,
             ]
             .map(|what| folder.evaluation(split, what)),
         );

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::reproduce::{
     evaluate::{
-        self, DEFAULT_JSON, DEFAULT_TEXT, REJOINED_JSON, REJOINED_TEXT, STRICT_JSON, STRICT_TEXT,
-        TOKEN_TEXT,
+        self, AS_TEXT_JSON, DEFAULT_JSON, DEFAULT_TEXT, REJOINED_JSON, REJOINED_TEXT, STRICT_JSON,
+        STRICT_TEXT, TOKEN_TEXT,
     },
     folder::{Folder, Split},
     manifest::{Manifest, Stage},
@@ -44,8 +44,30 @@ struct SplitReport {
     strict: Figures,
     /// By the default rule, on the sentences as the corpus has them rather than as preprocessing split them.
     rejoined: Figures,
+    /// On the corpus's sentences as running text, by spans of characters.
+    as_text: TextReport,
+    /// How labels were chosen.
+    decoding: String,
     per_type: Vec<TypeFigures>,
     token: TokenScores,
+}
+
+#[derive(Serialize)]
+struct TextReport {
+    #[serde(flatten)]
+    scores: Figures,
+    #[serde(flatten)]
+    cut: Cut,
+}
+
+/// How the running text was cut into words.
+#[derive(Default, Serialize, Deserialize)]
+struct Cut {
+    sentences: usize,
+    /// Sentences with the words that the corpus has.
+    cut_alike: usize,
+    /// Gold spans that no tags on the text's words could give.
+    out_of_reach: usize,
 }
 
 /// The parts used here of what `ner-cli evaluate --format json` writes.
@@ -53,6 +75,9 @@ struct SplitReport {
 struct Evaluation {
     entity: EntityScores,
     token: Option<TokenScores>,
+    decoding: Option<String>,
+    #[serde(flatten)]
+    cut: Option<Cut>,
 }
 
 #[derive(Deserialize)]
@@ -196,7 +221,18 @@ impl Report {
 
     /// This run beside the published figures, what it took, and the example sentence.
     pub fn summary(&self) -> String {
-        let mut text = format!("{}\n{}", self.scores(), self.scores_per_type());
+        let Cut {
+            sentences,
+            cut_alike,
+            out_of_reach,
+        } = self.test.as_text.cut;
+        let mut text = format!(
+            "{}\n{}\ndecoding: {}\nrunning text: {cut_alike} of {sentences} test sentences cut into the corpus's words; {out_of_reach} gold \
+             spans out of reach of the cut\n",
+            self.scores(),
+            self.scores_per_type(),
+            self.test.decoding
+        );
         let stages: Vec<String> = self
             .seconds
             .iter()
@@ -230,8 +266,15 @@ impl Report {
             "", "dev P", "dev R", "dev F1", "entities", "test P", "test R", "test F1", "entities",
         ]);
         table.row(
-            "this run",
+            "this run, words given",
             cells([Some(self.dev.scores), Some(self.test.scores)]),
+        );
+        table.row(
+            "this run, as running text",
+            cells([
+                Some(self.dev.as_text.scores),
+                Some(self.test.as_text.scores),
+            ]),
         );
         table.row(
             "this run, strict mode",
@@ -291,10 +334,16 @@ impl SplitReport {
         let default: Evaluation = json(&folder.evaluation(split, DEFAULT_JSON))?;
         let strict: Evaluation = json(&folder.evaluation(split, STRICT_JSON))?;
         let rejoined: Evaluation = json(&folder.evaluation(split, REJOINED_JSON))?;
+        let as_text: Evaluation = json(&folder.evaluation(split, AS_TEXT_JSON))?;
         Ok(Self {
             scores: default.entity.micro.figures(),
             strict: strict.entity.micro.figures(),
             rejoined: rejoined.entity.micro.figures(),
+            as_text: TextReport {
+                scores: as_text.entity.micro.figures(),
+                cut: as_text.cut.unwrap_or_default(),
+            },
+            decoding: default.decoding.unwrap_or_default(),
             per_type: default
                 .entity
                 .per_type

@@ -1,19 +1,22 @@
 //! `evaluate`: reports.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use ner_metrics::{ConllevalSummary, EntityReport, Mode, Scheme, TokenReport};
-use ner_model::ModelConfig;
+use ner_metrics::{
+    ConllevalSummary, EntityReport, Mode, Scheme, TokenReport, tags_without_position,
+};
+use ner_tagger::Tagger;
+use ner_train::evaluate_as_text;
+use serde_json::{Map, Value, json};
 
-use crate::commands::train::write_predictions;
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::tagger::{InferenceArguments, Tagger};
+use crate::tagger::InferenceArguments;
 
 /// Compare predicted tags with gold ones, from two files, or from a model and a file.
 #[derive(Debug, Args)]
@@ -37,8 +40,11 @@ pub struct Arguments {
     #[arg(long, requires = "model")]
     data: Option<PathBuf>,
     /// Write the model's predictions to this file, as `word tag` lines.
-    #[arg(long, requires = "model")]
+    #[arg(long, requires = "model", conflicts_with = "as_text")]
     predictions: Option<PathBuf>,
+    /// Join the words to running text, tag that as `predict` does, and compare spans of characters: what the model is worth in use.
+    #[arg(long, requires = "model", conflicts_with_all = ["report", "mode", "scheme"])]
+    as_text: bool,
     /// `entity` is seqeval's text, `token` scikit-learn's, `conlleval` the shared task's.
     #[arg(long, value_enum, default_value_t = Report::Entity)]
     report: Report,
@@ -87,57 +93,129 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let (gold, predicted) = tags(arguments, quiet)?;
+    let text = match (&arguments.model, &arguments.data) {
+        (Some(model), Some(data)) => with_model(arguments, model, data, quiet)?,
+        _ => with_predictions(arguments, quiet)?,
+    };
+    let mut output = Output::create(arguments.output.as_deref())?;
+    write!(output, "{text}")?;
+    output.finish()
+}
+
+/// The report on two files.
+fn with_predictions(arguments: &Arguments, quiet: bool) -> Result<String> {
+    let (Some(gold), Some(pred)) = (&arguments.gold, &arguments.pred) else {
+        bail!("give --gold and --pred, or --model and --data");
+    };
+    let gold = TaggedFile::read(gold, &arguments.layout)?;
+    let pred = TaggedFile::read(pred, &arguments.layout)?;
+    let predicted = if arguments.rejoin {
+        gold.rejoined(&pred)?
+    } else {
+        gold.check_same_words(&pred)?;
+        let sentences = pred.sentences.into_iter();
+        sentences.map(|sentence| sentence.tags).collect()
+    };
+    report(arguments, &gold, &predicted, None, quiet)
+}
+
+/// The report on a model.
+fn with_model(arguments: &Arguments, model: &str, data: &Path, quiet: bool) -> Result<String> {
+    let gold = TaggedFile::read(data, &arguments.layout)?;
+    let dir = arguments.hub.model(model, quiet)?;
+    let tagger = arguments.inference.load(&dir)?;
+    gold.check_tags(tagger.labels())?;
+    if arguments.as_text {
+        return as_text(arguments, &gold, &tagger, quiet);
+    }
+    let mut progress = Progress::new(quiet);
+    progress.start("evaluate", gold.sentences.len());
+    let scored = tagger.score(&gold.sentences, |done| progress.set(done, String::new))?;
+    progress.end();
+    let tagged = tagger.decode(&scored).into_iter();
+    let tags = tagged.map(|sentence| sentence.tags.into_iter().map(|word| word.tag).collect());
+    let predicted: Vec<Vec<String>> = tags.collect();
+    if let Some(path) = &arguments.predictions {
+        write_predictions(path, &gold, &predicted, &arguments.layout)?;
+    }
+    let decoding = tagger.decoder().to_string();
+    report(arguments, &gold, &predicted, Some(decoding), quiet)
+}
+
+/// The entity report on running text.
+fn as_text(
+    arguments: &Arguments,
+    gold: &TaggedFile,
+    tagger: &Tagger,
+    quiet: bool,
+) -> Result<String> {
+    let found = evaluate_as_text(tagger, &gold.sentences)?;
+    Progress::new(quiet).say(&format!(
+        "running text, decoding: {}; {} of {} sentences cut into the words of the file; {} of {} gold spans out of reach of the cut",
+        found.decoding, found.cut_alike, found.sentences, found.out_of_reach, found.report.micro.support
+    ));
+    Ok(match arguments.format {
+        Format::Text => found.report.to_text(arguments.digits),
+        Format::Csv => found.report.to_csv(),
+        Format::Json => pretty(&json!({
+            "decoding": found.decoding,
+            "sentences": found.sentences,
+            "cut_alike": found.cut_alike,
+            "out_of_reach": found.out_of_reach,
+            "entity": found.report,
+        }))?,
+    })
+}
+
+fn pretty(value: &Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// The reports asked for. `decoding` says how a model's labels were chosen.
+fn report(
+    arguments: &Arguments,
+    gold: &TaggedFile,
+    predicted: &[Vec<String>],
+    decoding: Option<String>,
+    quiet: bool,
+) -> Result<String> {
     let mode = match arguments.mode {
         ModeName::Default => Mode::Default,
         ModeName::Strict => Mode::Strict(arguments.scheme),
     };
-    let wanted = |report| arguments.report == report || arguments.report == Report::All;
     let gold = gold.tags();
-    let ill_formed = predicted
-        .iter()
-        .filter(|tags| !arguments.scheme.is_valid(tags))
-        .count();
-    if ill_formed > 0 {
-        let (sentences, scheme) = (predicted.len(), arguments.scheme);
-        Progress::new(quiet).say(&format!(
-            "{ill_formed} of {sentences} predicted sentences are not well-formed {scheme}"
-        ));
-    }
+    let ill_formed = warn(arguments, &gold, predicted, decoding.as_deref(), quiet);
+    let wanted = |report| arguments.report == report || arguments.report == Report::All;
     let entity = wanted(Report::Entity)
-        .then(|| EntityReport::new(&gold, &predicted, mode))
+        .then(|| EntityReport::new(&gold, predicted, mode))
         .transpose()?;
     let token = wanted(Report::Token)
-        .then(|| TokenReport::new(&gold, &predicted))
+        .then(|| TokenReport::new(&gold, predicted))
         .transpose()?;
     let conlleval = wanted(Report::Conlleval)
-        .then(|| ConllevalSummary::new(&gold, &predicted))
+        .then(|| ConllevalSummary::new(&gold, predicted))
         .transpose()?;
 
     let digits = arguments.digits;
-    let texts: Vec<String> = match arguments.format {
-        Format::Text => {
-            let entity = entity.map(|report| report.to_text(digits));
-            let token = token.map(|report| report.to_text(digits));
-            [entity, token, conlleval.map(|summary| summary.to_text())]
-                .into_iter()
-                .flatten()
-                .collect()
+    let texts = match arguments.format {
+        Format::Text => [
+            entity.map(|report| report.to_text(digits)),
+            token.map(|report| report.to_text(digits)),
+            conlleval.map(|summary| summary.to_text()),
+        ],
+        Format::Csv if arguments.report == Report::Conlleval => {
+            bail!("--report conlleval has no CSV form; choose --format text or json")
         }
-        Format::Csv => {
-            if arguments.report == Report::Conlleval {
-                bail!("--report conlleval has no CSV form; choose --format text or json");
-            }
-            [
-                entity.map(|report| report.to_csv()),
-                token.map(|report| report.to_csv()),
-            ]
-            .into_iter()
-            .flatten()
-            .collect()
-        }
+        Format::Csv => [
+            entity.map(|report| report.to_csv()),
+            token.map(|report| report.to_csv()),
+            None,
+        ],
         Format::Json => {
-            let mut reports = serde_json::Map::new();
+            let mut reports = Map::new();
+            if let Some(decoding) = decoding {
+                reports.insert("decoding".to_owned(), decoding.into());
+            }
             reports.insert("ill_formed_sentences".to_owned(), ill_formed.into());
             for (name, report) in [
                 ("entity", entity.map(serde_json::to_value)),
@@ -148,56 +226,61 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
                     reports.insert(name.to_owned(), report?);
                 }
             }
-            vec![serde_json::to_string_pretty(&reports)? + "\n"]
+            [Some(pretty(&reports.into())?), None, None]
         }
     };
-    let mut output = Output::create(arguments.output.as_deref())?;
-    write!(output, "{}", texts.join("\n"))?;
-    output.finish()
+    let texts: Vec<String> = texts.into_iter().flatten().collect();
+    Ok(texts.join("\n"))
 }
 
-/// The file with the true tags, and the predicted ones.
-fn tags(arguments: &Arguments, quiet: bool) -> Result<(TaggedFile, Vec<Vec<String>>)> {
-    let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
-    match (
-        &arguments.gold,
-        &arguments.pred,
-        &arguments.model,
-        &arguments.data,
-    ) {
-        (Some(gold), Some(pred), ..) => {
-            let (gold, pred) = (read(gold)?, read(pred)?);
-            if arguments.rejoin {
-                let predicted = gold.rejoined(&pred)?;
-                return Ok((gold, predicted));
-            }
-            gold.check_same_words(&pred)?;
-            Ok((
-                gold,
-                pred.sentences
-                    .into_iter()
-                    .map(|sentence| sentence.tags)
-                    .collect(),
-            ))
-        }
-        (_, _, Some(model), Some(data)) => {
-            let gold = read(data)?;
-            let dir = arguments.hub.model(model, quiet)?;
-            gold.check_tags(&ModelConfig::from_dir(&dir)?.id2label)?;
-            let tagger = Tagger::load(&dir, &arguments.inference)?;
-            let mut progress = Progress::new(quiet);
-            progress.start("evaluate", gold.sentences.len());
-            let tagged = tagger.tag(&gold.sentences, |done| progress.set(done, String::new))?;
-            progress.end();
-            let predicted: Vec<Vec<String>> = tagged
-                .into_iter()
-                .map(|words| words.into_iter().map(|word| word.tag).collect())
-                .collect();
-            if let Some(path) = &arguments.predictions {
-                write_predictions(path, &gold, &predicted)?;
-            }
-            Ok((gold, predicted))
-        }
-        _ => bail!("give --gold and --pred, or --model and --data"),
+/// Says on stderr what a table does not show. Returns the number of predicted sentences that are not well-formed.
+fn warn(
+    arguments: &Arguments,
+    gold: &[&Vec<String>],
+    predicted: &[Vec<String>],
+    decoding: Option<&str>,
+    quiet: bool,
+) -> usize {
+    let progress = Progress::new(quiet);
+    if let Some(decoding) = decoding {
+        progress.say(&format!("decoding: {decoding}"));
     }
+    let ill_formed = predicted
+        .iter()
+        .filter(|tags| !arguments.scheme.is_valid(tags))
+        .count();
+    if ill_formed > 0 {
+        let (sentences, scheme) = (predicted.len(), arguments.scheme);
+        progress.say(&format!(
+            "{ill_formed} of {sentences} predicted sentences are not well-formed {scheme}"
+        ));
+    }
+    let tags = gold.iter().copied().chain(predicted).flatten();
+    let bare = tags_without_position(tags);
+    if !bare.is_empty() {
+        progress.say(&format!(
+            "tags without a position letter such as B- or I-: {}; seqeval's rule takes their first letter for one, so that entities are missing \
+             from the entity report or have another name there",
+            bare.join(", ")
+        ));
+    }
+    ill_formed
+}
+
+/// Predicted tags in a file that the layout reads: word, tag, and a blank line after each sentence.
+pub fn write_predictions(
+    path: &Path,
+    file: &TaggedFile,
+    predicted: &[Vec<String>],
+    layout: &Layout,
+) -> Result<()> {
+    let mut rows = layout.writer().from_writer(Output::create(Some(path))?);
+    for (sentence, tags) in file.sentences.iter().zip(predicted) {
+        for (word, tag) in sentence.words.iter().zip(tags) {
+            rows.write_row([word, tag])
+                .with_context(|| path.display().to_string())?;
+        }
+        rows.end_sentence()?;
+    }
+    rows.into_inner()?.finish()
 }

@@ -1,19 +1,19 @@
 //! `predict`: entities in text.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use ner_metrics::Mode;
-use ner_train::WordTag;
+use conll_io::{TextLines, Writer as ColumnWriter};
+use ner_tagger::{Aggregation, EntitySpan, TaggedSentence, Tagger};
 use serde_json::{Map, Value, json};
-use subword_align::{Aggregation, EntitySpan};
 
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
-use crate::tagger::{InferenceArguments, Tagger};
+use crate::tagger::InferenceArguments;
 
 /// Find the entities in texts: the arguments, else the lines of --input, else those of stdin.
 ///
@@ -36,10 +36,10 @@ pub struct Arguments {
     /// Form of the result.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// How sub-words become entities: word, or one of pipeline('ner')'s none, simple, first, average, max. With other than `word`, label
-    /// sequences are not decoded: neither `--decode` nor a CRF acts.
+    /// What becomes an entity: `word` decides the words of a text as training and `evaluate` do; none, simple, first, average and max are the
+    /// strategies of pipeline('ner') over sub-words, which decode no label sequences: --words, --decode and a CRF do not act.
     #[arg(long, default_value = "word")]
-    aggregation: Aggregation,
+    aggregation: Grouping,
     /// File to write instead of stdout.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -53,6 +53,28 @@ pub struct Arguments {
     layout: Layout,
     #[command(flatten)]
     hub: HubArguments,
+}
+
+/// What becomes an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grouping {
+    /// Words, as in training.
+    Word,
+    /// One of the pipeline's strategies.
+    Pipeline(Aggregation),
+}
+
+impl FromStr for Grouping {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "word" => Ok(Self::Word),
+            _ => Ok(Self::Pipeline(name.parse().with_context(
+                || "or `word`, whose units are the words of the text",
+            )?)),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,30 +93,30 @@ enum Format {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let dir = arguments.hub.model(&arguments.model, quiet)?;
-    let tagger = Tagger::load(&dir, &arguments.inference)?;
+    let takes_words = arguments.input_format == InputFormat::Conll;
+    ensure!(
+        arguments.aggregation == Grouping::Word
+            || (!takes_words && arguments.format != Format::Conll),
+        "column files hold words; with them, leave out --aggregation or choose --aggregation word"
+    );
+    let tagger = arguments.inference.load(&dir)?;
     let mut writer = Writer::new(arguments)?;
-    if arguments.input_format == InputFormat::Conll {
+    if takes_words {
         let path = arguments
             .input
             .as_deref()
             .context("--input-format conll needs --input FILE")?;
         let file = TaggedFile::read_any(path, &arguments.layout)?;
-        let tagged = tagger.tag(&file.sentences, |_| {})?;
-        for (sentence, tags) in file.sentences.iter().zip(&tagged) {
-            writer.write_words(&sentence.words, tags)?;
+        for (sentence, tagged) in file.sentences.iter().zip(tagger.tag(&file.sentences)?) {
+            writer.write_words(&sentence.words, tagged)?;
         }
-        return writer.output.finish();
+        return writer.finish();
     }
     if arguments.texts.is_empty() {
-        let reader: Box<dyn BufRead> = match arguments
-            .input
-            .as_deref()
-            .filter(|path| *path != Path::new("-"))
-        {
-            Some(path) => Box::new(io::BufReader::new(
-                std::fs::File::open(path).with_context(|| path.display().to_string())?,
-            )),
-            None => Box::new(io::stdin().lock()),
+        let path = arguments.input.as_deref();
+        let lines: Box<dyn Iterator<Item = _>> = match path.filter(|path| *path != Path::new("-")) {
+            Some(path) => Box::new(TextLines::from_path(path)?),
+            None => Box::new(TextLines::from_reader(io::stdin().lock())),
         };
         // Somebody who types wants an answer to each line.
         let typed = arguments.input.is_none() && io::stdin().is_terminal();
@@ -104,8 +126,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             arguments.batch_size.max(1)
         };
         let mut texts = Vec::with_capacity(batch_size);
-        for (number, line) in reader.lines().enumerate() {
-            texts.push(line.with_context(|| format!("line {} of the input", number + 1))?);
+        for line in lines {
+            texts.push(line?);
             if texts.len() == batch_size {
                 write_texts(&tagger, &mut writer, arguments, &texts)?;
                 texts.clear();
@@ -115,7 +137,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     } else {
         write_texts(&tagger, &mut writer, arguments, &arguments.texts)?;
     }
-    writer.output.finish()
+    writer.finish()
 }
 
 fn write_texts(
@@ -124,30 +146,38 @@ fn write_texts(
     arguments: &Arguments,
     texts: &[String],
 ) -> Result<()> {
-    if arguments.format == Format::Conll {
-        for words in tagger.words(texts)? {
-            for (word, tag) in words {
-                // A column file cannot hold white space inside a word.
-                writeln!(
-                    writer.output,
-                    "{} {tag}",
-                    word.split_ascii_whitespace().collect::<Vec<_>>().join("_")
-                )?;
+    match arguments.aggregation {
+        Grouping::Pipeline(aggregation) => {
+            for (text, entities) in texts.iter().zip(tagger.pipeline(texts, aggregation)?) {
+                writer.write_entities(text, &entities)?;
             }
-            writeln!(writer.output)?;
         }
-    } else {
-        let found = tagger.entities(texts, arguments.aggregation)?;
-        for (text, entities) in texts.iter().zip(found) {
-            writer.write_entities(text, &entities)?;
+        Grouping::Word => {
+            for (text, tagged) in texts.iter().zip(tagger.tag_texts(texts)?) {
+                if arguments.format == Format::Conll {
+                    let words = tagged.words.iter().map(|range| &text[range.clone()]);
+                    let tags = tagged.tags.iter().map(|word| word.tag.as_str());
+                    writer.write_columns(words, tags)?;
+                } else {
+                    writer.write_entities(text, &tagged.entities)?;
+                }
+            }
         }
     }
-    writer.output.flush().map_err(Into::into)
+    writer.flush()
+}
+
+/// Where results go.
+enum Sink {
+    /// Lines of a form of this program.
+    Lines(Output),
+    /// A column file, whose writer refuses what would not be read back.
+    Columns(Box<ColumnWriter<Output>>),
 }
 
 /// Writes results in the form asked for.
 struct Writer {
-    output: Output,
+    sink: Sink,
     format: Format,
     /// Name of the field that holds an entity's type or label.
     entity_field: &'static str,
@@ -158,18 +188,26 @@ struct Writer {
 impl Writer {
     fn new(arguments: &Arguments) -> Result<Self> {
         let mut output = Output::create(arguments.output.as_deref())?;
-        let entity_field = if arguments.aggregation == Aggregation::None {
-            "entity"
-        } else {
-            "entity_group"
+        let entity_field = match arguments.aggregation {
+            Grouping::Pipeline(Aggregation::None) => "entity",
+            _ => "entity_group",
         };
         if arguments.format == Format::Csv {
             writeln!(output, "text,{entity_field},score,word,start,end")?;
         }
+        let sink = match (arguments.format, arguments.input_format) {
+            (Format::Conll, InputFormat::Conll) => {
+                Sink::Columns(Box::new(arguments.layout.writer().from_writer(output)))
+            }
+            (Format::Conll, InputFormat::Text) => {
+                Sink::Columns(Box::new(ColumnWriter::from_writer(output)))
+            }
+            _ => Sink::Lines(output),
+        };
         let on_terminal = arguments.output.is_none() && io::stdout().is_terminal();
         let colored = on_terminal && std::env::var_os("NO_COLOR").is_none();
         Ok(Self {
-            output,
+            sink,
             format: arguments.format,
             entity_field,
             colored,
@@ -179,29 +217,25 @@ impl Writer {
 
     fn write_entities(&mut self, text: &str, entities: &[EntitySpan]) -> Result<()> {
         self.texts += 1;
-        match self.format {
+        let json = |entity| self.json(entity);
+        let lines = match self.format {
             Format::Jsonl => {
-                let entities: Vec<Value> =
-                    entities.iter().map(|entity| self.json(entity)).collect();
-                writeln!(
-                    self.output,
-                    "{}",
-                    json!({"text": text, "entities": entities})
-                )?;
+                let entities: Vec<Value> = entities.iter().map(json).collect();
+                json!({"text": text, "entities": entities}).to_string() + "\n"
             }
             Format::Csv => {
                 let mut rows = csv::WriterBuilder::new()
                     .has_headers(false)
-                    .from_writer(&mut self.output);
+                    .from_writer(Vec::new());
                 for e in entities {
                     rows.serialize((self.texts, &e.entity, e.score, &e.word, e.start, e.end))?;
                 }
-                rows.flush()?;
+                String::from_utf8(rows.into_inner()?)?
             }
-            Format::Text | Format::Conll => {
-                let marked = marked(text, entities, self.colored);
-                writeln!(self.output, "{marked}")?;
-            }
+            Format::Text | Format::Conll => marked(text, entities, self.colored) + "\n",
+        };
+        if let Sink::Lines(output) = &mut self.sink {
+            output.write_all(lines.as_bytes())?;
         }
         Ok(())
     }
@@ -220,41 +254,60 @@ impl Writer {
     }
 
     /// Pre-split words: as a column file, or as a text with one space between words.
-    fn write_words(&mut self, words: &[String], tags: &[WordTag]) -> Result<()> {
+    fn write_words(&mut self, words: &[String], tagged: TaggedSentence) -> Result<()> {
         if self.format == Format::Conll {
-            for (word, tag) in words.iter().zip(tags) {
-                writeln!(self.output, "{word} {}", tag.tag)?;
-            }
-            writeln!(self.output)?;
-            return Ok(());
+            let tags = tagged.tags.iter().map(|word| word.tag.as_str());
+            return self.write_columns(words.iter().map(String::as_str), tags);
         }
-        let text = words.join(" ");
         let mut starts = Vec::with_capacity(words.len());
         let mut at = 0;
         for word in words {
             starts.push(at);
             at += word.chars().count() + 1;
         }
-        let names: Vec<&str> = tags.iter().map(|tag| tag.tag.as_str()).collect();
-        let entities: Vec<EntitySpan> = Mode::Default
-            .entities(&names)?
-            .into_iter()
-            .map(|entity| {
-                let words = &words[entity.start..entity.end];
-                let scores = tags[entity.start..entity.end].iter().map(|tag| tag.score);
-                let word = words.join(" ");
-                let start = starts[entity.start];
-                EntitySpan {
-                    entity: entity.entity_type.to_owned(),
-                    score: scores.sum::<f32>() / words.len() as f32,
-                    end: start + word.chars().count(),
-                    word,
-                    start,
-                    index: None,
-                }
-            })
-            .collect();
-        self.write_entities(&text, &entities)
+        let entities = tagged.entities.into_iter().map(|found| {
+            let word = words[found.words.clone()].join(" ");
+            let start = starts[found.words.start];
+            EntitySpan {
+                entity: found.entity,
+                score: found.score,
+                end: start + word.chars().count(),
+                word,
+                start,
+                index: None,
+            }
+        });
+        self.write_entities(&words.join(" "), &entities.collect::<Vec<_>>())
+    }
+
+    /// One line a word, which the separator of the input reads back.
+    fn write_columns<'w>(
+        &mut self,
+        words: impl Iterator<Item = &'w str>,
+        tags: impl Iterator<Item = &'w str>,
+    ) -> Result<()> {
+        if let Sink::Columns(columns) = &mut self.sink {
+            for (word, tag) in words.zip(tags) {
+                columns.write_row([word, tag])?;
+            }
+            columns.end_sentence()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        match &mut self.sink {
+            Sink::Lines(output) => output.flush()?,
+            Sink::Columns(columns) => columns.flush()?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        match self.sink {
+            Sink::Lines(output) => output.finish(),
+            Sink::Columns(columns) => columns.into_inner()?.finish(),
+        }
     }
 }
 

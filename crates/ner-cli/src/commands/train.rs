@@ -3,22 +3,25 @@
 mod curves;
 mod devices;
 mod observer;
+mod outcome;
 mod record;
 mod tensorboard;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
-use ner_train::{Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, evaluate, train};
+use ner_model::{DeviceChoice, Head, LoadReport, ModelConfig, TokenClassifier};
+use ner_tagger::Tagger;
+use ner_train::{Checkpoint, Corpus, DataParallel, Evaluation, TrainSettings, Trainer, evaluate};
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use self::devices::DeviceList;
 use self::observer::Observer;
+use self::outcome::Outcome;
 use self::record::Record;
-use crate::card::Card;
 use crate::data::{Layout, TaggedFile, read_labels, sorted_tags};
 use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
@@ -112,6 +115,26 @@ impl Arguments {
         given.unwrap_or_else(|| DeviceList::from(self.device))
     }
 
+    /// The configuration of the run's model.
+    fn config(&self, saved: &ModelConfig, data: &Data) -> Result<ModelConfig> {
+        let mut config = saved.clone();
+        let files = data.files();
+        config.id2label = self.labels(&config, &files)?;
+        for file in files {
+            file.check_tags(&config.id2label)?;
+        }
+        if let Some(head) = self.head {
+            config.head = match head {
+                HeadName::Linear => Head::Linear,
+                HeadName::Crf => Head::Crf,
+            };
+        }
+        if let Some(probability) = self.dropout {
+            config.set_dropout(probability)?;
+        }
+        Ok(config)
+    }
+
     /// Labels of the run: the file's, else the checkpoint's own, else the data's.
     fn labels(&self, config: &ModelConfig, files: &[&TaggedFile]) -> Result<Vec<String>> {
         match &self.labels {
@@ -122,64 +145,113 @@ impl Arguments {
     }
 }
 
+/// The files of a run.
+struct Data {
+    train: TaggedFile,
+    dev: TaggedFile,
+    test: Option<TaggedFile>,
+}
+
+impl Data {
+    fn read(arguments: &Arguments) -> Result<Self> {
+        let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
+        Ok(Self {
+            train: read(&arguments.train)?,
+            dev: read(&arguments.dev)?,
+            test: arguments.test.as_ref().map(read).transpose()?,
+        })
+    }
+
+    fn files(&self) -> Vec<&TaggedFile> {
+        [&self.train, &self.dev]
+            .into_iter()
+            .chain(&self.test)
+            .collect()
+    }
+}
+
+/// What a run starts from.
+struct Start {
+    checkpoint: Option<Checkpoint>,
+    tokenizer: Arc<SubwordTokenizer>,
+    model: DataParallel,
+    labels: Vec<String>,
+}
+
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let read = |path: &PathBuf| TaggedFile::read(path, &arguments.layout);
-    let (train_file, dev_file) = (read(&arguments.train)?, read(&arguments.dev)?);
-    let test_file = arguments.test.as_ref().map(read).transpose()?;
-    let settings = &arguments.settings;
-    let files: Vec<&TaggedFile> = [&train_file, &dev_file]
-        .into_iter()
-        .chain(&test_file)
-        .collect();
-
-    let checkpoint = arguments
-        .resume
-        .as_ref()
-        .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&arguments.output_dir)))
-        .transpose()?;
-    check_dir(
-        &arguments.output_dir,
-        arguments.overwrite_output_dir || checkpoint.is_some(),
-    )?;
-    let dir = match &checkpoint {
-        Some(checkpoint) => checkpoint.dir.clone(),
-        None => arguments.hub.model(&arguments.model, quiet)?,
-    };
-    let tokenizer = SubwordTokenizer::from_dir(&dir, arguments.word_boundary)?;
-    let mut config = ModelConfig::from_dir(&dir)?;
-    let saved = config.clone();
-    config.id2label = arguments.labels(&config, &files)?;
-    files
-        .iter()
-        .try_for_each(|file| file.check_tags(&config.id2label))?;
-    if let Some(head) = arguments.head {
-        config.head = match head {
-            HeadName::Linear => Head::Linear,
-            HeadName::Crf => Head::Crf,
-        };
-    }
-    if let Some(probability) = arguments.dropout {
-        config.set_dropout(probability)?;
-    }
-
-    if let Some(checkpoint) = &checkpoint {
-        check_same_model(checkpoint, &saved, &config)?;
-    }
-
-    let devices = arguments.devices();
-    let (device, others) = devices.open()?;
-    let device = device.autodiff();
-    let (model, loaded) = TokenClassifier::load(&dir, &config, &device, settings.seed)?;
-    let model = model.with_precision(settings.precision)?;
-
+    let data = Data::read(arguments)?;
     let mut progress = match arguments.log_format {
         LogFormat::Text => Progress::new(quiet),
         LogFormat::Json => Progress::json(quiet),
     };
-    progress.say(&format!(
-        "device {devices}, weights of {}",
-        loaded.path.display()
-    ));
+    let start = Start::load(arguments, &data, &progress, quiet)?;
+    let labels = start.labels.clone();
+    let (tagger, last_evaluation) = fit(arguments, &data, start, &mut progress)?;
+    let last_evaluation = match last_evaluation {
+        Some(found) => found,
+        // A run that was taken up after its last evaluation.
+        None => {
+            let batch_size = arguments.settings.evaluation.eval_batch_size;
+            evaluate(&tagger, &data.dev.sentences, batch_size, |_| {})?
+        }
+    };
+    let outcome = Outcome {
+        arguments,
+        data: &data,
+        labels: &labels,
+        tagger: &tagger,
+        last_evaluation: &last_evaluation,
+    };
+    outcome.write(&mut progress)
+}
+
+impl Start {
+    fn load(arguments: &Arguments, data: &Data, progress: &Progress, quiet: bool) -> Result<Self> {
+        let checkpoint = arguments
+            .resume
+            .as_ref()
+            .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&arguments.output_dir)))
+            .transpose()?;
+        check_dir(
+            &arguments.output_dir,
+            arguments.overwrite_output_dir || checkpoint.is_some(),
+        )?;
+        let dir = match &checkpoint {
+            Some(checkpoint) => checkpoint.dir.clone(),
+            None => arguments.hub.model(&arguments.model, quiet)?,
+        };
+        let tokenizer = SubwordTokenizer::from_dir(&dir, arguments.word_boundary)?;
+        let saved = ModelConfig::from_dir(&dir)?;
+        let config = arguments.config(&saved, data)?;
+        if let Some(checkpoint) = &checkpoint {
+            check_same_model(checkpoint, &saved, &config)?;
+        }
+        let devices = arguments.devices();
+        let (device, others) = devices.open()?;
+        let device = device.autodiff();
+        let seed = arguments.settings.seed;
+        let (model, loaded) = TokenClassifier::load(&dir, &config, &device, seed)?;
+        let model = model.with_precision(arguments.settings.precision)?;
+        tell(progress, &devices, &loaded);
+        if let Some(checkpoint) = &checkpoint {
+            progress.say(&format!("going on after step {}", checkpoint.state.step));
+        }
+        progress.say(&format!(
+            "settings: {}",
+            serde_json::to_string(&arguments.effective)?
+        ));
+        Ok(Self {
+            checkpoint,
+            tokenizer: Arc::new(tokenizer),
+            model: DataParallel::new(model, others)?,
+            labels: config.id2label,
+        })
+    }
+}
+
+fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport) {
+    let path = loaded.path.display();
+    progress.say(&format!("device {devices}, weights of {path}"));
     if let Some(reason) = &loaded.new_classifier {
         progress.say(&format!("the classifier has random weights: {reason}"));
     }
@@ -189,41 +261,46 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     if !loaded.unused.is_empty() {
         progress.say(&format!("not used: {}", loaded.unused.join(", ")));
     }
+}
 
-    if let Some(checkpoint) = &checkpoint {
-        progress.say(&format!("going on after step {}", checkpoint.state.step));
-    }
-    progress.say(&format!(
-        "settings: {}",
-        serde_json::to_string(&arguments.effective)?
-    ));
+/// Trains, and gives the last model and the last evaluation of it.
+fn fit(
+    arguments: &Arguments,
+    data: &Data,
+    start: Start,
+    progress: &mut Progress,
+) -> Result<(Tagger, Option<Evaluation>)> {
+    let Start {
+        checkpoint,
+        tokenizer,
+        model,
+        ..
+    } = start;
     let mut observer = Observer {
         record: None,
-        start: &|| start(arguments, checkpoint.as_ref()),
+        start: &|| begin(arguments, checkpoint.as_ref()),
         listening: Listening::start()?,
-        progress: &mut progress,
+        progress,
         failed: None,
         last_evaluation: None,
         total_steps: 0,
     };
     let corpus = Corpus {
-        train: &train_file.sentences,
-        dev: &dev_file.sentences,
+        train: &data.train.sentences,
+        dev: &data.dev.sentences,
     };
-    let trained = train(
-        DataParallel::new(model, others)?,
-        &tokenizer,
-        corpus,
-        settings,
-        &arguments.output_dir,
-        checkpoint.as_ref(),
-        &mut |event| observer.hear(&event),
-    );
+    let settings = &arguments.settings;
+    let mut trainer = Trainer::new(model, Arc::clone(&tokenizer), &arguments.output_dir)
+        .settings(settings.clone())
+        .observer(|event| observer.hear(&event));
+    if let Some(checkpoint) = checkpoint.clone() {
+        trainer = trainer.from_checkpoint(checkpoint);
+    }
+    let trained = trainer.fit(corpus);
     if let Some(error) = observer.failed {
         return Err(error);
     }
     let last_evaluation = observer.last_evaluation;
-    drop(observer.listening);
     drop(observer.record);
     progress.end();
     let model = trained.map_err(|error| match error {
@@ -233,67 +310,11 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         ))),
         error => error.into(),
     })?;
-
-    let last_evaluation = match last_evaluation {
-        Some(found) => found,
-        // A run that was taken up after its last evaluation.
-        None => evaluate(
-            &model,
-            &settings.featurizer(&tokenizer)?,
-            &dev_file.sentences,
-            &settings.decoding.decoding(&model)?,
-            settings.evaluation.eval_batch_size,
-            |_, _| {},
-        )?,
-    };
-    let path = arguments.output_dir.join("eval_results.txt");
-    let mut text = results(&last_evaluation);
-    write_file(&path, &text)?;
-    if arguments.eval_all_checkpoints {
-        text.push_str(&checkpoint_results(arguments, &dev_file, &progress)?);
-        write_file(&path, &text)?;
-    }
-    let mut test = None;
-    if let Some(test_file) = &test_file {
-        progress.start("test", test_file.sentences.len());
-        let found = evaluate(
-            &model,
-            &settings.featurizer(&tokenizer)?,
-            &test_file.sentences,
-            &settings.decoding.decoding(&model)?,
-            settings.evaluation.eval_batch_size,
-            |done, _| progress.set(done, String::new),
-        )?;
-        progress.end();
-        progress.say(&format!("test: {}", summary(&found)));
-        write_file(
-            &arguments.output_dir.join("test_results.txt"),
-            &results(&found),
-        )?;
-        write_predictions(
-            &arguments.output_dir.join("test_predictions.txt"),
-            test_file,
-            &found.predicted,
-        )?;
-        test = Some((test_file, found));
-    }
-    curves::write(&arguments.output_dir)?;
-    let card = Card {
-        base_model: &arguments.model,
-        labels: &config.id2label,
-        settings,
-        train: &train_file,
-        dev: Some((&dev_file, &last_evaluation)),
-        test: test.as_ref().map(|(file, found)| (*file, found)),
-    };
-    write_file(
-        &arguments.output_dir.join("README.md"),
-        &card.text(&arguments.output_dir)?,
-    )
+    Ok((settings.tagger(model, tokenizer)?, last_evaluation))
 }
 
 /// Makes or clears the output directory and opens the record of a run that is about to begin.
-fn start(arguments: &Arguments, checkpoint: Option<&Checkpoint>) -> Result<Record> {
+fn begin(arguments: &Arguments, checkpoint: Option<&Checkpoint>) -> Result<Record> {
     let dir = &arguments.output_dir;
     make_dir(dir)?;
     if checkpoint.is_none() {
@@ -333,46 +354,6 @@ fn check_same_model(
     Ok(())
 }
 
-/// The result lines of every sound checkpoint of the run.
-fn checkpoint_results(
-    arguments: &Arguments,
-    dev: &TaggedFile,
-    progress: &Progress,
-) -> Result<String> {
-    let settings = &arguments.settings;
-    let mut text = String::new();
-    let (device, _) = arguments.devices().open()?;
-    for dir in Checkpoint::all(&arguments.output_dir)? {
-        let step = match Checkpoint::open(&dir) {
-            Ok(checkpoint) => checkpoint.state.step,
-            Err(error) => {
-                progress.say(&format!("passed over: {error}"));
-                continue;
-            }
-        };
-        let tokenizer = SubwordTokenizer::from_dir(&dir, None)?;
-        let config = ModelConfig::from_dir(&dir)?;
-        let (model, _) = TokenClassifier::load(&dir, &config, &device, 0)?;
-        let model = model.with_precision(settings.precision)?;
-        let found = evaluate(
-            &model,
-            &settings.featurizer(&tokenizer)?,
-            &dev.sentences,
-            &settings.decoding.decoding(&model)?,
-            settings.evaluation.eval_batch_size,
-            |_, _| {},
-        )?;
-        progress.say(&format!(
-            "checkpoint of step {step}, dev: {}",
-            summary(&found)
-        ));
-        for line in results(&found).lines() {
-            text.push_str(&format!("{step}_{line}\n"));
-        }
-    }
-    Ok(text)
-}
-
 /// What to type to go on with this run.
 fn resuming_command() -> String {
     let arguments: Vec<String> = std::env::args().collect();
@@ -393,36 +374,6 @@ fn resuming_command() -> String {
         command.push_str(" --resume");
     }
     command
-}
-
-/// The reference's result file: `key = value`, sorted by key.
-fn results(found: &Evaluation) -> String {
-    let micro = &found.report.micro;
-    format!(
-        "f1 = {}\nloss = {}\nprecision = {}\nrecall = {}\n",
-        micro.f1, found.loss, micro.precision, micro.recall
-    )
-}
-
-fn summary(found: &Evaluation) -> String {
-    let micro = &found.report.micro;
-    let (precision, recall, f1) = (micro.precision, micro.recall, micro.f1);
-    format!(
-        "precision {precision:.4}, recall {recall:.4}, f1 {f1:.4}, loss {:.4}",
-        found.loss
-    )
-}
-
-/// `word label` lines with a blank line after each sentence.
-pub fn write_predictions(path: &Path, file: &TaggedFile, predicted: &[Vec<String>]) -> Result<()> {
-    let mut text = String::new();
-    for (sentence, tags) in file.sentences.iter().zip(predicted) {
-        for (word, tag) in sentence.words.iter().zip(tags) {
-            text.extend([word.as_str(), " ", tag, "\n"]);
-        }
-        text.push('\n');
-    }
-    write_file(path, &text)
 }
 
 #[cfg(test)]

@@ -119,6 +119,25 @@ impl Ops {
         }
     }
 
+    /// Sub-words of a forward pass in inference that suit the device, each sequence counted as long as the longest.
+    pub(crate) fn batch_tokens(&self) -> usize {
+        match self {
+            // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.
+            Self::Fused => 1024,
+            Self::Int8(_) => 512,
+            // A GPU wants much to do at once.
+            Self::Plain | Self::Bf16 => 16_384,
+        }
+    }
+
+    /// How many passes of inference are computed at a time: a processor's threads are fastest with one each.
+    pub(crate) fn passes_at_once(&self) -> usize {
+        match self {
+            Self::Fused | Self::Int8(_) => rayon::current_num_threads(),
+            Self::Plain | Self::Bf16 => 1,
+        }
+    }
+
     /// How the sub-words of a batch lie in the rows of what these operations take: padded to few lengths where a device tunes its kernels for
     /// each shape, to `usable_positions` at most.
     pub(crate) fn layout<'a>(

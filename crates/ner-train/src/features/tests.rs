@@ -304,35 +304,3 @@ fn targets_are_labelled_or_first_sub_words() {
     assert_eq!(batch.targets(), [1, 3, 6, 7]);
     assert_eq!(labels, [None, None, Some(7), None]);
 }
-
-#[test]
-fn groups_of_sentences_have_the_features_of_the_whole() {
-    let tokenizer = tokenizer();
-    let texts = ["Marta vive .", "Llueve hoy", "Eva duerme en Albolea ."];
-    // Documents of one to five sentences.
-    let sentences: Vec<Sentence> = (0..40)
-        .map(|number| sentence(texts[number % 3], (number * 3 / 7) / (1 + number % 2)))
-        .collect();
-    for context in [0, 3, 30] {
-        let featurizer = Featurizer::new(&tokenizer, 20)
-            .unwrap()
-            .with_document_context(context);
-        let whole = featurizer.features(&sentences, None).unwrap();
-        for size in [1, 4, 7, 100] {
-            let groups = featurizer.groups(&sentences, size);
-            assert_eq!(groups.len() > 1, size < 100, "{context}, {size}");
-            assert!(groups.iter().rev().skip(1).all(|group| group.len() >= size));
-            let mut parts = Vec::new();
-            for group in groups {
-                let start = group.start;
-                for mut feature in featurizer.features(&sentences[group], None).unwrap() {
-                    feature.sentence += start;
-                    parts.push(feature);
-                }
-            }
-            assert_eq!(parts, whole, "{context}, {size}");
-        }
-    }
-    let featurizer = Featurizer::new(&tokenizer, 20).unwrap();
-    assert!(featurizer.groups(&[], 7).is_empty());
-}

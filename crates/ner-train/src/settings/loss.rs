@@ -3,11 +3,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use ner_model::ops::LossWeights;
+use ner_tagger::Sentence;
 use serde::{Deserialize, Serialize};
 
 use super::check::{not_negative, share_below_one};
 use crate::error::{Error, Result};
-use crate::features::Sentence;
 
 /// What the loss counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

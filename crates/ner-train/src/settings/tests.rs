@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::features::Sentence;
+use ner_tagger::Sentence;
 
 /// A value for every key, each other than the default.
 fn changed() -> Map<String, Value> {
@@ -217,32 +217,4 @@ fn weights_of_labels_are_those_of_the_data() {
         error.contains("`B-XYZ` is not among the labels O, B-PER"),
         "{error}"
     );
-}
-
-#[test]
-fn decoding_is_constrained_to_the_scheme_of_the_labels() {
-    use ner_metrics::Scheme;
-
-    let labels = |names: &str| -> Vec<String> { names.split(' ').map(str::to_owned).collect() };
-    let constrained = DecodeSettings::default();
-    assert_eq!(constrained.decode, Decode::Constrained);
-    let iob2 = labels("O B-PER I-PER B-LOC");
-    assert_eq!(constrained.scheme(&iob2), Some(Scheme::Iob2));
-    // No label that begins an entity, letters of other schemes, no scheme at all.
-    for others in ["O I-PER I-LOC", "O B-PER I-PER L-PER U-PER", "NOUN VERB"] {
-        assert_eq!(constrained.scheme(&labels(others)), None, "{others}");
-    }
-    let given = DecodeSettings {
-        decode_scheme: Some(Scheme::Iobes),
-        ..constrained
-    };
-    assert_eq!(given.scheme(&iob2), Some(Scheme::Iobes));
-    let argmax = DecodeSettings {
-        decode: Decode::Argmax,
-        ..given
-    };
-    assert_eq!(argmax.scheme(&iob2), None);
-    for decode in [Decode::Constrained, Decode::Argmax] {
-        assert_eq!(decode.to_string().parse::<Decode>().unwrap(), decode);
-    }
 }

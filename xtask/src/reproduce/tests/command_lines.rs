@@ -40,7 +40,7 @@ fn command_lines_of_the_tutorials_recipe() {
     );
     let evaluation = lines(evaluate::commands(&recipe, &folder, "auto"));
     assert_eq!(
-        evaluation[7..9],
+        [&evaluation[8], &evaluation[10]],
         [
             "ner-cli evaluate --model runs/s/output --data runs/s/data/test.txt --predictions runs/s/evaluation/test.predictions.txt \
              --report all --format json --output runs/s/evaluation/test.default.json --device auto --decode argmax",
@@ -49,12 +49,12 @@ fn command_lines_of_the_tutorials_recipe() {
         ]
     );
     assert!(
-        evaluation[11].contains("--mode strict --scheme iob2 --format json"),
+        evaluation[13].contains("--mode strict --scheme iob2 --format json"),
         "{}",
-        evaluation[11]
+        evaluation[13]
     );
     assert_eq!(
-        evaluation[12],
+        evaluation[14],
         "ner-cli evaluate --gold runs/s/data/raw/test.conll --pred runs/s/evaluation/test.predictions.txt --rejoin --report entity \
          --output runs/s/evaluation/test.rejoined.txt --quiet",
     );

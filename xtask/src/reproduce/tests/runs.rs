@@ -109,7 +109,9 @@ impl Bench {
             "new-model" => write_model(&path("--output"), option("--layers").unwrap())?,
             "train" => write_model(&path("--output-dir"), option("--epochs").unwrap_or("3"))?,
             "evaluate" => {
-                if option("--model").is_some() {
+                if args.contains(&"--as-text") {
+                    assert!(option("--data").unwrap().contains("data/raw/"));
+                } else if option("--model").is_some() {
                     fs::copy(path("--data"), path("--predictions"))?;
                 } else {
                     assert!(path("--gold").is_file() && path("--pred").is_file());
@@ -121,11 +123,14 @@ impl Bench {
                 } else if args.contains(&"--rejoin") {
                     assert!(option("--gold").unwrap().contains("data/raw/"));
                     0.625
+                } else if args.contains(&"--as-text") {
+                    0.6875
                 } else {
                     0.75
                 };
                 let row = json!({"type": "PER", "precision": 0.5, "recall": 0.25, "f1": f1, "support": 4, "predicted": 2, "correct": 1});
-                let report = json!({"entity": {"per_type": [row], "micro": scores(f1)}, "token": {"per_tag": [], "accuracy": 0.875}});
+                let report = json!({"entity": {"per_type": [row], "micro": scores(f1)}, "token": {"per_tag": [], "accuracy": 0.875},
+                    "decoding": "constrained to iob2", "sentences": 3, "cut_alike": 2, "out_of_reach": 1});
                 let text = if option("--format") == Some("json") {
                     report.to_string()
                 } else {
@@ -164,7 +169,7 @@ const PREPROCESS: [&str; 5] = [
     "preprocess",
     "labels",
 ];
-const EVALUATE: [&str; 14] = ["evaluate"; 14];
+const EVALUATE: [&str; 16] = ["evaluate"; 16];
 
 fn evaluation() -> Vec<&'static str> {
     [&EVALUATE[..], &["predict"]].concat()
@@ -194,6 +199,10 @@ fn a_run_leaves_report_and_manifest() {
             json!([{"type": "PER", "precision": 0.5, "recall": 0.25, "f1": 0.75, "support": 4}])
         );
         assert_eq!(report[split]["token"]["accuracy"], 0.875);
+        assert_eq!(
+            report[split]["as_text"],
+            json!({"precision": 0.5, "recall": 0.25, "f1": 0.6875, "support": 4, "sentences": 3, "cut_alike": 2, "out_of_reach": 1})
+        );
     }
     let seconds = report["seconds"].as_object().unwrap();
     assert_eq!(
@@ -227,7 +236,9 @@ fn a_run_leaves_report_and_manifest() {
     let text = fs::read_to_string(bench.path("report.txt")).unwrap();
     assert!(text.contains("test: tokens, scikit-learn's report") && text.ends_with(&summary));
     assert!(
-        summary.contains("this run, strict mode") && summary.contains("Steven Mnuchin"),
+        summary.contains("this run, as running text")
+            && summary.contains("decoding: constrained to iob2")
+            && summary.contains("Steven Mnuchin"),
         "{summary}"
     );
     assert!(

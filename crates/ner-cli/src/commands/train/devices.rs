@@ -40,6 +40,11 @@ impl fmt::Display for DeviceList {
 }
 
 impl DeviceList {
+    /// The device that the optimizer runs on.
+    pub fn first(&self) -> DeviceChoice {
+        self.0[0]
+    }
+
     /// Opens the first device and the others.
     pub fn open(&self) -> Result<(Device, Vec<Device>)> {
         let (first, others) = (self.0[0], &self.0[1..]);

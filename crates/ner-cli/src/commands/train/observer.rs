@@ -6,8 +6,8 @@ use anyhow::Result;
 use ner_train::{Evaluation, Event};
 use serde_json::json;
 
+use super::outcome::summary;
 use super::record::Record;
-use super::summary;
 use crate::interrupt::Listening;
 use crate::progress::Progress;
 

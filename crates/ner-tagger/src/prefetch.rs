@@ -1,4 +1,4 @@
-//! Work for the device, made ready while it computes, and shared among a processor's threads.
+//! Work for the device, made ready while it computes (prefetching), and shared among a processor's threads.
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use rayon::ThreadPoolBuilder;
 /// Where fewer are taken than there are, the thread ends with the item that it is at.
 ///
 /// In a worker of a rayon pool the items are made as they are taken: making them may need that pool, whose workers would wait for it here.
-pub fn ahead<'scope, T: Send + 'scope>(
+pub fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut items: impl Iterator<Item = T> + Send + 'scope,
 ) -> Box<dyn Iterator<Item = T> + Send + 'scope> {
@@ -22,7 +22,7 @@ pub fn ahead<'scope, T: Send + 'scope>(
     Box::new(receiver.into_iter())
 }
 
-/// The results of work on items that are made [`ahead`], in the order in which they are done: `threads` items are worked on at a time, each on
+/// The results of work on items that are [prefetched](prefetch), in the order in which they are done: `threads` items are worked on at a time, each on
 /// one thread whatever rayon would give it. Threads that share nothing wait for nothing.
 ///
 /// Where there are fewer items than threads, or in a worker of a rayon pool, one item is worked on after the other, here, with all of rayon's
@@ -34,9 +34,9 @@ pub fn spread<'scope, T: Send + 'scope, R: Send + 'scope>(
     work: impl Fn(T) -> R + Send + Sync + 'scope,
 ) -> Box<dyn Iterator<Item = R> + 'scope> {
     if threads < 2 || rayon::current_thread_index().is_some() {
-        return Box::new(ahead(scope, items).map(work));
+        return Box::new(prefetch(scope, items).map(work));
     }
-    let mut items = ahead(scope, items);
+    let mut items = prefetch(scope, items);
     let first: Vec<T> = items.by_ref().take(threads).collect();
     if first.len() < threads {
         return Box::new(first.into_iter().map(work));
@@ -81,7 +81,7 @@ mod tests {
         let (made, heard) = channel();
         let items = (0..4).inspect(move |item| made.send(*item).unwrap());
         thread::scope(|scope| {
-            let mut items = ahead(scope, items);
+            let mut items = prefetch(scope, items);
             assert_eq!(items.next(), Some(0));
             // Nothing else is asked for, and yet:
             assert_eq!(heard.recv_timeout(SOON), Ok(0));
@@ -101,7 +101,7 @@ mod tests {
         let sum = |_| -> usize {
             thread::scope(|scope| {
                 let items = (0..9).map(|item| rayon::join(|| item, || item));
-                ahead(scope, items).map(|(a, b)| a + b).sum()
+                prefetch(scope, items).map(|(a, b)| a + b).sum()
             })
         };
         let sums: Vec<usize> = (0..64).into_par_iter().map(sum).collect();
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn all_items_come_in_order() {
         thread::scope(|scope| {
-            let items: Vec<usize> = ahead(scope, 0..1000).collect();
+            let items: Vec<usize> = prefetch(scope, 0..1000).collect();
             assert_eq!(items, (0..1000).collect::<Vec<_>>());
         });
     }

@@ -1,0 +1,415 @@
+//! Kinds of faults that users of taggers report, each mended as a kind: odd files, odd characters, odd labels.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../ner-tagger/tests/common/table_model.rs"]
+mod table_model;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What a command said: exit code, stdout, stderr.
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// A folder with a table model of Spanish names in `model`.
+struct Folder(TempDir);
+
+const LABELS: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+const TABLE: [(&str, &str); 8] = [
+    ("Eva", "B-PER"),
+    ("Sosa", "I-PER"),
+    ("Río", "B-LOC"),
+    ("Hondo", "I-LOC"),
+    ("Cuzco", "B-LOC"),
+    ("canta", "O"),
+    ("en", "O"),
+    (".", "O"),
+];
+
+impl Folder {
+    fn new() -> Self {
+        Self::with(&LABELS, &TABLE, &json!({}))
+    }
+
+    fn with(labels: &[&str], table: &[(&str, &str)], more: &Value) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        table_model::write(&folder.0.path().join("model"), labels, table, more);
+        folder
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.0.path().join(name), bytes).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join(name)).unwrap()
+    }
+
+    /// Runs `ner-cli` in the folder. Arguments are separated by one space.
+    fn run(&self, line: &str) -> Said {
+        self.run_with(&line.split(' ').collect::<Vec<_>>(), None)
+    }
+
+    fn run_with(&self, arguments: &[&str], stdin: Option<&str>) -> Said {
+        let input = stdin.map_or_else(Stdio::null, |name| {
+            fs::File::open(self.0.path().join(name)).unwrap().into()
+        });
+        let output = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .stdin(input)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let said = Said {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        assert!(!said.stderr.contains("panicked"), "{}", said.stderr);
+        said
+    }
+
+    /// The result of a command that must succeed.
+    fn stdout(&self, line: &str) -> String {
+        let said = self.run(line);
+        assert_eq!(said.code, 0, "{line}: {}", said.stderr);
+        said.stdout
+    }
+
+    /// The entities of a text as (type, word, start, end).
+    fn entities(&self, text: &str) -> Vec<(String, String, u64, u64)> {
+        let said = self.run_with(
+            &["predict", "--model", "model", "--format", "jsonl", text],
+            None,
+        );
+        assert_eq!(said.code, 0, "{text}: {}", said.stderr);
+        entities(said.stdout.trim_end())
+    }
+}
+
+fn entities(line: &str) -> Vec<(String, String, u64, u64)> {
+    let line: Value = serde_json::from_str(line).unwrap();
+    let entity = |e: &Value| {
+        let text = |key: &str| e[key].as_str().unwrap().to_owned();
+        let number = |key: &str| e[key].as_u64().unwrap();
+        (
+            text("entity_group"),
+            text("word"),
+            number("start"),
+            number("end"),
+        )
+    };
+    line["entities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(entity)
+        .collect()
+}
+
+fn found(kind: &str, word: &str, start: u64) -> (String, String, u64, u64) {
+    (
+        kind.to_owned(),
+        word.to_owned(),
+        start,
+        start + word.chars().count() as u64,
+    )
+}
+
+#[test]
+fn a_comment_with_as_many_columns_as_the_rows_is_no_row() {
+    let folder = Folder::new();
+    folder.write(
+        "a.conll",
+        "# doc_id = 7\nEva 0 3 B-PER\ncanta 4 9 O\n\n# doc_id = 8\n# 0 1 O\nCuzco 2 7 B-LOC\n",
+    );
+    assert_eq!(folder.stdout("labels a.conll"), "B-LOC\nB-PER\nO\n");
+    folder.write(
+        "b.conll",
+        "# id 31-x domain=yy\nRío _ _ B-LOC\nHondo _ _ I-LOC\n",
+    );
+    assert_eq!(folder.stdout("labels b.conll"), "B-LOC\nI-LOC\n");
+    // Four words: the `#` of the second sentence is one.
+    let report = folder.stdout("evaluate --gold a.conll --pred a.conll --report conlleval");
+    assert!(
+        report.starts_with("processed 4 tokens with 2 phrases"),
+        "{report}"
+    );
+}
+
+#[test]
+fn words_with_blanks_read_back_from_what_is_written() {
+    let folder = Folder::with(
+        &LABELS,
+        &[TABLE.as_slice(), &[("Nuevo", "B-LOC"), ("León", "I-LOC")]].concat(),
+        &json!({}),
+    );
+    folder.write(
+        "gold.tsv",
+        "Eva\tB-PER\ncanta\tO\nNuevo León\tB-LOC\n. \"\tO\n\nCuzco\tB-LOC\n",
+    );
+    let said = folder.run("labels gold.tsv");
+    assert!(
+        said.code == 1 && said.stderr.contains("gold.tsv:3"),
+        "{}",
+        said.stderr
+    );
+    let predict = "predict --model model --input gold.tsv --input-format conll --separator tab";
+    let lines = folder.stdout(&format!("{predict} --format jsonl"));
+    let first = entities(lines.lines().next().unwrap());
+    assert_eq!(
+        first,
+        [found("PER", "Eva", 0), found("LOC", "Nuevo León", 10)]
+    );
+    folder.stdout(&format!("{predict} --format conll -o pred.tsv"));
+    folder.stdout("evaluate --model model --data gold.tsv --separator tab --predictions again.tsv -o report.txt");
+    for pred in ["pred.tsv", "again.tsv"] {
+        let report = folder.stdout(&format!(
+            "evaluate --gold gold.tsv --pred {pred} --separator tab --report conlleval"
+        ));
+        assert!(
+            report.starts_with("processed 5 tokens with 3 phrases; found: 3 phrases; correct: 3."),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn byte_order_marks_are_in_no_word_and_no_label() {
+    let folder = Folder::new();
+    folder.write("joined.conll", "\u{feff}-DOCSTART- O\n\nEva B-PER\n\n\u{feff}-DOCSTART- O\n\n\u{feff}Cuzco B-LOC\n\u{feff}");
+    let report =
+        folder.stdout("evaluate --gold joined.conll --pred joined.conll --report conlleval");
+    assert!(
+        report.starts_with("processed 2 tokens with 2 phrases"),
+        "{report}"
+    );
+    folder.write("words.txt", "Eva\ncanta\n\n\u{feff}");
+    let columns = folder
+        .stdout("predict --model model --input words.txt --input-format conll --format conll");
+    assert_eq!(columns, "Eva B-PER\ncanta O\n\n");
+}
+
+#[test]
+fn line_ends_of_every_system_are_line_ends() {
+    let folder = Folder::new();
+    for end in ["\n", "\r\n", "\r"] {
+        folder.write(
+            "a.conll",
+            ["Eva B-PER", "canta O", "", "Cuzco B-LOC", ""].join(end),
+        );
+        let said = folder.run("evaluate --gold a.conll --pred a.conll --report conlleval");
+        assert_eq!(said.code, 0, "{end:?}: {}", said.stderr);
+        assert!(
+            said.stdout.starts_with("processed 3 tokens with 2 phrases"),
+            "{end:?}: {}",
+            said.stdout
+        );
+    }
+}
+
+#[test]
+fn texts_are_lines_and_nothing_else_ends_one() {
+    let folder = Folder::new();
+    folder.write(
+        "texts.txt",
+        "\u{feff}Eva canta\n\n  \t \n\u{a0}\u{3000}\nEva\u{2028}canta\u{2028}en Cuzco\r\nCuzco",
+    );
+    let by_file = folder.run("predict --model model --input texts.txt --format jsonl");
+    let by_pipe = folder.run_with(
+        &["predict", "--model", "model", "--format", "jsonl"],
+        Some("texts.txt"),
+    );
+    let one_by_one =
+        folder.run("predict --model model --input texts.txt --format jsonl --batch-size 1");
+    assert_eq!(by_file.stdout, by_pipe.stdout);
+    assert_eq!(by_file.stdout, one_by_one.stdout);
+    let lines: Vec<_> = by_file.stdout.lines().map(entities).collect();
+    assert_eq!(lines.len(), 6, "{}", by_file.stdout);
+    assert_eq!(lines[0], [found("PER", "Eva", 0)]);
+    assert!(lines[1..4].iter().all(Vec::is_empty));
+    assert_eq!(
+        lines[4],
+        [found("PER", "Eva", 0), found("LOC", "Cuzco", 13)]
+    );
+    assert!(!by_file.stdout.contains("\\r"), "{}", by_file.stdout);
+}
+
+#[test]
+fn a_letter_keeps_its_marks() {
+    let table = [
+        ("jose", "B-PER"),
+        ("bogota", "B-LOC"),
+        ("izmir", "B-LOC"),
+        ("en", "O"),
+        (".", "O"),
+        ("i", "O"),
+    ];
+    let folder = Folder::with(&LABELS, &table, &json!({}));
+    folder.write(
+        "model/tokenizer_config.json",
+        r#"{"tokenizer_class": "BertTokenizer", "do_lower_case": true}"#,
+    );
+    assert_eq!(
+        folder.entities("Jose\u{301} en Bogota\u{301}."),
+        [
+            found("PER", "Jose\u{301}", 0),
+            found("LOC", "Bogota\u{301}", 9)
+        ]
+    );
+    assert_eq!(
+        folder.entities("İzmir en José"),
+        [found("LOC", "İzmir", 0), found("PER", "José", 9)]
+    );
+    let said = folder.run_with(
+        &[
+            "predict",
+            "--model",
+            "model",
+            "--format",
+            "conll",
+            "Jose\u{301} en Bogota\u{301}.",
+        ],
+        None,
+    );
+    assert_eq!(
+        said.stdout,
+        "Jose\u{301} B-PER\nen O\nBogota\u{301} B-LOC\n. O\n\n"
+    );
+}
+
+#[test]
+fn the_same_words_give_the_same_entities_in_every_form() {
+    let table = [
+        ("Galeona", "B-O"),
+        ("Nereida", "I-O"),
+        ("7", "B-tax-share"),
+        ("%", "I-tax-share"),
+        ("Banco", "ORG"),
+        ("y", "O"),
+    ];
+    let labels = ["O", "B-O", "I-O", "B-tax-share", "I-tax-share", "ORG"];
+    let folder = Folder::with(&labels, &table, &json!({}));
+    let text = "Galeona Nereida y 7 % y Banco";
+    let expected = [
+        found("O", "Galeona Nereida", 0),
+        found("tax-share", "7 %", 18),
+        found("ORG", "Banco", 24),
+    ];
+    assert_eq!(folder.entities(text), expected);
+    folder.write("words.txt", text.replace(' ', "\n") + "\n");
+    let from_words = "predict --model model --input words.txt --input-format conll --format";
+    assert_eq!(
+        entities(folder.stdout(&format!("{from_words} jsonl")).trim_end()),
+        expected
+    );
+    let csv = folder.stdout(&format!("{from_words} csv"));
+    let of_text = folder.run_with(
+        &["predict", "--model", "model", "--format", "csv", text],
+        None,
+    );
+    assert_eq!(csv, of_text.stdout);
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    let marked = folder
+        .run_with(&["predict", "--model", "model", text], None)
+        .stdout;
+    assert_eq!(
+        marked,
+        "[O Galeona Nereida] y [tax-share 7 %] y [ORG Banco]\n"
+    );
+    let columns = folder.stdout(&format!("{from_words} conll"));
+    let of_text = folder.run_with(
+        &["predict", "--model", "model", "--format", "conll", text],
+        None,
+    );
+    assert_eq!(columns, of_text.stdout);
+}
+
+#[test]
+fn a_report_that_drops_bare_types_says_so() {
+    let folder = Folder::new();
+    folder.write("org.conll", "Banco ORG\nNaval ORG\nabre O\n");
+    let said = folder.run("evaluate --gold org.conll --pred org.conll");
+    assert_eq!(said.code, 0);
+    assert!(
+        said.stderr.contains("without a position letter") && said.stderr.contains("ORG"),
+        "{}",
+        said.stderr
+    );
+    folder.write("iob.conll", "Eva B-PER\ncanta O\n");
+    assert_eq!(
+        folder
+            .run("evaluate --gold iob.conll --pred iob.conll")
+            .stderr,
+        ""
+    );
+}
+
+/// Trains one step with this label file and gives the labels of the model.
+fn trained_labels(file: &[u8]) -> Value {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    folder.write(
+        "train.conll",
+        "Eva B-PER\nSosa I-PER\ncanta O\nen O\nCuzco B-LOC\n",
+    );
+    folder.write("labels.txt", file);
+    folder.stdout("-q new-model --train train.conll --layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300 --output small");
+    folder.stdout("-q train --model small --labels labels.txt --train train.conll --dev train.conll --output-dir out --max-steps 1 --device flex");
+    assert!(Path::new(&folder.0.path().join("out/best")).is_dir());
+    serde_json::from_str::<Value>(&folder.read("out/config.json")).unwrap()["id2label"].clone()
+}
+
+#[test]
+fn a_label_file_of_any_editor_names_the_labels_that_one_sees() {
+    let expected = json!({"0": "O", "1": "B-PER", "2": "I-PER", "3": "B-LOC"});
+    assert_eq!(
+        trained_labels("\u{feff}O\r\nB-PER\r\n\r\nI-PER \r\nB-LOC\u{a0}\r\n".as_bytes()),
+        expected
+    );
+    let first = json!({"0": "B-LOC", "1": "B-PER", "2": "I-PER", "3": "O"});
+    assert_eq!(
+        trained_labels("\u{feff}B-LOC\rB-PER\rI-PER\rO".as_bytes()),
+        first
+    );
+}
+
+#[test]
+fn label_lists_of_every_form_are_read() {
+    let forms = [
+        json!({"id2label": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]}),
+        json!({"id2label": null, "label2id": {"I-LOC": 4, "B-LOC": 3, "I-PER": 2, "B-PER": 1, "O": 0}}),
+        json!({"id2label": {"4": "I-LOC", "3": "B-LOC ", "2": "I-PER", "1": "\u{feff}B-PER", "0": "O"}}),
+    ];
+    for form in forms {
+        let folder = Folder::with(&LABELS, &TABLE, &form);
+        assert_eq!(
+            folder.entities("Eva Sosa canta en Cuzco."),
+            [found("PER", "Eva Sosa", 0), found("LOC", "Cuzco", 18)],
+            "{form}"
+        );
+    }
+}
+
+#[test]
+fn sizes_that_are_not_the_weights_are_refused_at_once() {
+    for (key, value) in [
+        ("num_hidden_layers", 9_999_999_u64),
+        ("hidden_size", 999_999_928),
+        ("vocab_size", u64::MAX),
+    ] {
+        let folder = Folder::with(&LABELS, &TABLE, &json!({ key: value }));
+        let started = std::time::Instant::now();
+        let said = folder.run("predict --model model Eva");
+        assert_eq!(said.code, 1, "{key}: {}", said.stderr);
+        assert!(started.elapsed().as_secs() < 30, "{key}");
+        assert!(said.stderr.contains("model"), "{key}: {}", said.stderr);
+    }
+}

@@ -1,0 +1,166 @@
+//! From the logits of a sentence's words to labels and entities, each with its probability.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ner_metrics::{Scheme, TagSet};
+use ner_model::{Logits, Posterior, TokenClassifier, Transitions};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::tagged::{TaggedSentence, WordEntity, WordTag};
+
+/// Which label sequences can be predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// The likeliest sequence that is well-formed in the labels' tagging scheme. Where the labels follow none, as [`Self::Argmax`].
+    #[default]
+    Constrained,
+    /// The likeliest label of each word by itself, or with a CRF the likeliest sequence by what it has learnt.
+    Argmax,
+}
+
+impl FromStr for Decode {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "constrained" => Ok(Self::Constrained),
+            "argmax" => Ok(Self::Argmax),
+            _ => Err(Error::Setting {
+                name: "decode",
+                reason: format!("`{name}` is none; expected constrained or argmax"),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Decode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Constrained => "constrained",
+            Self::Argmax => "argmax",
+        })
+    }
+}
+
+/// Chooses the labels of one model.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    tags: TagSet,
+    /// Scores of the CRF and of the constraints together.
+    transitions: Option<Transitions>,
+    /// The scheme whose well-formed sequences alone are predicted.
+    scheme: Option<Scheme>,
+    has_crf: bool,
+}
+
+impl Decoder {
+    /// What `tagging_scheme` of `config.json` says of labels that follow none.
+    pub const NO_SCHEME: &str = "none";
+
+    /// For a model's labels. The scheme of [`Decode::Constrained`] is the one given, else the one that the model was trained with
+    /// (`tagging_scheme` of its `config.json`), else the one that the labels' letters tell ([`TagSet::scheme`]).
+    ///
+    /// # Errors
+    /// Labels that a given scheme does not know, or a device that fails.
+    pub fn new(model: &TokenClassifier, decode: Decode, scheme: Option<Scheme>) -> Result<Self> {
+        let config = model.config();
+        let tags = TagSet::new(&config.id2label)?;
+        let scheme = match (decode, scheme, config.tagging_scheme.as_deref()) {
+            (Decode::Argmax, ..) | (_, None, Some(Self::NO_SCHEME)) => None,
+            (Decode::Constrained, Some(scheme), _) => Some(scheme),
+            (Decode::Constrained, None, Some(name)) => Some(name.parse()?),
+            (Decode::Constrained, None, None) => tags.scheme(),
+        };
+        let legal = scheme.map(|scheme| {
+            let table = scheme.legal_transitions(&config.id2label)?;
+            let [start, end, between] =
+                [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
+            Result::Ok(Transitions::new(start, end, between)?)
+        });
+        let learnt = model.transitions()?;
+        let has_crf = learnt.is_some();
+        let transitions = match (learnt, legal.transpose()?) {
+            (None, scores) | (scores, None) => scores,
+            (Some(learnt), Some(legal)) => Some(learnt.and(&legal)),
+        };
+        Ok(Self {
+            tags,
+            transitions,
+            scheme,
+            has_crf,
+        })
+    }
+
+    /// The tagging scheme whose well-formed sequences alone are predicted.
+    #[must_use]
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
+    /// The labels as tags.
+    #[must_use]
+    pub fn tags(&self) -> &TagSet {
+        &self.tags
+    }
+
+    /// The labels of a sentence's words, and the entities that they make.
+    ///
+    /// A tag's score is the probability of that label of that word, an entity's the probability of that span with that type, each among all
+    /// sequences that can be predicted: with transitions by forward–backward, without them words are independent.
+    ///
+    /// # Shapes
+    /// - logits: a row for each word
+    #[must_use]
+    pub fn decode(&self, logits: &Logits) -> TaggedSentence {
+        let count = logits.labels();
+        let probabilities: Vec<f32> = (0..logits.len())
+            .flat_map(|word| logits.probabilities(word))
+            .collect();
+        let transitions = self.transitions.as_ref();
+        let likeliest = transitions.and_then(|scores| scores.best_sequence(&probabilities));
+        let labels = likeliest
+            .unwrap_or_else(|| (0..logits.len()).map(|word| logits.best(word).0).collect());
+        let posterior = Posterior::new(transitions, &probabilities, count);
+        let tag = |(word, &label): (usize, &usize)| WordTag {
+            tag: self.tags.labels()[label].clone(),
+            score: posterior.label(word, label) as f32,
+        };
+        let entity = |entity: ner_metrics::Entity<'_>| {
+            let words = entity.start..entity.end;
+            let score = posterior.span(
+                words.clone(),
+                |label| self.tags.entity_type(label) == Some(entity.entity_type),
+                |from, to| self.tags.continues(from, to),
+            );
+            WordEntity {
+                entity: entity.entity_type.to_owned(),
+                score: score as f32,
+                words,
+            }
+        };
+        TaggedSentence {
+            tags: labels.iter().enumerate().map(tag).collect(),
+            entities: self
+                .tags
+                .entities(&labels)
+                .into_iter()
+                .map(entity)
+                .collect(),
+        }
+    }
+}
+
+/// What acts on label sequences, such as `CRF, constrained to iob2`.
+impl fmt::Display for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.has_crf, self.scheme) {
+            (false, None) => f.write_str("argmax"),
+            (true, None) => f.write_str("CRF"),
+            (false, Some(scheme)) => write!(f, "constrained to {scheme}"),
+            (true, Some(scheme)) => write!(f, "CRF, constrained to {scheme}"),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A fine-tuned token classifier at work: words or running text in, tags and entities out.
+//!
+//! [`Tagger`] is the whole of it:
+//!
+//! ```no_run
+//! let tagger = ner_tagger::Tagger::from_dir("out")?;
+//! for entity in tagger.entities("Ana vive en Lima")? {
+//!     println!("{} {}", entity.entity, entity.word);
+//! }
+//! # Ok::<(), ner_tagger::Error>(())
+//! ```
+//!
+//! | step | module |
+//! |---|---|
+//! | words to sub-words, text to words | `subword-align` |
+//! | sentences to sequences of at most the model's length, with document context | [`Sequencer`] |
+//! | sequences to passes of like length, made ready while the model computes | [`batching`], [`prefetch`] |
+//! | passes to the logits of each word or sub-word | the engine, private |
+//! | logits to labels, entities and their probabilities | [`Decoder`] |
+//!
+//! It knows nothing of training; `ner-train` builds on it.
+
+pub mod batching;
+mod decoding;
+mod error;
+mod inference;
+pub mod prefetch;
+mod sentence;
+mod sequence;
+mod tagged;
+mod tagger;
+
+pub use decoding::{Decode, Decoder};
+pub use error::{Error, Result};
+pub use sentence::Sentence;
+pub use sequence::{Sequence, Sequencer};
+pub use subword_align::{Aggregation, EntitySpan, Segmentation};
+pub use tagged::{TaggedSentence, TaggedText, WordEntity, WordTag};
+pub use tagger::{ScoredSentence, Tagger, TaggerBuilder};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,204 @@
+//! What is measured: works, and who does them.
+
+use std::path::Path;
+
+use super::Folder;
+
+/// Works whose sides are compared.
+pub struct Group {
+    pub name: &'static str,
+    /// `base` or `small`.
+    model: &'static str,
+    pub sides: &'static [Side],
+}
+
+/// One side of a group: its name and its arguments, in which `{model}` stands for the group's model, `{model.EXTENSION}` for a file that belongs
+/// to it, `{out}` for a file to write and `{data}/NAME` for one of the corpus.
+pub struct Side {
+    pub name: &'static str,
+    arguments: &'static [&'static str],
+    peer: bool,
+}
+
+const fn ours(name: &'static str, arguments: &'static [&'static str]) -> Side {
+    Side {
+        name,
+        arguments,
+        peer: false,
+    }
+}
+
+const fn peer(name: &'static str, arguments: &'static [&'static str]) -> Side {
+    Side {
+        name,
+        arguments,
+        peer: true,
+    }
+}
+
+impl Side {
+    pub fn is_peer(&self) -> bool {
+        self.peer
+    }
+
+    pub fn arguments(&self, group: &Group, folder: &Folder, data_dir: &Path) -> Vec<String> {
+        let resolve = |argument: &&str| {
+            if let Some(name) = argument.strip_prefix("{data}/") {
+                return data_dir.join(name).display().to_string();
+            }
+            let name = argument
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'));
+            match name {
+                Some(name) => folder.path(&name.replace("model", group.model)),
+                None => (*argument).to_owned(),
+            }
+        };
+        self.arguments.iter().map(resolve).collect()
+    }
+}
+
+pub const OURS: &str = "ours";
+pub const INT8: &str = "ours, --precision int8";
+pub const TUTORIAL: &str = "PyTorch, rows padded to 128";
+pub const BEST: &str = "PyTorch at its best";
+pub const PIPELINE: &str = "pipeline('ner'), text by text";
+pub const BATCHED: &str = "PyTorch, sorted batches of 32";
+pub const ONNX: &str = "ONNX Runtime, sorted batches";
+pub const SCRIPT: &str = "the Python script";
+pub const SEQEVAL: &str = "seqeval";
+pub const BF16: &str = "ours, --precision bf16";
+pub const BEST_BF16: &str = "PyTorch at its best, autocast to bf16";
+pub const BATCHED_BF16: &str = "PyTorch, sorted batches of 32, autocast to bf16";
+
+pub const TEXT: &str = "El presidente del Banco de Lima , Juan Paz , viaja hoy a Madrid .";
+
+/// `WORK --model MODEL --data FILE`, and what follows.
+macro_rules! on_model {
+    ($work:literal, $data:literal $(, $more:expr)*) => {
+        &[$work, "--model", "{model}", "--data", $data $(, $more)*]
+    };
+}
+
+const TRAINING: &[Side] = &[
+    ours(OURS, on_model!("train", "{model.train}")),
+    peer(
+        TUTORIAL,
+        on_model!("train", "{model.train}", "--pad", "128"),
+    ),
+    peer(BEST, on_model!("train", "{model.train}")),
+];
+
+const TAGGING: &[Side] = &[
+    ours(OURS, on_model!("tag", "{model.test}")),
+    ours(
+        INT8,
+        on_model!("tag", "{model.test}", "--precision", "int8"),
+    ),
+    peer(PIPELINE, on_model!("pipeline", "{model.test}")),
+    peer(BATCHED, on_model!("batched", "{model.test}")),
+    peer(
+        ONNX,
+        on_model!("onnx", "{model.test}", "--onnx", "{model.onnx}"),
+    ),
+];
+
+pub const GROUPS: &[Group] = &[
+    Group {
+        name: "train-base",
+        model: "base",
+        sides: TRAINING,
+    },
+    Group {
+        name: "train-small",
+        model: "small",
+        sides: TRAINING,
+    },
+    Group {
+        name: "tag-base",
+        model: "base",
+        sides: TAGGING,
+    },
+    Group {
+        name: "tag-small",
+        model: "small",
+        sides: TAGGING,
+    },
+    Group {
+        name: "sentence",
+        model: "base",
+        sides: &[
+            ours(
+                OURS,
+                &[
+                    "cli", "--", "predict", "--model", "{model}", TEXT, "--output", "{out}",
+                ],
+            ),
+            peer(
+                PIPELINE,
+                &["sentence", "--model", "{model}", "--text", TEXT],
+            ),
+        ],
+    },
+    Group {
+        name: "preprocess",
+        model: "small",
+        sides: &[ours(OURS, PREPROCESS), peer(SCRIPT, PREPROCESS)],
+    },
+    Group {
+        name: "report",
+        model: "small",
+        sides: &[ours(OURS, REPORT), peer(SEQEVAL, REPORT)],
+    },
+    Group {
+        name: "read",
+        model: "small",
+        sides: &[ours(OURS, &["read", "{data}/esp.train"])],
+    },
+];
+
+const PREPROCESS: &[&str] = &[
+    "preprocess",
+    "--model",
+    "{model}",
+    "{data}/esp.train",
+    "{data}/esp.testa",
+    "{data}/esp.testb",
+];
+const REPORT: &[&str] = &["report", "--data", "{model.train.all}"];
+
+/// What `--device` measures in place of [`GROUPS`]; each side gets the device's name, and does the work once before it is timed.
+pub const GPU_GROUPS: &[Group] = &[
+    Group {
+        name: "train-gpu",
+        model: "base",
+        sides: &[
+            ours(OURS, on_model!("train", "{model.train}")),
+            peer(BEST, on_model!("train", "{model.train}")),
+            ours(
+                BF16,
+                on_model!("train", "{model.train}", "--precision", "bf16"),
+            ),
+            peer(
+                BEST_BF16,
+                on_model!("train", "{model.train}", "--precision", "bf16"),
+            ),
+        ],
+    },
+    Group {
+        name: "tag-gpu",
+        model: "base",
+        sides: &[
+            ours(OURS, on_model!("tag", "{model.test}")),
+            peer(BATCHED, on_model!("batched", "{model.test}")),
+            ours(
+                BF16,
+                on_model!("tag", "{model.test}", "--precision", "bf16"),
+            ),
+            peer(
+                BATCHED_BF16,
+                on_model!("batched", "{model.test}", "--precision", "bf16"),
+            ),
+        ],
+    },
+];
