@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// The pretrained model, for recipes that fine-tune one: a folder, or NAME[@REVISION] of the hub [default: the recipe's]
+    /// The pretrained model, for recipes that fine-tune one: a folder, or the NAME or NAME@REVISION of one of the hub [default: the recipe's]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 

@@ -80,7 +80,7 @@ pub fn write(place: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     file.keep()
 }
 
-/// As [`write`], for libraries that write to a path themselves: `fill` is given the path of an empty file, which it may write to or replace. Its
+/// As [`write()`], for libraries that write to a path themselves: `fill` is given the path of an empty file, which it may write to or replace. Its
 /// permissions are then set to those of any new file, whatever the library made of them.
 ///
 /// # Errors

@@ -241,6 +241,15 @@ fn texts_are_lines_and_nothing_else_ends_one() {
         [found("PER", "Eva", 0), found("LOC", "Cuzco", 13)]
     );
     assert!(!by_file.stdout.contains("\\r"), "{}", by_file.stdout);
+
+    folder.write("bad.txt", b"Eva canta\n\xffEva\nEva\n");
+    let said = folder.run("predict --model model --input bad.txt");
+    assert_eq!((said.code, &*said.stdout), (1, "[PER Eva] canta\n"));
+    assert!(
+        said.stderr.contains("bad.txt:2: byte 0xFF"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]

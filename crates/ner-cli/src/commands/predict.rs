@@ -126,14 +126,25 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             arguments.batch_size.max(1)
         };
         let mut texts = Vec::with_capacity(batch_size);
+        let mut failed = None;
         for line in lines {
-            texts.push(line?);
+            match line {
+                Ok(text) => texts.push(text),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
             if texts.len() == batch_size {
                 write_texts(&tagger, &mut writer, arguments, &texts)?;
                 texts.clear();
             }
         }
+        // Texts before a line that cannot be read have their answers all the same.
         write_texts(&tagger, &mut writer, arguments, &texts)?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
     } else {
         write_texts(&tagger, &mut writer, arguments, &arguments.texts)?;
     }
