@@ -221,6 +221,26 @@ impl Transitions {
         log_sum_exp(forward.iter().zip(&self.end).map(|(a, b)| a + b)) - score - self.end[last]
     }
 
+    /// Sum of a sequence's scores and of the logarithms of its labels' probabilities: what [`best_sequence`](Self::best_sequence) maximizes.
+    ///
+    /// # Shapes
+    /// - probabilities: `[words, labels]`, row-major; sequence: `[words]`
+    ///
+    /// # Panics
+    /// A label that is none of these.
+    pub fn sequence_score(&self, probabilities: &[f32], sequence: &[usize]) -> f64 {
+        let labels = self.start.len();
+        let (Some(&first), Some(&last)) = (sequence.first(), sequence.last()) else {
+            return 0.0;
+        };
+        let rows = probabilities.chunks_exact(labels.max(1));
+        let words = rows.zip(sequence).map(|(row, &label)| log(row[label]));
+        let pairs = sequence
+            .windows(2)
+            .map(|pair| self.between[pair[0] * labels + pair[1]]);
+        self.start[first] + words.sum::<f64>() + pairs.sum::<f64>() + self.end[last]
+    }
+
     /// The sequence of labels with the highest sum of scores and of logarithms of probabilities (Viterbi 1967,
     /// <https://doi.org/10.1109/TIT.1967.1054010>), ties going to the label that comes first. Nothing where no sequence is allowed.
     ///
@@ -228,10 +248,9 @@ impl Transitions {
     /// - probabilities: `[words, labels]`, row-major; output: `[words]`
     pub fn best_sequence(&self, probabilities: &[f32]) -> Option<Vec<usize>> {
         let labels = self.start.len();
-        let mut rows = probabilities.chunks_exact(labels.max(1)).map(|row| {
-            // A probability that is too small for f32 is still better than what is not allowed.
-            row.iter().map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln())
-        });
+        let mut rows = probabilities
+            .chunks_exact(labels.max(1))
+            .map(|row| row.iter().map(|&probability| log(probability)));
         let Some(first) = rows.next() else {
             return Some(Vec::new());
         };
@@ -262,6 +281,11 @@ impl Transitions {
         sequence.reverse();
         Some(sequence)
     }
+}
+
+/// A probability that is too small for f32 is still better than what is not allowed.
+fn log(probability: f32) -> f64 {
+    f64::from(probability.max(f32::MIN_POSITIVE)).ln()
 }
 
 fn log_sum_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -352,6 +376,8 @@ mod tests {
                 Some(sequence) => {
                     let score = score(&transitions, &sequence, &probabilities, labels);
                     assert!((score - expected.expect("one is allowed")).abs() < 1e-9);
+                    let ours = transitions.sequence_score(&probabilities, &sequence);
+                    assert!((ours - score).abs() < 1e-9);
                     found += 1;
                 }
                 None => {

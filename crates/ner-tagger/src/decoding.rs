@@ -49,11 +49,18 @@ impl fmt::Display for Decode {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     tags: TagSet,
-    /// Scores of the CRF and of the constraints together.
-    transitions: Option<Transitions>,
+    /// The ways to read the labels, never none. A sentence gets the one under which its labels are likelier.
+    readings: Vec<Reading>,
+    has_crf: bool,
+}
+
+/// What restricts and scores label sequences.
+#[derive(Clone, Debug)]
+struct Reading {
     /// The scheme whose well-formed sequences alone are predicted.
     scheme: Option<Scheme>,
-    has_crf: bool,
+    /// Scores of the CRF and of the constraints together.
+    transitions: Option<Transitions>,
 }
 
 impl Decoder {
@@ -63,41 +70,50 @@ impl Decoder {
     /// For a model's labels. The scheme of [`Decode::Constrained`] is the one given, else the one that the model was trained with
     /// (`tagging_scheme` of its `config.json`), else the one that the labels' letters tell ([`TagSet::scheme`]).
     ///
+    /// `B` and `I` are the letters of IOB2 and of IOB1, and published models follow either. Where nothing else tells them apart, each sentence
+    /// is read in the one under which its likeliest well-formed sequence is likelier, in IOB2 where they are equal.
+    ///
     /// # Errors
     /// Labels that a given scheme does not know, or a device that fails.
     pub fn new(model: &TokenClassifier, decode: Decode, scheme: Option<Scheme>) -> Result<Self> {
         let config = model.config();
         let tags = TagSet::new(&config.id2label)?;
-        let scheme = match (decode, scheme, config.tagging_scheme.as_deref()) {
-            (Decode::Argmax, ..) | (_, None, Some(Self::NO_SCHEME)) => None,
-            (Decode::Constrained, Some(scheme), _) => Some(scheme),
-            (Decode::Constrained, None, Some(name)) => Some(name.parse()?),
-            (Decode::Constrained, None, None) => tags.scheme(),
+        let schemes = match (decode, scheme, config.tagging_scheme.as_deref()) {
+            (Decode::Argmax, ..) | (_, None, Some(Self::NO_SCHEME)) => vec![],
+            (Decode::Constrained, Some(scheme), _) => vec![scheme],
+            (Decode::Constrained, None, Some(name)) => vec![name.parse()?],
+            (Decode::Constrained, None, None) => match tags.scheme() {
+                Some(Scheme::Iob2) => vec![Scheme::Iob2, Scheme::Iob1],
+                told => told.into_iter().collect(),
+            },
         };
-        let legal = scheme.map(|scheme| {
+        let learnt = model.transitions()?;
+        let has_crf = learnt.is_some();
+        let bound = |scheme: Scheme| {
             let table = scheme.legal_transitions(&config.id2label)?;
             let [start, end, between] =
                 [table.start(), table.end(), table.between()].map(<[bool]>::to_vec);
-            Result::Ok(Transitions::new(start, end, between)?)
-        });
-        let learnt = model.transitions()?;
-        let has_crf = learnt.is_some();
-        let transitions = match (learnt, legal.transpose()?) {
-            (None, scores) | (scores, None) => scores,
-            (Some(learnt), Some(legal)) => Some(learnt.and(&legal)),
+            let legal = Transitions::new(start, end, between)?;
+            Ok(Reading {
+                scheme: Some(scheme),
+                transitions: Some(match &learnt {
+                    Some(learnt) => learnt.and(&legal),
+                    None => legal,
+                }),
+            })
         };
+        let mut readings: Vec<Reading> = schemes.into_iter().map(bound).collect::<Result<_>>()?;
+        if readings.is_empty() {
+            readings.push(Reading {
+                scheme: None,
+                transitions: learnt,
+            });
+        }
         Ok(Self {
             tags,
-            transitions,
-            scheme,
+            readings,
             has_crf,
         })
-    }
-
-    /// The tagging scheme whose well-formed sequences alone are predicted.
-    #[must_use]
-    pub fn scheme(&self) -> Option<Scheme> {
-        self.scheme
     }
 
     /// The labels as tags.
@@ -119,10 +135,26 @@ impl Decoder {
         let probabilities: Vec<f32> = (0..logits.len())
             .flat_map(|word| logits.probabilities(word))
             .collect();
-        let transitions = self.transitions.as_ref();
-        let likeliest = transitions.and_then(|scores| scores.best_sequence(&probabilities));
-        let labels = likeliest
-            .unwrap_or_else(|| (0..logits.len()).map(|word| logits.best(word).0).collect());
+        let mut found: Option<(Vec<usize>, &Reading, f64)> = None;
+        for reading in &self.readings {
+            let Some(transitions) = &reading.transitions else {
+                continue;
+            };
+            let Some(labels) = transitions.best_sequence(&probabilities) else {
+                continue;
+            };
+            let score = transitions.sequence_score(&probabilities, &labels);
+            if found.as_ref().is_none_or(|best| score > best.2) {
+                found = Some((labels, reading, score));
+            }
+        }
+        let (labels, transitions) = match found {
+            Some((labels, reading, _)) => (labels, reading.transitions.as_ref()),
+            None => (
+                (0..logits.len()).map(|word| logits.best(word).0).collect(),
+                None,
+            ),
+        };
         let posterior = Posterior::new(transitions, &probabilities, count);
         let tag = |(word, &label): (usize, &usize)| WordTag {
             tag: self.tags.labels()[label].clone(),
@@ -156,11 +188,18 @@ impl Decoder {
 /// What acts on label sequences, such as `CRF, constrained to iob2`.
 impl fmt::Display for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.has_crf, self.scheme) {
-            (false, None) => f.write_str("argmax"),
-            (true, None) => f.write_str("CRF"),
-            (false, Some(scheme)) => write!(f, "constrained to {scheme}"),
-            (true, Some(scheme)) => write!(f, "CRF, constrained to {scheme}"),
+        let schemes: Vec<&str> = self
+            .readings
+            .iter()
+            .filter_map(|reading| reading.scheme)
+            .map(Scheme::name)
+            .collect();
+        let schemes = schemes.join(" or ");
+        match (self.has_crf, schemes.is_empty()) {
+            (false, true) => f.write_str("argmax"),
+            (true, true) => f.write_str("CRF"),
+            (false, false) => write!(f, "constrained to {schemes}"),
+            (true, false) => write!(f, "CRF, constrained to {schemes}"),
         }
     }
 }

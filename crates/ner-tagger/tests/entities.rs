@@ -4,6 +4,7 @@
 #[path = "common/table_model.rs"]
 mod table_model;
 
+use ner_metrics::Scheme;
 use ner_tagger::{Decode, EntitySpan, Sentence, Tagger};
 
 /// The entities of a text as (type, text), from the text itself and from its words.
@@ -156,7 +157,8 @@ fn a_score_is_the_probability_of_the_span_under_the_decoding() {
     let (_dir, dir) = table_model::new(&["O", "B-PER", "I-PER"], &table);
     let free = Tagger::builder().decode(Decode::Argmax);
     let free = free.from_dir(&dir).unwrap();
-    let bound = Tagger::from_dir(&dir).unwrap();
+    let bound = Tagger::builder().scheme(Some(Scheme::Iob2));
+    let bound = bound.from_dir(&dir).unwrap();
     assert_eq!(bound.decoder().to_string(), "constrained to iob2");
     let one = |tagger: &Tagger, text: &str| {
         let found = tagger.entities(text).unwrap();
@@ -180,6 +182,45 @@ fn a_score_is_the_probability_of_the_span_under_the_decoding() {
     let (word, score) = one(&bound, "Ana en").unwrap();
     assert_eq!(word, "Ana");
     assert!((0.6..0.9).contains(&score), "{score}");
+}
+
+/// `B` and `I` are letters of both, and published models follow either: what one is sure of must not be forbidden by the other.
+#[test]
+fn labels_that_do_not_tell_iob1_from_iob2_are_read_in_the_likelier() {
+    let table = [
+        ("Ana", "I-PER"),
+        ("Eva", "B-PER"),
+        ("Lima", "I-LOC"),
+        ("Quito", "B-LOC"),
+        ("en", "O"),
+    ];
+    let labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+    let (_dir, dir) = table_model::new(&labels, &table);
+    let tagger = Tagger::from_dir(&dir).unwrap();
+    assert_eq!(tagger.decoder().to_string(), "constrained to iob2 or iob1");
+    let tags = |text: &str| -> Vec<String> {
+        let sentence = Sentence::untagged(text.split(' '));
+        let tagged = tagger.tag(&[sentence]).unwrap().remove(0);
+        tagged.tags.into_iter().map(|word| word.tag).collect()
+    };
+    for (text, expected) in [
+        ("Ana en Lima", ["I-PER", "O", "I-LOC"]),
+        ("Eva en Quito", ["B-PER", "O", "B-LOC"]),
+        ("Ana Eva en", ["I-PER", "B-PER", "O"]),
+        ("Quito Lima en", ["B-LOC", "I-LOC", "O"]),
+    ] {
+        assert_eq!(tags(text), expected, "{text}");
+    }
+    let found = tagger.entities("Ana en Quito").unwrap();
+    assert!(!found.is_empty());
+    for text in ["Ana en Quito", "Eva en Lima", "Eva Lima Eva en Ana"] {
+        let tags = tags(text);
+        let fits = |scheme: Scheme| scheme.is_valid(&tags);
+        assert!(fits(Scheme::Iob1) || fits(Scheme::Iob2), "{text}: {tags:?}");
+    }
+    for entity in tagger.entities("Ana en Lima").unwrap() {
+        assert!(entity.score > 0.99, "{entity:?}");
+    }
 }
 
 #[test]
