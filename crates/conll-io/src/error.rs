@@ -101,7 +101,7 @@ pub enum ErrorKind {
     /// A byte that is not part of UTF-8 text.
     #[error(
         "byte 0x{byte:02X} is not valid UTF-8: \
-         if the file is Latin-1 (ISO-8859-1), read it with that encoding"
+         if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8"
     )]
     InvalidUtf8 {
         /// The offending byte.

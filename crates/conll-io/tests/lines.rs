@@ -45,7 +45,7 @@ fn labels_that_cannot_be_read() {
         (
             b"O\r\rB-\xF1\n",
             3,
-            "byte 0xF1 is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+            "byte 0xF1 is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "O\nB-\u{feff}PER".as_bytes(),
@@ -133,7 +133,7 @@ fn texts_that_cannot_be_read() {
     assert_eq!(lines.lines_read(), 2);
     assert_eq!(
         lines.next().unwrap().unwrap_err().to_string(),
-        "line 3: byte 0xF1 is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding"
+        "line 3: byte 0xF1 is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8"
     );
     assert!(lines.next().is_none());
     let error = texts(b"\xFE\xFF\0a").unwrap_err();

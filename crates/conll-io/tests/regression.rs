@@ -178,31 +178,31 @@ fn malformed_files() {
             "Latin-1",
             b"a O\n\nb O\nEspa\xF1a B-LOC\nc O\n",
             "line 4: byte 0xF1 is not valid UTF-8: \
-             if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+             if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "invalid UTF-8 in a document boundary",
             b"\n-DOCSTART- \xFF\n\na O\n",
             "line 2: byte 0xFF is not valid UTF-8: \
-             if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+             if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "invalid UTF-8 before a ragged line",
             b"a O\n\xF1 O\nb\n",
             "line 2: byte 0xF1 is not valid UTF-8: \
-             if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+             if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "character cut by the end of the file",
             b"a O\nb O\xC3",
             "line 2: byte 0xC3 is not valid UTF-8: \
-             if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+             if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "character cut by a separator",
             b"a\xC3 \xB1 O\n",
             "line 1: byte 0xC3 is not valid UTF-8: \
-             if the file is Latin-1 (ISO-8859-1), read it with that encoding",
+             if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8",
         ),
         (
             "UTF-16",

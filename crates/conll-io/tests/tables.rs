@@ -96,8 +96,7 @@ fn well_formed_files() {
 fn malformed_files() {
     let line_break = "line break inside column 1: is a double quote unpaired? \
                       If quotes are plain characters in this file, turn quoting off";
-    let utf8 =
-        "is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding";
+    let utf8 = "is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8";
     let cases: &[(&str, &[u8], String)] = &[
         (
             "no token column",

@@ -1,4 +1,4 @@
-//! What can go wrong in training and tagging.
+//! What can go wrong in training.
 
 use std::path::{Path, PathBuf};
 
