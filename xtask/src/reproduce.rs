@@ -35,6 +35,7 @@ use crate::{
         folder::Folder,
         manifest::{Manifest, Stage, StageKey},
         pipeline::{NerCli, Pipeline, Plan},
+        pretrained::Sources,
         recipe::{EMBEDDED, Model, Recipe},
         report::Report,
     },
@@ -105,13 +106,14 @@ pub fn run(args: &Args) -> Result<()> {
 fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
     let (name, recipe) = Recipe::load(&args.recipe)?;
     let recipe = recipe.with_settings(&args.settings)?;
-    let pretrained = pretrained::locate(
-        &name,
-        &recipe.model,
-        args.model.as_deref(),
-        &surroundings.hub,
-        args.offline,
-    )?;
+    let sources = Sources {
+        workspace: &surroundings.workspace,
+        hub: &surroundings.hub,
+        offline: args.offline,
+    };
+    let given = args.model.as_deref();
+    let pretrained = pretrained::locate(&name, &recipe.model, given, &sources)?;
+    let pretrained = pretrained.map(|folder| relative_to_here(&folder));
     let out = args
         .out
         .clone()
@@ -127,6 +129,7 @@ fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
         recipe.summary,
         folder.root.display()
     ));
+    log.say(pretrained::start(&recipe.model, given, &folder.model));
     let corpus = download::locate(
         recipe.data.source,
         args.data_dir.as_deref(),
@@ -178,7 +181,7 @@ fn run_stages(
         .iter()
         .map(|(split, sum)| (format!("corpus/{split}"), sum.clone()))
         .collect();
-    let pretrained = matches!(recipe.model, Model::Hub { .. });
+    let pretrained = !matches!(recipe.model, Model::New { .. });
     if pretrained {
         inputs.extend(model_checksums(&folder.model, Wanted::Model)?);
     }

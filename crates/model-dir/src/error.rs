@@ -23,10 +23,18 @@ pub enum Error {
         reason: String,
     },
     /// A directory holds no weights under any known name.
-    #[error("{}: no weights found (looked for {})", dir.display(), crate::WEIGHT_FILES.join(", "))]
+    #[error("{}: no weights found (looked for {} or a .gguf file)", dir.display(), crate::WEIGHT_FILES.join(", "))]
     NoWeights {
         /// The model directory.
         dir: PathBuf,
+    },
+    /// A directory holds several GGUF files, of which one has to be chosen.
+    #[error("{}: several files of weights: {}; keep one of them in the directory", dir.display(), names.join(", "))]
+    SeveralWeights {
+        /// The model directory.
+        dir: PathBuf,
+        /// The files.
+        names: Vec<String>,
     },
 }
 

@@ -13,6 +13,7 @@ pub const CONFIG: &str = "config.json";
 pub const SAFETENSORS: &str = "model.safetensors";
 
 /// Files of weights in the order in which they are preferred: safetensors, torch's pickled weights, each in one file or as the index of several.
+/// After them comes a GGUF file, whose name is free: [`choose_weights`].
 pub const WEIGHT_FILES: [&str; 4] = [
     SAFETENSORS,
     "model.safetensors.index.json",
@@ -44,18 +45,43 @@ pub enum Wanted {
     Tokenizer,
 }
 
-/// The file of a directory that its weights are loaded from: the first of [`WEIGHT_FILES`] that is there.
+/// The file that weights are loaded from, of files with these names: the first of [`WEIGHT_FILES`], else the only one that ends in `.gguf`.
+pub fn choose_weights<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    let known = |file: &&str| names.clone().find(|name| name == file);
+    if let Some(name) = WEIGHT_FILES.iter().find_map(known) {
+        return Some(name);
+    }
+    let mut gguf = names.filter(|name| has_extension(name, "gguf"));
+    gguf.next().filter(|_| gguf.next().is_none())
+}
+
+/// The file of a directory that its weights are loaded from: see [`choose_weights`].
 ///
 /// # Errors
-/// [`Error::NoWeights`] where there is none.
+/// [`Error::NoWeights`] where there is none, [`Error::SeveralWeights`] where several GGUF files stand side by side and nothing else.
 pub fn weight_file(dir: &Path) -> Result<PathBuf> {
-    WEIGHT_FILES
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.is_file())
-        .ok_or_else(|| Error::NoWeights {
-            dir: dir.to_owned(),
-        })
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.filter(|entry| entry.path().is_file());
+    let mut names: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    if let Some(name) = choose_weights(names.iter().map(String::as_str)) {
+        return Ok(dir.join(name));
+    }
+    names.retain(|name| has_extension(name, "gguf"));
+    names.sort();
+    let dir = dir.to_owned();
+    Err(if names.is_empty() {
+        Error::NoWeights { dir }
+    } else {
+        Error::SeveralWeights { dir, names }
+    })
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
 /// Names of the files in a directory that make the model, in alphabetical order: those that are loaded, and nothing that lies beside them.
@@ -102,7 +128,10 @@ pub fn missing(dir: &Path, wanted: Wanted) -> Vec<String> {
     match weight_file(dir).and_then(|weights| weight_parts(&weights)) {
         Ok(_) => {}
         Err(Error::NoWeights { .. }) => {
-            missing.push(format!("weights ({})", WEIGHT_FILES.join(", ")));
+            missing.push(format!(
+                "weights ({}, or a .gguf file)",
+                WEIGHT_FILES.join(", ")
+            ));
         }
         Err(error) => missing.push(format!("weights ({error})")),
     }

@@ -1,6 +1,6 @@
 //! Directories of transformer models as the model hub lays them out.
 //!
-//! - What lies in one: [`WEIGHT_FILES`], [`SETTINGS_FILES`], [`files`], [`missing`].
+//! - What lies in one: [`WEIGHT_FILES`], [`SETTINGS_FILES`], [`files`], [`missing`], [`weight_file`].
 //! - Weights in several files: [`shards`] reads their index, [`weight_parts`] finds them all.
 //! - Writing that a stop at any instant cannot spoil: [`write()`], [`write_by`], [`AtomicFile`], [`replace_dir`], [`take_back_unfinished`].
 //! - Checksums: [`sha256`], [`sha256_of_files`].
@@ -21,8 +21,8 @@ pub use checksum::{checksum, hex, sha256, sha256_of_files};
 pub use error::{Error, Result};
 pub use index::{shards, weight_parts};
 pub use layout::{
-    CONFIG, SAFETENSORS, SENTENCEPIECE_FILES, SETTINGS_FILES, WEIGHT_FILES, Wanted, files, missing,
-    read_text, weight_file,
+    CONFIG, SAFETENSORS, SENTENCEPIECE_FILES, SETTINGS_FILES, WEIGHT_FILES, Wanted, choose_weights,
+    files, missing, read_text, weight_file,
 };
 pub use replace::{replace_dir, take_back_unfinished};
 

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use model_dir::{Error, Wanted, files, missing, read_text, shards, weight_file, weight_parts};
+use model_dir::{
+    Error, Wanted, choose_weights, files, missing, read_text, shards, weight_file, weight_parts,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -39,6 +41,40 @@ fn weights_are_preferred_in_their_order() {
         error.to_string().contains("pytorch_model.bin.index.json"),
         "{error}"
     );
+}
+
+#[test]
+fn a_gguf_file_is_taken_under_any_name_where_it_is_the_only_weights() {
+    let dir = dir_with(&["e5-small.Q4_0.GGUF", "config.json"]);
+    assert!(
+        weight_file(dir.path())
+            .unwrap()
+            .ends_with("e5-small.Q4_0.GGUF")
+    );
+    assert_eq!(
+        files(dir.path(), Wanted::Model).unwrap(),
+        ["config.json", "e5-small.Q4_0.GGUF"]
+    );
+    fs::write(dir.path().join("e5-small.F16.gguf"), "").unwrap();
+    let error = weight_file(dir.path()).unwrap_err();
+    assert!(matches!(&error, Error::SeveralWeights { .. }));
+    let message = error.to_string();
+    assert!(
+        message.contains("e5-small.F16.gguf, e5-small.Q4_0.GGUF; keep one"),
+        "{message}"
+    );
+    fs::write(dir.path().join("pytorch_model.bin"), "").unwrap();
+    assert!(
+        weight_file(dir.path())
+            .unwrap()
+            .ends_with("pytorch_model.bin")
+    );
+    assert_eq!(
+        choose_weights(["a.gguf", "b.txt"].into_iter()),
+        Some("a.gguf")
+    );
+    assert_eq!(choose_weights(["a.gguf", "b.gguf"].into_iter()), None);
+    assert_eq!(choose_weights([".gguf"].into_iter()), None);
 }
 
 #[test]

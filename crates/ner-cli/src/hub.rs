@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 pub use model_dir::Wanted;
-use model_dir::{SETTINGS_FILES, WEIGHT_FILES, missing, shards};
+use model_dir::{SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
 
 use crate::hub::transfer::Transfer;
 use crate::progress::Progress;
@@ -186,10 +186,10 @@ impl Hub {
             fetch(file)?;
         }
         if wanted == Wanted::Model {
-            let weights = WEIGHT_FILES.iter().find(|file| has(file));
+            let weights = choose_weights(repository.files.iter().map(String::as_str));
             let weights = weights.with_context(|| {
                 format!(
-                    "{}: the repository holds none of {}; weights of other frameworks cannot be read",
+                    "{}: the repository holds none of {}, nor one .gguf file alone; weights of other frameworks cannot be read",
                     name.repository,
                     WEIGHT_FILES.join(", ")
                 )

@@ -5,6 +5,7 @@
 //!
 //! Pickled files are read by a parser that knows how tensors are described and runs nothing: what else a pickle asks for is passed over.
 
+mod gguf;
 mod matching;
 mod names;
 mod reading;

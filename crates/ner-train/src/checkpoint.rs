@@ -15,6 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use subword_align::SubwordTokenizer;
 
+use crate::average::Values;
 use crate::error::{Error, Result};
 use crate::optimizer::MomentValues;
 use crate::saved::{BEST, save};
@@ -22,8 +23,21 @@ use crate::settings::TrainSettings;
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// Before a colon and the path of a parameter in [`OPTIMIZER`].
+const FIRST: &str = "first";
+const SECOND: &str = "second";
+const AVERAGE: &str = "average";
 /// Before the number of its step.
 const PREFIX: &str = "checkpoint-";
+
+/// What a run holds beside the model's weights.
+#[derive(Debug, Default)]
+pub(crate) struct OptimizerValues {
+    /// Of each parameter that has been updated.
+    pub moments: MomentValues,
+    /// The mean of the weights over the steps that count; nothing before the first of them.
+    pub average: Values,
+}
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,12 +173,12 @@ impl Checkpoint {
         dir: &Path,
         model: &TokenClassifier,
         tokenizer: &SubwordTokenizer,
-        moments: &MomentValues,
+        optimizer: &OptimizerValues,
         mut state: TrainerState,
     ) -> Result<()> {
         replace_dir(dir, |partial| {
             save(model, tokenizer, partial)?;
-            write_moments(&partial.join(OPTIMIZER), moments)?;
+            write_optimizer(&partial.join(OPTIMIZER), optimizer)?;
             state.files = sha256_of_files(partial)?;
             let path = partial.join(STATE);
             let text = serde_json::to_string_pretty(&state).map_err(|e| Error::Checkpoint {
@@ -175,7 +189,8 @@ impl Checkpoint {
         })
     }
 
-    pub(crate) fn moments(&self) -> Result<MomentValues> {
+    /// What the run held beside the model's weights.
+    pub(crate) fn optimizer(&self) -> Result<OptimizerValues> {
         let path = self.dir.join(OPTIMIZER);
         let bytes = fs::read(&path).map_err(Error::io(&path))?;
         let damaged = |reason: String| Error::Checkpoint {
@@ -183,22 +198,28 @@ impl Checkpoint {
             reason: format!("{OPTIMIZER}: {reason}"),
         };
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-        let mut moments = MomentValues::new();
+        let mut found = OptimizerValues::default();
         for (name, tensor) in tensors.tensors() {
-            let values = tensor
-                .data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect();
-            let (moment, path) = name
-                .split_once(':')
-                .ok_or_else(|| damaged(format!("tensor `{name}` is no moment")))?;
-            let place = usize::from(moment == "second");
-            moments.entry(path.to_owned()).or_default()[place] = values;
+            let values = tensor.data().as_chunks::<4>().0.iter();
+            let values = values.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            match name.split_once(':') {
+                Some((FIRST, path)) => {
+                    found.moments.entry(path.to_owned()).or_default()[0] = values
+                }
+                Some((SECOND, path)) => {
+                    found.moments.entry(path.to_owned()).or_default()[1] = values
+                }
+                Some((AVERAGE, path)) => {
+                    found.average.insert(path.to_owned(), values);
+                }
+                _ => {
+                    return Err(damaged(format!(
+                        "tensor `{name}` is neither moment nor mean"
+                    )));
+                }
+            }
         }
-        Ok(moments)
+        Ok(found)
     }
 
     fn verified(dir: &Path) -> Result<Self> {
@@ -226,16 +247,17 @@ impl Checkpoint {
     }
 }
 
-fn write_moments(path: &Path, moments: &MomentValues) -> Result<()> {
-    let bytes: Vec<(String, Vec<u8>)> = moments
+fn write_optimizer(path: &Path, optimizer: &OptimizerValues) -> Result<()> {
+    let OptimizerValues { moments, average } = optimizer;
+    let bytes =
+        |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let moments = moments
         .iter()
-        .flat_map(|(path, [first, second])| {
-            let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            [
-                (format!("first:{path}"), bytes(first)),
-                (format!("second:{path}"), bytes(second)),
-            ]
-        })
+        .flat_map(|(path, [first, second])| [(FIRST, path, first), (SECOND, path, second)]);
+    let average = average.iter().map(|(path, values)| (AVERAGE, path, values));
+    let bytes: Vec<(String, Vec<u8>)> = moments
+        .chain(average)
+        .map(|(kind, path, values)| (format!("{kind}:{path}"), bytes(values)))
         .collect();
     let as_io = |e: safetensors::SafeTensorError| Error::Io {
         path: path.to_owned(),

@@ -3,6 +3,7 @@
 //! [`Trainer`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] says how good
 //! a [tagger](ner_tagger::Tagger) is, [`evaluate_as_text`] how good it is on running text. Nothing here reads a corpus file or prints.
 
+mod average;
 mod checkpoint;
 mod error;
 mod evaluate;

@@ -14,7 +14,8 @@ use ner_tagger::Sentence;
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
-use crate::checkpoint::{Checkpoint, TrainerState};
+use crate::average::WeightAverage;
+use crate::checkpoint::{Checkpoint, OptimizerValues, TrainerState};
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::event::{Event, Plan, Step};
@@ -67,6 +68,7 @@ pub(crate) struct Run<'a> {
     pub observer: Box<dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a>,
     pub plan: Plan,
     pub optimizer: AdamW,
+    pub average: WeightAverage,
     pub schedule: LinearSchedule,
     pub log: LogWindow,
     /// The best figure so far.
@@ -100,6 +102,7 @@ impl Run<'_> {
             return Err(self.diverged("gradient norm", grad_norm, batch));
         }
         self.step += 1;
+        self.average.add(self.step, || self.model.valid());
 
         let step = Step {
             step: self.step,
@@ -171,8 +174,11 @@ impl Run<'_> {
             files: std::collections::BTreeMap::new(),
         };
         let model = self.model.valid();
-        let moments = self.optimizer.moments()?;
-        Checkpoint::write(&dir, &model, &self.tokenizer, &moments, state)?;
+        let optimizer = OptimizerValues {
+            moments: self.optimizer.moments()?,
+            average: self.average.values()?,
+        };
+        Checkpoint::write(&dir, &model, &self.tokenizer, &optimizer, state)?;
         if let Some(count) = self.settings.output.save_total_limit {
             Checkpoint::keep_latest(&dir, count)?;
         }
@@ -210,13 +216,23 @@ impl Run<'_> {
         if dev != self.dev {
             return Err(refused("made with other development data".to_owned()));
         }
-        let device = self.model.valid().device();
-        self.optimizer.restore(step, checkpoint.moments()?, &device);
+        let model = self.model.valid();
+        let OptimizerValues { moments, average } = checkpoint.optimizer()?;
+        self.optimizer.restore(step, moments, &model.device());
+        self.average.restore(average, model);
         self.step = step;
         self.best = best;
         (self.evaluations_without_gain, self.evaluated) = (evaluations_without_gain, evaluated);
         self.log.losses = losses;
         Ok(())
+    }
+
+    /// The model that the run would end with now, without autodiff: the mean of the weights over the steps that count, or the last ones.
+    pub fn result(&self) -> TokenClassifier {
+        self.average
+            .model()
+            .cloned()
+            .unwrap_or_else(|| self.model.valid())
     }
 
     pub fn has_lost_patience(&self) -> bool {
@@ -234,7 +250,7 @@ impl Run<'_> {
         if dev.is_empty() || !is_due || self.evaluated == self.step {
             return Ok(());
         }
-        let model = self.model.valid();
+        let model = self.result();
         let evaluation = {
             let tagger = self
                 .settings

@@ -13,6 +13,7 @@ use ner_tagger::prefetch::prefetch;
 use ner_tagger::{Decoder, Sentence};
 use subword_align::SubwordTokenizer;
 
+use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, take_back_unfinished};
 use crate::error::{Error, Result};
 use crate::event::{Event, Plan};
@@ -143,6 +144,10 @@ impl<'a> Trainer<'a> {
             data: digest(&features),
             dev: digest_of_sentences(corpus.dev),
             optimizer: optimizer(&model, &settings),
+            average: WeightAverage::new(
+                settings.schedule.averaged(plan.total_steps),
+                plan.total_steps,
+            ),
             schedule: LinearSchedule {
                 peak: settings.optimizer.learning_rate,
                 warmup_steps: settings.schedule.warmup(plan.total_steps),
@@ -184,7 +189,7 @@ impl<'a> Trainer<'a> {
             }
             Ok(run)
         })?;
-        let model = run.model.valid();
+        let model = run.result();
         save(&model, &run.tokenizer, &run.output_dir)?;
         let _ = (run.observer)(Event::Saved {
             dir: &run.output_dir,
@@ -249,6 +254,10 @@ fn optimizer(model: &TokenClassifier, settings: &TrainSettings) -> AdamW {
     optimizer.layer_rates = LayerRates {
         decay: settings.layer_decay,
         layers: model.config().num_hidden_layers,
+        head: match settings.head_learning_rate {
+            Some(rate) => rate / settings.learning_rate,
+            None => 1.0,
+        },
     };
     optimizer
 }

@@ -134,6 +134,59 @@ fn changes(settings: &TrainSettings) -> [f32; 4] {
 }
 
 #[test]
+fn the_head_has_a_learning_rate_of_its_own() {
+    let equal = settings().with(|settings| settings.optimizer.head_learning_rate = Some(1e-3));
+    assert_eq!(changes(&equal), changes(&settings()));
+    let faster = settings().with(|settings| settings.optimizer.head_learning_rate = Some(4e-3));
+    let (plain, faster) = (changes(&settings()), changes(&faster));
+    // AdamW's first step moves each weight by its learning rate.
+    assert_eq!(faster[..3], plain[..3]);
+    assert!(
+        (faster[3] / plain[3] - 4.0).abs() < 1e-2,
+        "{faster:?} {plain:?}"
+    );
+
+    let impossible = settings().with(|settings| {
+        settings.optimizer.learning_rate = 0.0;
+        settings.optimizer.head_learning_rate = Some(1e-3);
+    });
+    let out = tempfile::tempdir().unwrap();
+    let error = run_with(out.path(), &impossible, None, None).unwrap_err();
+    assert!(error.to_string().contains("learning_rate"), "{error}");
+}
+
+#[test]
+fn the_weights_of_the_last_steps_are_averaged() {
+    let out = tempfile::tempdir().unwrap();
+    let every_step = settings().with(|settings| {
+        settings.schedule.max_steps = Some(5);
+        settings.output.save_steps = 1;
+    });
+    run(out.path(), &every_step, None);
+    let of_step = |step: usize| tensors(&out.path().join(format!("checkpoint-{step}")));
+    // Three of five: half of them, rounded up.
+    let last = [3, 4, 5].map(of_step);
+    let averaged = tempfile::tempdir().unwrap();
+    let half = settings().with(|settings| {
+        settings.schedule.max_steps = Some(5);
+        settings.schedule.average_weights = 0.5;
+    });
+    let told = run(averaged.path(), &half, None);
+    for (name, values) in tensors(averaged.path()) {
+        for (place, value) in values.iter().enumerate() {
+            let mean = last.iter().map(|step| step[&name][place]).sum::<f32>() / 3.0;
+            assert!((value - mean).abs() < 1e-6, "{name}: {value}, {mean}");
+        }
+    }
+    // The mean is what evaluation sees, and training goes on from the last weights.
+    let plain = tempfile::tempdir().unwrap();
+    let plain_told = run(plain.path(), &every_step.clone(), None);
+    assert_eq!(told.losses, plain_told.losses);
+    let differs = |told: &Told| told.evaluations.last().unwrap().1[1].to_bits();
+    assert_ne!(differs(&told), differs(&plain_told));
+}
+
+#[test]
 fn frozen_parts_stay_and_the_others_move() {
     let moved = |settings| changes(&settings).map(|change| change > 0.0);
     assert_eq!(moved(settings()), [true; 4]);

@@ -84,23 +84,34 @@ fn weights(out: &Path) -> Vec<u8> {
 
 #[test]
 fn stopping_anywhere_changes_no_bit() {
+    stop_and_go_on(&settings(), &[1, 5, 6, 7, 12, 17, 24]);
+}
+
+#[test]
+fn stopping_anywhere_changes_no_bit_of_averaged_weights() {
+    // The last eight of 24 steps.
+    let averaged = settings().with(|settings| settings.schedule.average_weights = 0.33);
+    stop_and_go_on(&averaged, &[3, 16, 17, 21, 24]);
+}
+
+fn stop_and_go_on(settings: &TrainSettings, stops: &[usize]) {
     let dir = tempfile::tempdir().unwrap();
     let initial = initial(dir.path());
     let whole = dir.path().join("whole");
-    let rows = run(&initial, &whole, &settings(), None, None).unwrap();
+    let rows = run(&initial, &whole, settings, None, None).unwrap();
     let steps = 24; // 23 sentences in batches of 4, four times
     assert_eq!(rows.len(), steps / 2);
     // In the middle of an epoch, at the ends of epochs, between rows of the log, and at the last step.
-    for stop in [1, 5, 6, 7, 12, 17, 24] {
+    for &stop in stops {
         let out = dir.path().join(format!("stopped-{stop}"));
-        let stopped = run(&initial, &out, &settings(), None, Some(stop)).unwrap_err();
+        let stopped = run(&initial, &out, settings, None, Some(stop)).unwrap_err();
         assert!(
             matches!(stopped, Error::Stopped { step, .. } if step == stop),
             "{stopped}"
         );
         let checkpoint = Checkpoint::open(&out).unwrap();
         assert_eq!(checkpoint.state.step, stop);
-        let more = run(&checkpoint.dir, &out, &settings(), Some(&checkpoint), None).unwrap();
+        let more = run(&checkpoint.dir, &out, settings, Some(&checkpoint), None).unwrap();
         assert_eq!(weights(&out), weights(&whole), "stopped at {stop}");
         assert_eq!(
             weights(&out.join("best")),

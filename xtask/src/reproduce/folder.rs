@@ -42,6 +42,7 @@ impl Folder {
     pub fn symbolic(model: &Model) -> Self {
         match model {
             Model::New { .. } => Self::new(PathBuf::new(), None),
+            Model::Embedded { path, .. } => Self::new(PathBuf::new(), Some(path.into())),
             Model::Hub { name, .. } => Self::new(PathBuf::new(), Some(name.into())),
         }
     }

@@ -1,6 +1,6 @@
-//! The initial model of a recipe that fine-tunes one of the hub: from a folder, the cache, or the hub.
+//! The initial model of a recipe that fine-tunes one: in this repository, from a folder, the cache, or the hub.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use model_dir::{Wanted, missing};
@@ -8,39 +8,63 @@ use ner_cli::hub::Hub;
 
 use crate::{reproduce::recipe::Model, usage::UsageError};
 
-/// The folder of the pretrained model that the recipe asks for; `None` for a recipe that makes its own.
+/// Where pretrained models may be.
+pub struct Sources<'a> {
+    /// Root of this repository.
+    pub workspace: &'a Path,
+    pub hub: &'a Hub,
+    /// Whether the network is not to be touched.
+    pub offline: bool,
+}
+
+/// The folder of the pretrained model that the recipe asks for, or of the one `given` in its place; `None` for a recipe that makes its own.
 ///
 /// # Errors
-/// `--model` given where there is no place for it; a model that is neither in a folder, nor in the cache, nor to be had from the hub.
+/// A model given where there is no place for it; one that is neither in a folder, nor in the cache, nor to be had from the hub.
 pub fn locate(
     recipe: &str,
     model: &Model,
     given: Option<&str>,
-    hub: &Hub,
-    offline: bool,
+    sources: &Sources<'_>,
 ) -> Result<Option<PathBuf>> {
-    let (name, aliases) = match (model, given) {
+    // An alias is the same model under the name that the recipe's source gives it.
+    let given = match model {
+        Model::Hub { name, aliases } => given.map(|given| {
+            if aliases.iter().any(|alias| alias == given) {
+                name
+            } else {
+                given
+            }
+        }),
+        _ => given,
+    };
+    let wanted = match (model, given) {
         (Model::New { .. }, None) => return Ok(None),
         (Model::New { .. }, Some(_)) => {
             return Err(UsageError::error(format!(
                 "recipe {recipe} makes its own model; --model is for recipes that fine-tune one"
             )));
         }
-        (Model::Hub { name, aliases }, _) => (name, aliases),
+        (_, Some(given)) => given,
+        (Model::Hub { name, .. }, None) => name,
+        (Model::Embedded { path, .. }, None) => {
+            return complete(sources.workspace.join(path)).map(Some);
+        }
     };
     let hub = Hub {
-        offline: offline || hub.offline,
-        ..hub.clone()
+        offline: sources.offline || sources.hub.offline,
+        ..sources.hub.clone()
     };
-    // An alias is the same model under the name that the recipe's source gives it.
-    let wanted = match given {
-        Some(given) if aliases.iter().any(|alias| alias == given) => name,
-        Some(given) => given,
-        None => name,
+    let folder = hub.directory(wanted, Wanted::Model, false);
+    let folder = match model {
+        Model::Hub { name, .. } => folder.with_context(|| instructions(recipe, name))?,
+        _ => folder?,
     };
-    let folder = hub
-        .directory(wanted, Wanted::Model, false)
-        .with_context(|| instructions(recipe, name))?;
+    complete(folder).map(Some)
+}
+
+/// A folder that lacks nothing of a model.
+fn complete(folder: PathBuf) -> Result<PathBuf> {
     let missing = missing(&folder, Wanted::Model);
     ensure!(
         missing.is_empty(),
@@ -48,7 +72,29 @@ pub fn locate(
         folder.display(),
         missing.join("; ")
     );
-    Ok(Some(folder))
+    Ok(folder)
+}
+
+/// What a run starts from, in one line. `folder` is what [`locate`] found.
+pub fn start(model: &Model, given: Option<&str>, folder: &Path) -> String {
+    let folder = folder.display();
+    match (model, given) {
+        (
+            Model::New {
+                kind,
+                layers,
+                hidden,
+                ..
+            },
+            _,
+        ) => format!(
+            "starts from nothing: random weights ({kind}, {layers} layers x {hidden}) and a tokenizer made of the training text"
+        ),
+        (_, Some(given)) => format!("starts from the pretrained model {given}, in {folder}"),
+        (Model::Embedded { name, .. } | Model::Hub { name, .. }, None) => {
+            format!("starts from the pretrained model {name}, in {folder}")
+        }
+    }
 }
 
 fn instructions(recipe: &str, name: &str) -> String {
@@ -66,7 +112,7 @@ mod tests {
 
     use ner_cli::hub::Hub;
 
-    use super::locate;
+    use super::{Sources, locate, start};
     use crate::{reproduce::recipe::Recipe, usage::UsageError};
 
     /// A hub that must not be asked.
@@ -80,11 +126,21 @@ mod tests {
         }
     }
 
+    fn sources<'a>(hub: &'a Hub, workspace: &'a Path) -> Sources<'a> {
+        Sources {
+            workspace,
+            hub,
+            offline: true,
+        }
+    }
+
     #[test]
     fn a_model_that_cannot_be_had_says_which_it_is_and_what_to_do() {
         let (name, recipe) = Recipe::load("spanberta-conll2002").unwrap();
         let cache = tempfile::tempdir().unwrap();
-        let error = locate(&name, &recipe.model, None, &hub(cache.path()), false).unwrap_err();
+        let hub = hub(cache.path());
+        let sources = sources(&hub, cache.path());
+        let error = locate(&name, &recipe.model, None, &sources).unwrap_err();
         let text = format!("{error:#}");
         for part in [
             "skimai/spanberta-base-cased",
@@ -114,7 +170,9 @@ mod tests {
         ] {
             fs::write(snapshot.join(file), "").unwrap();
         }
-        let located = |given| locate(&name, &recipe.model, given, &hub(cache.path()), true);
+        let hub = hub(cache.path());
+        let sources = sources(&hub, cache.path());
+        let located = |given| locate(&name, &recipe.model, given, &sources);
         assert_eq!(located(None).unwrap().unwrap(), snapshot);
         assert_eq!(
             located(Some("chriskhanhtran/spanberta")).unwrap().unwrap(),
@@ -131,10 +189,48 @@ mod tests {
 
     #[test]
     fn a_recipe_that_makes_its_model_takes_none() {
-        let (name, recipe) = Recipe::load("quickstart").unwrap();
+        let (name, recipe) = Recipe::load("conll2002-small").unwrap();
         let cache = tempfile::tempdir().unwrap();
-        let located = |given| locate(&name, &recipe.model, given, &hub(cache.path()), false);
+        let hub = hub(cache.path());
+        let sources = sources(&hub, cache.path());
+        let located = |given| locate(&name, &recipe.model, given, &sources);
         assert_eq!(located(None).unwrap(), None);
         assert!(located(Some(".")).unwrap_err().is::<UsageError>());
+        let said = start(&recipe.model, None, Path::new("runs/x/model"));
+        assert!(
+            said.contains("from nothing: random weights (roberta, 4 layers x 256)"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_embedded_encoder_is_there_and_another_can_take_its_place() {
+        let (name, recipe) = Recipe::load("quickstart").unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let hub = hub(cache.path());
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sources = sources(&hub, workspace);
+        let folder = locate(&name, &recipe.model, None, &sources)
+            .unwrap()
+            .unwrap();
+        assert_eq!(folder, workspace.join("fixtures/encoder"));
+        let said = start(&recipe.model, None, &folder);
+        assert!(
+            said.starts_with("starts from the pretrained model multilingual-e5-small"),
+            "{said}"
+        );
+
+        let other = folder.to_str().unwrap();
+        assert_eq!(
+            locate(&name, &recipe.model, Some(other), &sources).unwrap(),
+            Some(folder.clone())
+        );
+        let said = start(&recipe.model, Some(other), &folder);
+        assert!(
+            said.starts_with("starts from the pretrained model /"),
+            "{said}"
+        );
+        let error = locate(&name, &recipe.model, Some("some/model"), &sources).unwrap_err();
+        assert!(!error.to_string().contains("recipe"), "{error}");
     }
 }

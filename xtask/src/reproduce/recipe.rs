@@ -95,6 +95,13 @@ pub enum Model {
         sinusoidal_positions: Option<f64>,
         seed: u64,
     },
+    /// A pretrained encoder that lies in this repository.
+    Embedded {
+        /// What it is, in words.
+        name: String,
+        /// Its folder, from the root of the repository.
+        path: String,
+    },
     /// A pretrained model of the hub, in a folder that the user names.
     Hub {
         name: String,
@@ -274,7 +281,7 @@ mod tests {
         let text = EMBEDDED[0].1;
         for (from, to) in [
             ("epochs = ", "epoch = "),
-            ("layers = ", "layer = "),
+            ("path = ", "folder = "),
             ("[evaluate]", "[evaluation]"),
         ] {
             assert!(text.contains(from));

@@ -110,7 +110,7 @@ mod tests {
             "train.max_steps=20",
             "train.shuffle=false",
             "data.columns=1,3",
-            "model.layers=3",
+            "model.path=mine",
         ]);
         let changed = changed.unwrap();
         let settings = &changed.train.settings;
@@ -123,7 +123,9 @@ mod tests {
             (Some(20), false)
         );
         assert_eq!(changed.data.columns, "1,3");
-        assert!(matches!(changed.model, Model::New { layers: 3, hidden, .. } if hidden > 0));
+        assert!(
+            matches!(changed.model, Model::Embedded { path, name } if path == "mine" && !name.is_empty())
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
 use burn_pack::Tensor as StoredTensor;
 
+use super::gguf;
 use crate::Error;
 
 /// Tensors by the names that a checkpoint gives them.
@@ -33,6 +34,7 @@ fn read_file(path: &Path) -> Result<Stored, Error> {
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("safetensors") => all(SafetensorsStore::from_file(path), path),
+        Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf::read(path),
         _ => all(PytorchStore::from_file(path), path),
     }
 }

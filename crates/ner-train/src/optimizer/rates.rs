@@ -1,13 +1,15 @@
 //! How much of the learning rate and of the decay each parameter has.
 
-/// Learning rates of a model's layers: the classifier's is the schedule's, each layer below has `decay` times that of the one above, the
-/// embeddings have the least.
+/// Learning rates of a model's layers: the last layer's is `decay` times the schedule's, each layer below has `decay` times that of the one
+/// above, the embeddings have the least.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerRates {
     /// Factor from one layer to the one below.
     pub decay: f64,
     /// Number of encoder layers.
     pub layers: usize,
+    /// Factor of what lies above the encoder.
+    pub head: f64,
 }
 
 impl LayerRates {
@@ -15,6 +17,7 @@ impl LayerRates {
     pub const EQUAL: Self = Self {
         decay: 1.0,
         layers: 0,
+        head: 1.0,
     };
 
     /// The factor on the learning rate of the parameter at this path.
@@ -24,7 +27,7 @@ impl LayerRates {
             [encoder, _, number, ..] if encoder == "encoder" => self
                 .layers
                 .saturating_sub(number.parse().unwrap_or(self.layers)),
-            _ => 0,
+            _ => return self.head,
         };
         self.decay.powi(below as i32)
     }

@@ -20,6 +20,13 @@ pub(super) fn not_negative(name: &'static str, value: f64) -> Result<()> {
     refused(name, format!("{value} is not a number of 0 or more"))
 }
 
+pub(super) fn above_zero(name: &'static str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    refused(name, format!("{value} is not a number above 0"))
+}
+
 /// A share of a whole that may be all of it.
 pub(super) fn share(name: &'static str, value: f64) -> Result<()> {
     if (0.0..=1.0).contains(&value) {

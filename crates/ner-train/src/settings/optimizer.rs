@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::check::not_negative;
+use super::check::{above_zero, not_negative};
 use crate::error::Result;
 
 /// AdamW ([`AdamW`](crate::AdamW)), and what it leaves alone.
@@ -10,6 +10,10 @@ pub struct OptimizerSettings {
     /// Peak learning rate.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().learning_rate))]
     pub learning_rate: f64,
+    /// Peak learning rate of what lies above the encoder: the classifier and a CRF's scores, which begin at random; `learning_rate` where not
+    /// given.
+    #[cfg_attr(feature = "clap", arg(long))]
+    pub head_learning_rate: Option<f64>,
     /// Decoupled weight decay, not on biases and LayerNorm.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().weight_decay))]
     pub weight_decay: f64,
@@ -38,6 +42,7 @@ impl Default for OptimizerSettings {
     fn default() -> Self {
         Self {
             learning_rate: 5e-5,
+            head_learning_rate: None,
             weight_decay: 0.0,
             adam_epsilon: 1e-8,
             max_grad_norm: 1.0,
@@ -52,6 +57,11 @@ impl OptimizerSettings {
     pub(super) fn check(&self) -> Result<()> {
         not_negative("layer_decay", self.layer_decay)?;
         not_negative("learning_rate", self.learning_rate)?;
+        if let Some(rate) = self.head_learning_rate {
+            not_negative("head_learning_rate", rate)?;
+            // It is a multiple of the other in each step of the schedule.
+            above_zero("learning_rate", self.learning_rate)?;
+        }
         not_negative("weight_decay", self.weight_decay)?;
         not_negative("adam_epsilon", self.adam_epsilon)?;
         not_negative("max_grad_norm", self.max_grad_norm)

@@ -19,6 +19,10 @@ pub struct ScheduleSettings {
     /// Share of all steps over which the learning rate rises from 0, in place of a number of steps.
     #[cfg_attr(feature = "clap", arg(long, conflicts_with = "warmup_steps"))]
     pub warmup_ratio: Option<f64>,
+    /// Share of all steps, at the end of the run, whose weights are averaged into the model (Izmailov et al. 2018,
+    /// <https://arxiv.org/abs/1803.05407>); 0 for the weights of the last step.
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().average_weights))]
+    pub average_weights: f64,
 }
 
 impl Default for ScheduleSettings {
@@ -28,6 +32,7 @@ impl Default for ScheduleSettings {
             max_steps: None,
             warmup_steps: 0,
             warmup_ratio: None,
+            average_weights: 0.0,
         }
     }
 }
@@ -40,9 +45,15 @@ impl ScheduleSettings {
         })
     }
 
+    /// Steps at the end of a run of so many steps whose weights are averaged.
+    pub(crate) fn averaged(&self, total_steps: usize) -> usize {
+        (self.average_weights * total_steps as f64).ceil() as usize
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         at_least_one("epochs", self.epochs)?;
         at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
+        share("average_weights", self.average_weights)?;
         share("warmup_ratio", self.warmup_ratio.unwrap_or(0.0))
     }
 }

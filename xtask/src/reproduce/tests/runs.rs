@@ -44,6 +44,8 @@ impl Bench {
             )
             .unwrap();
         }
+        let encoder = workspace.path().join("fixtures/encoder");
+        write_model(&encoder, "pretrained").unwrap();
         Self {
             workspace,
             commands: RefCell::default(),
@@ -162,13 +164,7 @@ fn write_model(folder: &Path, weights: &str) -> Result<()> {
     Ok(fs::write(folder.join("model.safetensors"), weights)?)
 }
 
-const PREPROCESS: [&str; 5] = [
-    "new-model",
-    "preprocess",
-    "preprocess",
-    "preprocess",
-    "labels",
-];
+const PREPROCESS: [&str; 4] = ["preprocess", "preprocess", "preprocess", "labels"];
 const EVALUATE: [&str; 16] = ["evaluate"; 16];
 
 fn evaluation() -> Vec<&'static str> {
@@ -242,7 +238,9 @@ fn a_run_leaves_report_and_manifest() {
         "{summary}"
     );
     assert!(
-        bench.log().contains("  $ ner-cli new-model --kind roberta"),
+        bench
+            .log()
+            .contains("starts from the pretrained model multilingual-e5-small"),
         "{}",
         bench.log()
     );
@@ -293,7 +291,7 @@ fn a_changed_corpus_runs_everything() {
     )
     .unwrap();
     let (_, commands) = bench.run(&[]);
-    assert_eq!(commands[..6], [&PREPROCESS[..], &["train"]].concat());
+    assert_eq!(commands[..5], [&PREPROCESS[..], &["train"]].concat());
     assert!(
         bench
             .log()
@@ -440,10 +438,7 @@ fn a_pretrained_model_is_used_where_it_lies() {
     ];
     let (result, commands) = bench.run(&[&args[..], &[model.to_str().unwrap()]].concat());
     let summary = result.unwrap();
-    assert_eq!(
-        commands[..5],
-        ["preprocess", "preprocess", "preprocess", "labels", "train"]
-    );
+    assert_eq!(commands[..5], [&PREPROCESS[..], &["train"]].concat());
     assert!(
         summary.contains("SpanBERTa, the tutorial") && summary.contains("0.8560"),
         "{summary}"
@@ -465,14 +460,32 @@ fn a_pretrained_model_is_used_where_it_lies() {
 }
 
 #[test]
+fn a_recipe_from_nothing_makes_its_model() {
+    let bench = Bench::new();
+    let data = bench.workspace.path().join("corpus");
+    fs::create_dir_all(&data).unwrap();
+    for name in ["esp.train", "esp.testa", "esp.testb"] {
+        fs::write(data.join(name), "Ana NP B-PER\n\n").unwrap();
+    }
+    let (result, commands) = bench.run(&["conll2002-small", "--data-dir", data.to_str().unwrap()]);
+    result.unwrap();
+    assert_eq!(commands[0], "new-model");
+    assert_eq!(commands[1..6], [&PREPROCESS[..], &["train"]].concat());
+    let run = bench.workspace.path().join("runs/conll2002-small");
+    assert!(run.join("model/config.json").is_file());
+    let log = fs::read_to_string(run.join("logs/reproduce.log")).unwrap();
+    assert!(log.contains("starts from nothing: random weights"), "{log}");
+    assert!(
+        log.contains("  $ ner-cli new-model --kind roberta"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_recipe_file_of_the_users_own_runs() {
     let bench = Bench::new();
     let file = bench.workspace.path().join("mine.toml");
-    fs::write(
-        &file,
-        include_str!("../../../recipes/quickstart.toml").replace("epochs = 22 ", "epochs = 5 "),
-    )
-    .unwrap();
+    fs::write(&file, "base = \"quickstart\"\n[train]\nepochs = 5\n").unwrap();
     bench.run(&[file.to_str().unwrap()]).0.unwrap();
     let log =
         fs::read_to_string(bench.workspace.path().join("runs/mine/logs/reproduce.log")).unwrap();
@@ -486,7 +499,6 @@ fn wrong_usage_is_told_apart_from_failure() {
         &["slowstart"][..],
         &["--set", "train.epoch=1"],
         &["--data-dir", "."],
-        &["--model", "."],
     ] {
         let error = bench.run(args).0.unwrap_err();
         assert!(error.is::<UsageError>(), "{args:?}: {error:#}");
