@@ -204,10 +204,10 @@ impl Checkpoint {
             let values = values.map(|bytes| f32::from_le_bytes(*bytes)).collect();
             match name.split_once(':') {
                 Some((FIRST, path)) => {
-                    found.moments.entry(path.to_owned()).or_default()[0] = values
+                    found.moments.entry(path.to_owned()).or_default()[0] = values;
                 }
                 Some((SECOND, path)) => {
-                    found.moments.entry(path.to_owned()).or_default()[1] = values
+                    found.moments.entry(path.to_owned()).or_default()[1] = values;
                 }
                 Some((AVERAGE, path)) => {
                     found.average.insert(path.to_owned(), values);

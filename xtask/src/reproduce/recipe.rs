@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::usage::UsageError;
 
 /// The recipes that come with the program, by name.
-pub const EMBEDDED: [(&str, &str); 6] = [
+pub const EMBEDDED: [(&str, &str); 7] = [
     ("quickstart", include_str!("../../recipes/quickstart.toml")),
+    ("conll2002", include_str!("../../recipes/conll2002.toml")),
     (
         "conll2002-small",
         include_str!("../../recipes/conll2002-small.toml"),
@@ -299,12 +300,14 @@ mod tests {
                 "decode = \"viterbi\"",
                 "`decode`: unknown variant",
             ),
-            ("[train]", "head = \"crff\"", "expected `linear` or `crf`"),
         ] {
             let extra = text.replacen(section, &format!("{section}\n{line}"), 1);
             let error = format!("{:#}", Recipe::parse(&extra).unwrap_err());
             assert!(error.contains(said), "{error}");
         }
+        let head = "base = \"quickstart\"\n[train]\nhead = \"crff\"";
+        let error = format!("{:#}", Recipe::parse(head).unwrap_err());
+        assert!(error.contains("expected `linear` or `crf`"), "{error}");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn a_shortened_run_reaches_the_trainer() {
     assert!(
         line.contains(" --shuffle false ")
             && line.contains(" --max-steps 20 ")
-            && line.contains(" --label-all-tokens "),
+            && line.contains(" --head crf "),
         "{line}"
     );
 }
