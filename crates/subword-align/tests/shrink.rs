@@ -304,26 +304,55 @@ fn added_tokens_follow_wherever_their_ids_stand() {
     }
 }
 
+/// A tokenizer of these pieces and scores, `<unk>` first.
+fn unigram(pieces: &[(String, f64)], byte_fallback: bool) -> SubwordTokenizer {
+    let text = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+        "post_processor": null, "decoder": null,
+        "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": byte_fallback},
+    })
+    .to_string();
+    let tokenizer: Tokenizer = text.parse().unwrap();
+    SubwordTokenizer::from_tokenizer(tokenizer, WordBoundary::None).unwrap()
+}
+
 #[test]
 fn byte_fallback_keeps_its_bytes() {
     let mut pieces = vec![("<unk>".to_owned(), 0.0)];
     pieces.extend((0..=255_u8).map(|byte| (format!("<0x{byte:02X}>"), -9.0)));
     pieces.extend(["▁", "a", "b", "▁ab", "▁ba"].map(|piece| (piece.to_owned(), -2.0)));
-    let text = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
-        "post_processor": null, "decoder": null,
-        "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": true},
-    })
-    .to_string();
-    let tokenizer: Tokenizer = text.parse().unwrap();
-    let whole = SubwordTokenizer::from_tokenizer(tokenizer, WordBoundary::None).unwrap();
+    let whole = unigram(&pieces, true);
     let shrunk = shrink(&whole, &["ab"]);
     assert_eq!(whole.vocab_size() - shrunk.kept.len(), 1, "▁ba alone goes");
     let before = whole.encode_words(&["東"]).unwrap();
     let after = shrunk.tokenizer.encode_words(&["東"]).unwrap();
     assert_eq!(before.ids.len(), 4, "the space and three bytes");
     assert_eq!(former(&shrunk, &after.ids), before.ids);
+}
+
+#[test]
+fn an_unknown_character_costs_what_it_did() {
+    // Ten less than the lowest score: at 40 instead of 110 `▁`, unknown, `ab` would win.
+    let pieces = [
+        ("<unk>", 0.0),
+        ("▁", -1.0),
+        ("▁qa", -30.0),
+        ("b", -30.0),
+        ("ab", -1.0),
+        ("lowest", -100.0),
+        ("unused", -2.0),
+    ];
+    let whole = unigram(
+        &pieces.map(|(piece, score)| (piece.to_owned(), score)),
+        false,
+    );
+    let words = ["qab", "ab"];
+    assert_eq!(whole.encode_words(&words).unwrap().ids, [2, 3, 1, 4]);
+    let shrunk = shrink(&whole, &words);
+    assert_eq!(shrunk.kept, [0, 1, 2, 3, 4, 5]);
+    let after = shrunk.tokenizer.encode_words(&words).unwrap();
+    assert_eq!(after.ids, [2, 3, 1, 4]);
 }
 
 #[test]
