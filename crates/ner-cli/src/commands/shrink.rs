@@ -21,6 +21,7 @@ use crate::progress::Progress;
 /// The words of these texts are cut as before, and a tagger's predictions for them do not change; other words are cut smaller. A model with
 /// fewer layers has to be trained again. Weights keep their type, and what config.json says stays.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Arguments {
     /// Model: a directory, or NAME[@REVISION] of the hub. It need not be fine-tuned.
     #[arg(long)]
