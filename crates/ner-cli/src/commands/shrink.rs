@@ -19,7 +19,7 @@ use crate::progress::Progress;
 ///
 /// With --text, the sub-words stay that its words are cut into, and what any other text may need: special tokens, single characters and bytes.
 /// The words of these texts are cut as before, and a tagger's predictions for them do not change; other words are cut smaller. A model with
-/// fewer layers has to be trained again. Weights keep their type, and what config.json says stays.
+/// fewer layers has to be trained again. Weights keep their type (those of a GGUF file become f32), and what config.json says stays.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

@@ -1,7 +1,7 @@
 //! A checkpoint as its files have it, and with fewer sub-words or layers.
 //!
-//! No model is made of it: tensors keep their names and number types, and those that this crate has no place for stay (language-model heads,
-//! poolers). An encoder without a classifier is none with one afterwards.
+//! No model is made of it: tensors keep their names and number types (the blocks of a GGUF file become f32), and those that this crate has no
+//! place for stay (language-model heads, poolers). An encoder without a classifier has none afterwards.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
