@@ -44,6 +44,7 @@ enum Command {
     Train(Box<commands::train::Arguments>),
     Evaluate(commands::evaluate::Arguments),
     Predict(commands::predict::Arguments),
+    Shrink(commands::shrink::Arguments),
 }
 
 /// Runs one command line, whose first argument is the program's name.
@@ -81,6 +82,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Train(arguments) => commands::train::run(&arguments, quiet),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
+        Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
     }
 }
 

@@ -187,7 +187,12 @@ impl ModelConfig {
     /// The configuration in a text, under the family's own field names.
     fn parse(text: &str) -> Result<Self, String> {
         let json = |error: serde_json::Error| error.to_string();
-        let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(json)?;
+        Self::from_fields(serde_json::from_str(text).map_err(json)?)
+    }
+
+    /// The configuration that these fields of a file make.
+    pub(crate) fn from_fields(mut fields: Map<String, Value>) -> Result<Self, String> {
+        let json = |error: serde_json::Error| error.to_string();
         if let Some(model_type) = fields.get("model_type") {
             let model_type = ModelType::deserialize(model_type).map_err(json)?;
             for (own, common) in model_type.field_names() {

@@ -60,6 +60,31 @@ pub enum Error {
         /// The shape in the file.
         found: Vec<usize>,
     },
+    /// A sub-word that is to be kept lies beyond a tensor.
+    #[error("{}: sub-word {subword} of the tokenizer has no row in tensor `{name}`, which has {rows}", path.display())]
+    NoRow {
+        /// The weight file or the index of several.
+        path: PathBuf,
+        /// The hub's name of the tensor.
+        name: String,
+        /// Rows of the tensor.
+        rows: usize,
+        /// The sub-word's id.
+        subword: u32,
+    },
+    /// Sub-words that cannot be kept without others.
+    #[error("these sub-words cannot be kept: {0}")]
+    KeptSubwords(String),
+    /// Layers that cannot be kept.
+    #[error(
+        "layers {kept:?} cannot be kept: the model has {layers}, numbered from 0; name some of them in ascending order, each once"
+    )]
+    KeptLayers {
+        /// The layers asked for.
+        kept: Vec<usize>,
+        /// Layers of the model.
+        layers: usize,
+    },
     /// A tensor's data could not be read.
     #[error("{}: tensor `{name}`: {reason}", path.display())]
     Tensor {

@@ -23,7 +23,7 @@ pub use family::ModelType;
 pub use model::{Mode, TokenClassifier};
 pub use ops::Precision;
 pub use posterior::Posterior;
-pub use weights::LoadReport;
+pub use weights::{LoadReport, StoredModel, WeightSize};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

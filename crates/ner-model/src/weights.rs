@@ -9,9 +9,11 @@ mod gguf;
 mod matching;
 mod names;
 mod reading;
+mod stored;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
@@ -24,6 +26,7 @@ use rayon::prelude::*;
 use self::matching::{Matched, Parameter, check_layers, other_labels};
 use self::names::hub_name;
 use self::reading::read_tensors;
+pub use self::stored::{StoredModel, WeightSize};
 use crate::ops::fused::transpose;
 use crate::{Error, ModelConfig, TokenClassifier};
 
@@ -96,6 +99,7 @@ impl TokenClassifier {
                         (
                             name.clone(),
                             View {
+                                dtype: tensor.dtype,
                                 shape: tensor.shape.to_vec(),
                                 bytes,
                             },
@@ -108,13 +112,32 @@ impl TokenClassifier {
                     })
             });
         let views = views.collect::<Result<Vec<_>, _>>()?;
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        model_dir::write_by(&path, |partial| {
-            safetensors::serialize_to_file(views, Some(metadata), partial)
-                .map_err(|e| model_dir::Error::io(&path)(std::io::Error::other(e)))
-        })?;
+        write_safetensors(&path, views)?;
         self.config().save(dir)
     }
+}
+
+/// Writes tensors under their names, as `transformers` expects a file of weights.
+fn write_safetensors<B: Deref<Target = [u8]>>(
+    path: &Path,
+    tensors: Vec<(String, View<B>)>,
+) -> Result<(), Error> {
+    if let Some((name, tensor)) = tensors
+        .iter()
+        .find(|(_, view)| view.stored_type().is_none())
+    {
+        return Err(Error::Tensor {
+            path: path.to_owned(),
+            name: name.clone(),
+            reason: format!("safetensors has no {:?}", tensor.dtype),
+        });
+    }
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    model_dir::write_by(path, |partial| {
+        safetensors::serialize_to_file(tensors, Some(metadata), partial)
+            .map_err(|e| model_dir::Error::io(path)(std::io::Error::other(e)))
+    })?;
+    Ok(())
 }
 
 /// The values of all tensors, by the paths of their parameters.
@@ -172,15 +195,39 @@ impl ModuleMapper for Fill {
     }
 }
 
-/// Bytes of one f32 tensor, as the safetensors writer wants them.
+/// Bytes of one tensor, as the safetensors writer wants them.
 struct View<B> {
+    dtype: DType,
     shape: Vec<usize>,
     bytes: B,
 }
 
-impl<B: std::ops::Deref<Target = [u8]>> safetensors::View for View<B> {
+impl<B> View<B> {
+    /// The type's name in a safetensors file, where it has one.
+    fn stored_type(&self) -> Option<safetensors::Dtype> {
+        use safetensors::Dtype;
+        Some(match self.dtype {
+            DType::F64 => Dtype::F64,
+            DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::I64 => Dtype::I64,
+            DType::I32 => Dtype::I32,
+            DType::I16 => Dtype::I16,
+            DType::I8 => Dtype::I8,
+            DType::U64 => Dtype::U64,
+            DType::U32 => Dtype::U32,
+            DType::U16 => Dtype::U16,
+            DType::U8 => Dtype::U8,
+            DType::Bool(_) => Dtype::BOOL,
+            _ => return None,
+        })
+    }
+}
+
+impl<B: Deref<Target = [u8]>> safetensors::View for View<B> {
     fn dtype(&self) -> safetensors::Dtype {
-        safetensors::Dtype::F32
+        self.stored_type().unwrap_or(safetensors::Dtype::F32) // others are refused before
     }
     fn shape(&self) -> &[usize] {
         &self.shape

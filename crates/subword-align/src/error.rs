@@ -228,6 +228,34 @@ pub enum Error {
         subword: usize,
     },
 
+    /// The tokenizer's model has no way to be made smaller.
+    #[error(
+        "a vocabulary of kind {kind} cannot be made smaller; those of BPE, WordPiece and Unigram can"
+    )]
+    UnsupportedModel {
+        /// The model's name in `tokenizer.json`.
+        kind: &'static str,
+    },
+
+    /// A vocabulary has no room for what every text needs.
+    #[error(
+        "a vocabulary of {asked} sub-words is too small to write the language: special tokens and single characters alone are {smallest}, \
+         so ask for at least {smallest}"
+    )]
+    VocabularyTooSmall {
+        /// The number of sub-words asked for.
+        asked: usize,
+        /// The smallest possible one.
+        smallest: usize,
+    },
+
+    /// Sub-words cannot get the numbers that they would have in a smaller vocabulary.
+    #[error("the sub-words cannot be renumbered: {problem}")]
+    Renumbering {
+        /// What is in the way.
+        problem: String,
+    },
+
     /// A name is none of the choices.
     #[error("`{found}` is no {what}; choose one of {choices}")]
     Choice {

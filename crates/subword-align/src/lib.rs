@@ -13,6 +13,7 @@
 //! | windows | [`mod@windows`] | long texts as overlapping windows |
 //! | aggregate | [`mod@aggregate`] | predictions of sub-words to entities in the text |
 //! | join | [`mod@join`] | words of a corpus to running text, to evaluate on it what is used on text |
+//! | shrink | [`mod@shrink`] | a tokenizer with the sub-words that texts use |
 //!
 //! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
 //!
@@ -53,6 +54,7 @@ mod error;
 pub mod join;
 pub mod loading;
 pub mod segment;
+pub mod shrink;
 pub mod split;
 pub mod windows;
 
@@ -64,6 +66,7 @@ pub use error::{Cause, Error, Result};
 pub use join::{JoinedText, join_words};
 pub use loading::SubwordTokenizer;
 pub use segment::{Segmentation, words};
+pub use shrink::{ShrinkOptions, Shrunk, SubwordCounts};
 pub use split::{Placement, SentenceSplitter};
 pub use windows::{Window, windows};
 

@@ -2,6 +2,7 @@
 
 mod build;
 mod config;
+mod renumber;
 mod save;
 mod settings;
 
@@ -17,6 +18,7 @@ use crate::boundary::{WordBoundary, WordForm};
 use crate::encode::WordCache;
 use crate::error::{Cause, Error, Result};
 use config::{Config, Role};
+pub(crate) use renumber::Merge;
 use settings::override_settings;
 
 const LOOKED_FOR: &str = "tokenizer.json, vocab.json with merges.txt, vocab.txt";

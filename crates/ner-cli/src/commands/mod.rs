@@ -5,4 +5,5 @@ pub mod labels;
 pub mod new_model;
 pub mod predict;
 pub mod preprocess;
+pub mod shrink;
 pub mod train;

@@ -50,6 +50,14 @@ pub fn layer_number(model_type: ModelType, name: &str) -> Option<usize> {
     rest.split('.').next()?.parse().ok()
 }
 
+/// The name of a layer's tensor with another number in it.
+pub fn renumbered_layer(model_type: ModelType, name: &str, number: usize) -> Option<String> {
+    let before = before_layer_number(model_type);
+    let (prefix, rest) = name.split_once(&before)?;
+    let (_, tensor) = rest.split_once('.')?;
+    Some(format!("{prefix}{before}{number}.{tensor}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 pub(super) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
-const ADDED_TOKENS: &str = "added_tokens.json";
+pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
+/// In [`CONFIG`]: added tokens by their ids.
+const ADDED_TOKENS_DECODER: &str = "added_tokens_decoder";
 const WORD_BOUNDARY: &str = "word_boundary";
 
 /// What a special token is for.
@@ -89,12 +91,43 @@ impl Config {
         })
     }
 
+    /// The folder that the files lie in.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
     }
 
     pub fn special_tokens_map(&self) -> &Map<String, Value> {
         &self.special_tokens_map
+    }
+
+    /// The same with other ids for the added tokens; those without a new id are left out.
+    pub fn renumbered(&self, new_id: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut values = self.values.clone();
+        if let Some(Value::Object(tokens)) = values.get_mut(ADDED_TOKENS_DECODER) {
+            *tokens = std::mem::take(tokens)
+                .into_iter()
+                .filter_map(|(id, token)| Some((new_id(id.parse().ok()?)?.to_string(), token)))
+                .collect();
+        }
+        let added_tokens = self.added_tokens.iter().filter_map(|(token, id)| {
+            let id = u32::try_from(id.as_u64()?).ok()?;
+            Some((token.clone(), new_id(id)?.into()))
+        });
+        Self {
+            dir: self.dir.clone(),
+            values,
+            special_tokens_map: self.special_tokens_map.clone(),
+            added_tokens: added_tokens.collect(),
+        }
+    }
+
+    /// The content of `added_tokens.json`.
+    pub fn added_tokens_file(&self) -> &Map<String, Value> {
+        &self.added_tokens
     }
 
     /// Sets what the files left open.
@@ -176,7 +209,7 @@ impl Config {
 
     /// The tokens of `added_tokens_decoder` and `added_tokens.json`, in the order of their ids.
     pub fn added_tokens(&self) -> Result<Vec<Added>> {
-        const KEY: &str = "added_tokens_decoder";
+        const KEY: &str = ADDED_TOKENS_DECODER;
         let mut found = Vec::new();
         match self.values.get(KEY) {
             None | Some(Value::Null) => {}

@@ -1,0 +1,179 @@
+//! `shrink`: a model with the sub-words that texts use, or with some of its layers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use conll_io::TextLines;
+use ner_model::{StoredModel, WeightSize};
+use ner_tagger::Segmentation;
+use subword_align::{ShrinkOptions, SubwordCounts, SubwordTokenizer};
+
+use crate::data::{InputFormat, Layout, TaggedFile};
+use crate::hub::HubArguments;
+use crate::output::check_dir;
+use crate::progress::Progress;
+
+/// Make a model smaller: with the sub-words that texts use, with some of its layers, or both.
+///
+/// With --text, the sub-words stay that its words are cut into, and what any other text may need: special tokens, single characters and bytes.
+/// The words of these texts are cut as before, and a tagger's predictions for them do not change; other words are cut smaller. A model with
+/// fewer layers has to be trained again. Weights keep their type (those of a GGUF file become f32), and what config.json says stays.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct Arguments {
+    /// Model: a directory, or NAME[@REVISION] of the hub. It need not be fine-tuned.
+    #[arg(long)]
+    model: String,
+    /// Texts whose sub-words are kept: of the language and the kind that the model is to read, and as many as there are.
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "layers")]
+    text: Vec<PathBuf>,
+    /// `conll` takes words as column files give them.
+    #[arg(long, value_enum, default_value_t = InputFormat::Text)]
+    input_format: InputFormat,
+    /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the tokenizer does.
+    #[arg(long, default_value_t = Segmentation::Unicode)]
+    words: Segmentation,
+    /// Most sub-words to keep, the most frequent ones of the texts first; all that the texts use where not given.
+    #[arg(long, value_name = "N", requires = "text")]
+    vocab_size: Option<usize>,
+    /// Encoder layers to keep, from 0, in ascending order, such as 0,2,4; all where not given.
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    layers: Option<Vec<usize>>,
+    /// Directory to make.
+    #[arg(long, short)]
+    output: PathBuf,
+    /// Replace a directory that is not empty, with all that it holds.
+    #[arg(long)]
+    overwrite_output_dir: bool,
+    #[command(flatten)]
+    layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
+}
+
+/// A model and what is said of it.
+struct Model {
+    stored: StoredModel,
+    tokenizer: SubwordTokenizer,
+    /// The sub-words of the texts, where there are texts.
+    counts: Option<SubwordCounts>,
+}
+
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    check_dir(&arguments.output, arguments.overwrite_output_dir)?;
+    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let mut model = Model {
+        stored: StoredModel::open(&dir)?,
+        tokenizer: SubwordTokenizer::from_dir(&dir, None)?,
+        counts: None,
+    };
+    let words = if arguments.text.is_empty() {
+        None
+    } else {
+        Some(arguments.words_of_texts(&model.tokenizer)?)
+    };
+    if let Some(words) = &words {
+        model.counts = Some(count(&model.tokenizer, words)?);
+    }
+    let before = model.facts();
+    if let Some(words) = &words {
+        model = model.with_fewer_subwords(words, arguments.vocab_size)?;
+    }
+    if let Some(layers) = &arguments.layers {
+        model.stored = model.stored.keep_layers(layers)?;
+    }
+    model.save(&arguments.output)?;
+
+    let progress = Progress::new(quiet);
+    progress.say(&format!("saved {}", arguments.output.display()));
+    for ((name, before), (_, after)) in before.iter().zip(model.facts()) {
+        progress.say(&format!("{name}: {before} -> {after}"));
+    }
+    Ok(())
+}
+
+impl Arguments {
+    /// Each word of the texts with how often it stands there.
+    fn words_of_texts(&self, tokenizer: &SubwordTokenizer) -> Result<BTreeMap<String, u64>> {
+        let mut words = BTreeMap::new();
+        let mut add = |word: &str| match words.get_mut(word) {
+            Some(times) => *times += 1,
+            None => _ = words.insert(word.to_owned(), 1),
+        };
+        for path in &self.text {
+            match self.input_format {
+                InputFormat::Text => {
+                    for line in TextLines::from_path(path)? {
+                        let line = line?;
+                        for place in tokenizer.words(&line, self.words)? {
+                            add(&line[place]);
+                        }
+                    }
+                }
+                InputFormat::Conll => {
+                    let file = TaggedFile::read_any(path, &self.layout)?;
+                    let words = file.sentences.iter().flat_map(|sentence| &sentence.words);
+                    words.for_each(|word| add(word));
+                }
+            }
+        }
+        let names = self.text.iter().map(|path| path.display().to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        ensure!(!words.is_empty(), "{names}: no word found");
+        Ok(words)
+    }
+}
+
+fn count(tokenizer: &SubwordTokenizer, words: &BTreeMap<String, u64>) -> Result<SubwordCounts> {
+    let words = words.iter().map(|(word, times)| (word.as_str(), *times));
+    Ok(SubwordCounts::new(tokenizer, words)?)
+}
+
+impl Model {
+    /// The same model with the sub-words of the texts, whose words are given.
+    fn with_fewer_subwords(
+        self,
+        words: &BTreeMap<String, u64>,
+        vocab_size: Option<usize>,
+    ) -> Result<Self> {
+        let options = ShrinkOptions {
+            vocab_size,
+            keep: self.stored.token_ids(),
+            unmoved: u32::try_from(self.stored.config().first_position())?,
+        };
+        let counts = self.counts.unwrap_or_default();
+        let shrunk = self.tokenizer.shrink(&counts, &options)?;
+        Ok(Self {
+            stored: self.stored.keep_subwords(&shrunk.kept)?,
+            counts: Some(count(&shrunk.tokenizer, words)?),
+            tokenizer: shrunk.tokenizer,
+        })
+    }
+
+    /// Writes a model directory that is whole or not there.
+    fn save(&self, dir: &Path) -> Result<()> {
+        model_dir::replace_dir(dir, |new| {
+            self.tokenizer.save(new)?;
+            Ok(self.stored.save(new)?)
+        })
+    }
+
+    /// What is said of a model, by name.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let config = self.stored.config();
+        let WeightSize { parameters, bytes } = self.stored.size();
+        let mut facts = vec![
+            ("sub-words", config.vocab_size.to_string()),
+            ("layers", config.num_hidden_layers.to_string()),
+            ("parameters", parameters.to_string()),
+            ("bytes of weights", bytes.to_string()),
+        ];
+        facts.extend(self.counts.as_ref().map(|counts| {
+            let found = counts.subwords_per_word();
+            ("sub-words per word", format!("{found:.4}"))
+        }));
+        facts
+    }
+}
