@@ -85,6 +85,13 @@ impl Layout {
     }
 }
 
+/// What a file of texts holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum InputFormat {
+    Text,
+    Conll,
+}
+
 /// The sentences of one file, and where they stood in it.
 #[derive(Debug)]
 pub struct TaggedFile {

@@ -10,7 +10,7 @@ use conll_io::{TextLines, Writer as ColumnWriter};
 use ner_tagger::{Aggregation, EntitySpan, TaggedSentence, Tagger};
 use serde_json::{Map, Value, json};
 
-use crate::data::{Layout, TaggedFile};
+use crate::data::{InputFormat, Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::tagger::InferenceArguments;
@@ -75,12 +75,6 @@ impl FromStr for Grouping {
             )?)),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum InputFormat {
-    Text,
-    Conll,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
