@@ -202,6 +202,30 @@ fn tags_of_texts_are_not_read_and_column_files_keep_their_words() {
     assert!(folder.weights("tagged") == folder.weights("untagged"));
 }
 
+/// The student begins with what its width holds of the teacher's word embeddings, and reads the teacher's sub-words.
+#[test]
+fn a_new_student_can_have_its_teachers_tokenizer() {
+    let folder = Folder::new();
+    let student = STUDENT.replace("--vocab-size 300", "--student-tokenizer teacher");
+    let line = |output: &str, epochs: usize| {
+        format!(
+            "distill --teacher teacher {student} --text texts.txt --epochs {epochs} --output-dir {output}"
+        )
+    };
+    folder.said(&line("out", 100));
+    folder.said(&line("again", 100));
+    assert!(folder.weights("out") == folder.weights("again"));
+    assert_eq!(
+        folder.read("out/tokenizer.json"),
+        folder.read("teacher/tokenizer.json")
+    );
+    let tags = |model: &str| {
+        let line = format!("predict --model {model} --input texts.txt --format conll");
+        String::from_utf8(folder.run(&line).stdout).unwrap()
+    };
+    assert_eq!(tags("out"), tags("teacher"));
+}
+
 #[test]
 fn a_run_goes_on_to_the_same_bits_with_its_own_teacher_only() {
     let folder = Folder::new();
@@ -263,6 +287,12 @@ fn what_does_not_go_together_is_said() {
         (
             format!("--teacher teacher --student model {text} --layers 2"),
             "are for --student new",
+        ),
+        (
+            format!(
+                "--teacher teacher --student new {text} --student-tokenizer teacher --hidden 32"
+            ),
+            "--hidden 32 is more than the 16 of the teacher's word embeddings",
         ),
         (
             format!("--teacher teacher {STUDENT} {text} --distillation-temperature 0"),

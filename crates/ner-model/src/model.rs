@@ -9,6 +9,7 @@
 //! sequence has the same number of rows. [`Layout`] is the one or the other.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
+mod projection;
 mod variants;
 
 use burn::module::Module;

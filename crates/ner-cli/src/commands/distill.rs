@@ -1,17 +1,18 @@
 //! `distill`: a student learns what teachers say.
 
+mod student;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use conll_io::TextLines;
-use ner_model::ModelConfig;
 use ner_tagger::{Decode, Segmentation, Sentence, Tagger};
 use ner_train::{Checkpoint, DistillSettings, Distillation, SoftTargets};
 use subword_align::SubwordTokenizer;
-use tempfile::TempDir;
 
-use super::new_model::{NewModel, Sizes};
+use self::student::{Student, Taught};
+use super::new_model::Sizes;
 use super::train::run::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
 use crate::data::{InputFormat, TaggedFile};
@@ -57,8 +58,19 @@ pub struct Arguments {
     pub run: RunArguments,
     #[command(flatten, next_help_heading = "Distillation")]
     pub distillation: DistillSettings,
+    /// Tokenizer of a new student: one that is trained on the `texts`, or the `teacher`'s (the first one's). With the latter the student begins with
+    /// the teacher's word embeddings, as well as its width holds them.
+    #[arg(long, value_enum, value_name = "SOURCE", default_value_t = TokenizerSource::Texts, help_heading = "New student")]
+    student_tokenizer: TokenizerSource,
     #[command(flatten, next_help_heading = "New student")]
     sizes: Sizes,
+}
+
+/// Where a new student's tokenizer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TokenizerSource {
+    Texts,
+    Teacher,
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
@@ -97,10 +109,19 @@ impl Arguments {
     /// Refuses flags that would do nothing.
     fn check(&self) -> Result<()> {
         self.run.settings.check()?;
+        let default = Sizes::default();
+        let takes_teachers = self.student_tokenizer == TokenizerSource::Teacher;
         ensure!(
-            self.student == NEW || self.sizes == Sizes::default(),
-            "--kind, --layers, --hidden, --heads, --intermediate, --vocab-size, --dropout, --initializer-range and --sinusoidal-positions \
-             are for --student {NEW}"
+            self.student == NEW || (self.sizes == default && !takes_teachers),
+            "--student-tokenizer, --kind, --layers, --hidden, --heads, --intermediate, --vocab-size, --dropout, --initializer-range and \
+             --sinusoidal-positions are for --student {NEW}"
+        );
+        let Sizes {
+            kind, vocab_size, ..
+        } = self.sizes;
+        ensure!(
+            !takes_teachers || (kind, vocab_size) == (default.kind, default.vocab_size),
+            "--kind and --vocab-size are for a tokenizer that is trained; with --student-tokenizer teacher they are the teacher's"
         );
         ensure!(
             self.dev.is_some()
@@ -190,16 +211,19 @@ impl Arguments {
         taught: &Taught,
         quiet: bool,
     ) -> Result<Student> {
-        Ok(match checkpoint {
-            Some(checkpoint) => Student::OnItsWay(checkpoint.dir.clone()),
-            None if self.student == NEW => {
-                let model = NewModel::prepare(self.sizes, sentences, taught.labels.clone())?;
-                let dir = tempfile::tempdir().context("no room for a new student")?;
-                model.write(dir.path(), self.run.settings.seed)?;
-                Student::New(dir)
+        if let Some(checkpoint) = checkpoint {
+            return Ok(Student::OnItsWay(checkpoint.dir.clone()));
+        }
+        if self.student != NEW {
+            return Ok(Student::Given(self.run.hub.model(&self.student, quiet)?));
+        }
+        let seed = self.run.settings.seed;
+        match self.student_tokenizer {
+            TokenizerSource::Texts => {
+                Student::with_own_tokenizer(taught, self.sizes, sentences, seed)
             }
-            None => Student::Given(self.run.hub.model(&self.student, quiet)?),
-        })
+            TokenizerSource::Teacher => Student::with_tokenizer_of(taught, self.sizes, seed),
+        }
     }
 
     /// What the teachers say, one after the other, so that one is in memory at a time.
@@ -237,76 +261,6 @@ impl Arguments {
         ));
         Ok(targets)
     }
-}
-
-/// Where a student is read from.
-enum Student {
-    Given(PathBuf),
-    New(TempDir),
-    /// A checkpoint.
-    OnItsWay(PathBuf),
-}
-
-impl Student {
-    fn dir(&self) -> &Path {
-        match self {
-            Self::Given(dir) | Self::OnItsWay(dir) => dir,
-            Self::New(dir) => dir.path(),
-        }
-    }
-}
-
-/// What a student takes over from its teachers as it is.
-struct Taught {
-    labels: Vec<String>,
-    tagging_scheme: Option<String>,
-}
-
-impl Taught {
-    /// Of teachers that all have the first one's labels.
-    fn of(teachers: &[PathBuf]) -> Result<Self> {
-        let first = ModelConfig::from_dir(&teachers[0])?;
-        for dir in &teachers[1..] {
-            let labels = ModelConfig::from_dir(dir)?.id2label;
-            ensure!(
-                are_same(&labels, &first.id2label),
-                "{}: the labels are {}, those of the teacher {} are {}; teachers need the same labels",
-                dir.display(),
-                labels.join(", "),
-                teachers[0].display(),
-                first.id2label.join(", ")
-            );
-        }
-        Ok(Self {
-            labels: first.id2label,
-            tagging_scheme: first.tagging_scheme,
-        })
-    }
-
-    /// The configuration of a student. One that has the labels already keeps their order.
-    fn config_of(&self, student: &Student) -> Result<ModelConfig> {
-        let dir = student.dir();
-        let mut config = ModelConfig::from_dir(dir)?;
-        if config.has_placeholder_labels() {
-            config.id2label.clone_from(&self.labels);
-        }
-        ensure!(
-            are_same(&config.id2label, &self.labels),
-            "{}: the student's classifier has the labels {}, the teacher's are {}; take a model without a classifier, or one with these labels",
-            dir.display(),
-            config.id2label.join(", "),
-            self.labels.join(", ")
-        );
-        if !matches!(student, Student::OnItsWay(_)) {
-            config.tagging_scheme.clone_from(&self.tagging_scheme);
-        }
-        Ok(config)
-    }
-}
-
-/// Whether two lists hold the same labels, in any order.
-fn are_same(a: &[String], b: &[String]) -> bool {
-    a.len() == b.len() && a.iter().all(|label| b.contains(label))
 }
 
 #[cfg(test)]

@@ -132,6 +132,45 @@ impl Sizes {
         );
         Ok(())
     }
+
+    /// The configuration of a model of these sizes.
+    ///
+    /// # Errors
+    /// Sizes that no model can have, or that this system has no room for.
+    pub fn config(
+        &self,
+        model_type: ModelType,
+        vocab_size: usize,
+        labels: Vec<String>,
+    ) -> Result<ModelConfig> {
+        self.check()?;
+        let encoder = EncoderSizes {
+            vocab_size,
+            hidden_size: self.hidden,
+            num_hidden_layers: self.layers,
+            num_attention_heads: self.heads,
+            intermediate_size: self.intermediate,
+            usable_positions: POSITIONS,
+        };
+        let mut config = ModelConfig::new(model_type, &encoder, labels);
+        config.initializer_range = self.initializer_range;
+        config.hidden_dropout_prob = self.dropout;
+        config.attention_probs_dropout_prob = self.dropout;
+        config.check_new_weights().context(
+            "no model can be made of these --layers, --hidden, --heads and --intermediate",
+        )?;
+        Ok(config)
+    }
+
+    /// Random weights.
+    pub fn weights(&self, config: &ModelConfig, seed: u64) -> Result<TokenClassifier> {
+        let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
+        let model = TokenClassifier::init(config, &device, seed);
+        Ok(match self.sinusoidal_positions {
+            Some(amplitude) => model.with_sinusoidal_positions(amplitude),
+            None => model,
+        })
+    }
 }
 
 /// A model that is about to be: its tokenizer, which has been trained, and its configuration.
@@ -158,10 +197,7 @@ impl NewModel {
             Kind::Bert => word_piece(&lines, vocab_size),
         };
         let tokenizer = tokenizer.map_err(|e| anyhow!("cannot train the tokenizer: {e}"))?;
-        let config = config(&sizes, &tokenizer, labels);
-        config.check_new_weights().context(
-            "no model can be made of these --layers, --hidden, --heads and --intermediate",
-        )?;
+        let config = config(&sizes, &tokenizer, labels)?;
         Ok(Self {
             sizes,
             tokenizer,
@@ -175,12 +211,7 @@ impl NewModel {
     /// A file cannot be written.
     pub fn write(&self, dir: &Path, seed: u64) -> Result<()> {
         save_tokenizer(&self.tokenizer, self.sizes.kind, dir)?;
-        let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
-        let mut model = TokenClassifier::init(&self.config, &device, seed);
-        if let Some(amplitude) = self.sizes.sinusoidal_positions {
-            model = model.with_sinusoidal_positions(amplitude);
-        }
-        Ok(model.save(dir)?)
+        Ok(self.sizes.weights(&self.config, seed)?.save(dir)?)
     }
 }
 
@@ -210,23 +241,12 @@ fn largest_vocabulary(lines: &[String]) -> usize {
     WITHOUT_TEXT + 3 * bytes
 }
 
-fn config(sizes: &Sizes, tokenizer: &Tokenizer, labels: Vec<String>) -> ModelConfig {
+fn config(sizes: &Sizes, tokenizer: &Tokenizer, labels: Vec<String>) -> Result<ModelConfig> {
     let model_type = match sizes.kind {
         Kind::Roberta => ModelType::Roberta,
         Kind::Bert => ModelType::Bert,
     };
-    let encoder = EncoderSizes {
-        vocab_size: tokenizer.get_vocab_size(true),
-        hidden_size: sizes.hidden,
-        num_hidden_layers: sizes.layers,
-        num_attention_heads: sizes.heads,
-        intermediate_size: sizes.intermediate,
-        usable_positions: POSITIONS,
-    };
-    let mut config = ModelConfig::new(model_type, &encoder, labels);
-    config.initializer_range = sizes.initializer_range;
-    config.hidden_dropout_prob = sizes.dropout;
-    config.attention_probs_dropout_prob = sizes.dropout;
+    let mut config = sizes.config(model_type, tokenizer.get_vocab_size(true), labels)?;
     if sizes.kind == Kind::Roberta {
         for (field, token) in [("bos_token_id", "<s>"), ("eos_token_id", "</s>")] {
             config
@@ -234,7 +254,7 @@ fn config(sizes: &Sizes, tokenizer: &Tokenizer, labels: Vec<String>) -> ModelCon
                 .insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
         }
     }
-    config
+    Ok(config)
 }
 
 /// RoBERTa's tokenizer (Radford et al. 2019; `RobertaTokenizerFast`), every word with its leading space.

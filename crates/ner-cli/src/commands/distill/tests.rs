@@ -95,6 +95,18 @@ fn lists_of_files_and_teachers_come_back_from_the_settings_of_a_run() {
 fn flags_that_would_do_nothing_are_refused() {
     for (flags, said) in [
         (&["--layers", "2"][..], "are for --student new"),
+        (&["--student-tokenizer", "teacher"], "are for --student new"),
+        (
+            &[
+                "--student",
+                "new",
+                "--student-tokenizer",
+                "teacher",
+                "--kind",
+                "bert",
+            ],
+            "--kind and --vocab-size are for a tokenizer that is trained",
+        ),
         (&["--early-stopping-patience", "2"], "needs --dev"),
         (&["--hidden-loss-weight", "1"], "needs one teacher"),
         (&["--epochs", "0"], "epochs: must be at least 1"),
