@@ -7,21 +7,54 @@ use std::path::Path;
 
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode, Scheme};
-use ner_train::{Evaluation, TrainSettings};
+use ner_tagger::Sentence;
+use ner_train::{DistillSettings, Evaluation, TrainSettings};
 use serde_json::Value;
 
 use crate::data::TaggedFile;
 
+/// What a model was before.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// The model that was trained, as the user named it; none where it was a new one.
+    pub model: Option<&'a str>,
+    /// How its teachers count, and their names, where it had some.
+    pub lesson: Option<(DistillSettings, &'a [String])>,
+}
+
+/// A part of the training data.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is, such as `train`.
+    pub kind: &'static str,
+    /// Name of its file.
+    pub file: String,
+    pub sentences: usize,
+    pub words: usize,
+}
+
+impl Part {
+    /// Of some sentences of a file.
+    pub fn new(kind: &'static str, path: &Path, sentences: &[Sentence]) -> Self {
+        Self {
+            kind,
+            file: file_name(path),
+            sentences: sentences.len(),
+            words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
+        }
+    }
+}
+
 /// What a card tells.
 pub struct Card<'a> {
-    /// The model that was fine-tuned, as the user named it.
-    pub base_model: &'a str,
+    /// What was trained.
+    pub base: Base<'a>,
     /// The labels.
     pub labels: &'a [String],
     /// The numbers of the run.
     pub settings: &'a TrainSettings,
     /// The training data.
-    pub train: &'a TaggedFile,
+    pub train: &'a [Part],
     /// The development data and what the last model scores on it.
     pub dev: Option<(&'a TaggedFile, &'a Evaluation)>,
     /// The test data and what the last model scores on it.
@@ -60,8 +93,8 @@ impl Card<'_> {
     fn front_matter(&self, name: &str) -> String {
         let mut text = "---\nlibrary_name: transformers\npipeline_tag: token-classification\ntags:\n- named-entity-recognition\n".to_owned();
         // A directory of this machine means nothing to others.
-        if !Path::new(self.base_model).exists() {
-            let name = self.base_model.split('@').next().unwrap_or_default();
+        if let Some(model) = self.base.model.filter(|model| !Path::new(model).exists()) {
+            let name = model.split('@').next().unwrap_or_default();
             _ = writeln!(text, "base_model: {}", quoted(name));
         }
         text.push_str("metrics:\n- precision\n- recall\n- f1\n");
@@ -76,7 +109,7 @@ impl Card<'_> {
             text,
             "model-index:\n- name: {}\n  results:\n  - task:\n      type: token-classification\n    dataset:\n      type: {data}\n      name: {data}\n      split: {split}\n    metrics:",
             quoted(name),
-            data = quoted(&file_name(file)),
+            data = quoted(&file_name(&file.path)),
         );
         for (metric, value) in [
             ("precision", micro.precision),
@@ -89,13 +122,23 @@ impl Card<'_> {
     }
 
     fn about(&self) -> String {
-        let base = if Path::new(self.base_model).exists() {
-            "a local model".to_owned()
-        } else {
-            format!("`{}`", self.base_model)
+        let named = |model: &str| match Path::new(model).exists() {
+            true => "a local model".to_owned(),
+            false => format!("`{model}`"),
+        };
+        let base = self.base.model.map_or("a new model".to_owned(), named);
+        let how = match self.base.lesson {
+            None => "fine-tuned with `ner-cli train`".to_owned(),
+            Some((_, teachers)) => {
+                let teachers: Vec<String> = teachers.iter().map(|name| named(name)).collect();
+                format!(
+                    "which learnt from {} with `ner-cli distill`",
+                    teachers.join(" and ")
+                )
+            }
         };
         format!(
-            "A named-entity tagger: {base}, fine-tuned with `ner-cli train`. Its labels: {}.\n",
+            "A named-entity tagger: {base}, {how}. Its labels: {}.\n",
             self.labels.join(", ")
         )
     }
@@ -147,20 +190,17 @@ impl Card<'_> {
 
     fn data(&self) -> String {
         let mut text = "| part | file | sentences | words |\n|---|---|---|---|\n".to_owned();
-        let files = [("train", self.train)];
-        let scored = self.scored().map(|(split, file, _)| (split, file));
-        for (split, file) in files.into_iter().chain(scored) {
-            let words: usize = file
-                .sentences
-                .iter()
-                .map(|sentence| sentence.words.len())
-                .sum();
-            _ = writeln!(
-                text,
-                "| {split} | {} | {} | {words} |",
-                file_name(file),
-                file.sentences.len()
-            );
+        let scored = self
+            .scored()
+            .map(|(split, file, _)| Part::new(split, &file.path, &file.sentences));
+        for part in self.train.iter().cloned().chain(scored) {
+            let Part {
+                kind,
+                file,
+                sentences,
+                words,
+            } = part;
+            _ = writeln!(text, "| {kind} | {file} | {sentences} | {words} |");
         }
         text
     }
@@ -168,7 +208,14 @@ impl Card<'_> {
     fn training(&self) -> Result<String> {
         let mut text =
             "AdamW with a linear schedule.\n\n![Loss and F1 over the steps](curves.svg)\n\n| setting | value |\n|---|---|\n".to_owned();
-        if let Value::Object(settings) = serde_json::to_value(self.settings)? {
+        let mut tables = vec![serde_json::to_value(self.settings)?];
+        if let Some((lesson, _)) = self.base.lesson {
+            tables.push(serde_json::to_value(lesson)?);
+        }
+        for table in tables {
+            let Value::Object(settings) = table else {
+                continue;
+            };
             for (key, value) in settings {
                 if !value.is_null() {
                     _ = writeln!(text, "| {key} | {value} |");
@@ -199,9 +246,9 @@ To share it: `hf upload USER/{name} {name}`.
     )
 }
 
-fn file_name(file: &TaggedFile) -> String {
-    file.path.file_name().map_or_else(
-        || file.path.display().to_string(),
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
 }

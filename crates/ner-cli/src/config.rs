@@ -1,4 +1,4 @@
-//! Flags of `train` from a TOML file, and the other way.
+//! Flags of `train` and `distill` from a TOML file, and the other way.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -12,17 +12,25 @@ use toml::{Table, Value};
 /// Flags that a file cannot hold, and that are no settings.
 const NOT_SETTINGS: [&str; 5] = ["config", "help", "quiet", "resume", "version"];
 
-/// The command line of `train` with the flags of its `--config` file, where there is one, before its own.
+/// The command of a command line whose flags may stand in a file: the first word that names one, if it is such a command.
+pub fn configurable<'c>(line: &[OsString], program: &'c Command) -> Option<&'c Command> {
+    let mut words = line.iter().skip(1);
+    let command = words.find_map(|word| program.find_subcommand(word))?;
+    let has_file = |argument: &Arg| argument.get_long() == Some("config");
+    command.get_arguments().any(has_file).then_some(command)
+}
+
+/// The command line of a command with the flags of its `--config` file, where there is one, before its own.
 ///
 /// A flag of the command line wins over the file's, and over those of the file that it excludes.
 ///
 /// # Errors
 /// A file that cannot be read or is no TOML, a key that is no flag, or a value that no flag can have.
-pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
+pub fn expand(line: Vec<OsString>, command: &Command) -> Result<Vec<OsString>> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let Some(place) = line
         .iter()
-        .position(|argument| argument == train.get_name())
+        .position(|argument| argument == command.get_name())
     else {
         return Ok(line);
     };
@@ -46,18 +54,20 @@ pub fn expand(line: Vec<OsString>, train: &Command) -> Result<Vec<OsString>> {
         let known = |argument: &&Arg| {
             argument.get_long() == Some(long.as_str()) && !NOT_SETTINGS.contains(&long.as_str())
         };
-        let Some(argument) = train.get_arguments().find(known) else {
+        let Some(argument) = command.get_arguments().find(known) else {
             bail!(
-                "{path}: `{key}` is no setting of {}; see `ner-cli train --help`",
-                train.get_name()
+                "{path}: `{key}` is no setting of {0}; see `ner-cli {0} --help`",
+                command.get_name()
             );
         };
-        let rivals = train.get_arg_conflicts_with(argument);
+        let rivals = command.get_arg_conflicts_with(argument);
         let rivals = rivals.into_iter().filter_map(Arg::get_long);
         if is_given(&long) || rivals.into_iter().any(is_given) {
             continue;
         }
-        flags.extend(flag(argument, &long, value).with_context(|| format!("{path}: `{key}`"))?);
+        flags.extend(
+            self::flags(argument, &long, value).with_context(|| format!("{path}: `{key}`"))?,
+        );
     }
     let mut expanded = line;
     expanded.splice(place + 1..=place, flags.into_iter().map(OsString::from));
@@ -69,13 +79,17 @@ fn read(path: &Path) -> Result<Table> {
     text.parse().with_context(|| path.display().to_string())
 }
 
-/// The flag that a value of a file stands for; none where it is one that is not set.
-fn flag(argument: &Arg, long: &str, value: Value) -> Result<Option<String>> {
+/// The flags that a value of a file stands for: none where it is one that is not set, one for each of a list where the flag may be repeated.
+fn flags(argument: &Arg, long: &str, value: Value) -> Result<Vec<String>> {
     let text = match (argument.get_action(), value) {
         (ArgAction::SetTrue, Value::Boolean(is_set)) => {
-            return Ok(is_set.then(|| format!("--{long}")));
+            return Ok(Vec::from_iter(is_set.then(|| format!("--{long}"))));
         }
         (ArgAction::SetTrue, _) => bail!("expected true or false"),
+        (ArgAction::Append, Value::Array(values)) => {
+            let flag = |value| Ok(format!("--{long}={}", plain(value)?));
+            return values.iter().map(flag).collect();
+        }
         (_, Value::Array(values)) => {
             let values: Result<Vec<String>> = values.iter().map(plain).collect();
             values?.join(",")
@@ -87,7 +101,7 @@ fn flag(argument: &Arg, long: &str, value: Value) -> Result<Option<String>> {
         }
         (_, value) => plain(&value)?,
     };
-    Ok(Some(format!("--{long}={text}")))
+    Ok(vec![format!("--{long}={text}")])
 }
 
 /// A value as it stands on a command line.
@@ -102,12 +116,12 @@ fn plain(value: &Value) -> Result<String> {
 }
 
 /// Every setting with the value that it has, as [`expand`] reads them; not the default of one that a given flag excludes.
-pub fn effective(train: &Command, matches: &ArgMatches) -> Table {
+pub fn effective(command: &Command, matches: &ArgMatches) -> Table {
     let mut table = Table::new();
     let source = |argument: &Arg| matches.value_source(argument.get_id().as_str());
     let is_given = |argument: &Arg| source(argument) == Some(ValueSource::CommandLine);
-    for argument in train.get_arguments() {
-        let rivals = train.get_arg_conflicts_with(argument);
+    for argument in command.get_arguments() {
+        let rivals = command.get_arg_conflicts_with(argument);
         if !is_given(argument) && rivals.into_iter().any(is_given) {
             continue;
         }

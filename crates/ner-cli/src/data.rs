@@ -85,7 +85,7 @@ impl Layout {
     }
 }
 
-/// What a file holds.
+/// What a file of texts holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum InputFormat {
     Text,

@@ -42,6 +42,7 @@ enum Command {
     Labels(commands::labels::Arguments),
     NewModel(commands::new_model::Arguments),
     Train(Box<commands::train::Arguments>),
+    Distill(Box<commands::distill::Arguments>),
     Evaluate(commands::evaluate::Arguments),
     Predict(commands::predict::Arguments),
     Shrink(commands::shrink::Arguments),
@@ -56,21 +57,29 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let mut command = Cli::command();
-    command.build();
-    let train = command.find_subcommand("train");
-    let mut line: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    if let Some(train) = train {
-        line = config::expand(line, train)?;
+    let line = arguments.into_iter().map(Into::into).collect();
+    execute(parse(line)?)
+}
+
+/// What a command line asks for, the flags of its `--config` file included.
+fn parse(mut line: Vec<OsString>) -> anyhow::Result<Cli> {
+    let mut program = Cli::command();
+    program.build();
+    let configurable = config::configurable(&line, &program);
+    if let Some(command) = configurable {
+        line = config::expand(line, command)?;
     }
     let matches = Cli::command().try_get_matches_from(line)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    if let (Command::Train(arguments), Some(train), Some((_, matches))) =
-        (&mut cli.command, train, matches.subcommand())
-    {
-        arguments.effective = config::effective(train, matches);
+    if let (Some(command), Some((_, matches))) = (configurable, matches.subcommand()) {
+        let effective = config::effective(command, matches);
+        match &mut cli.command {
+            Command::Train(arguments) => arguments.run.effective = effective,
+            Command::Distill(arguments) => arguments.run.effective = effective,
+            _ => {}
+        }
     }
-    execute(cli)
+    Ok(cli)
 }
 
 fn execute(cli: Cli) -> anyhow::Result<()> {
@@ -80,6 +89,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Labels(arguments) => commands::labels::run(&arguments),
         Command::NewModel(arguments) => commands::new_model::run(&arguments, quiet),
         Command::Train(arguments) => commands::train::run(&arguments, quiet),
+        Command::Distill(arguments) => commands::distill::run(&arguments, quiet),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),

@@ -9,6 +9,7 @@
 //! sequence has the same number of rows. [`Layout`] is the one or the other.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
+mod projection;
 mod variants;
 
 use burn::module::Module;
@@ -197,9 +198,17 @@ impl TokenClassifier {
     /// The batch is empty, has no or impossible targets, or holds an id or a length that the model has no row for.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
+        Ok(self.classify(hidden, batch, mode))
+    }
+
+    /// The second half of [`forward`](Self::forward): logits of [`hidden_states`](Self::hidden_states) of the same batch and mode.
+    ///
+    /// # Shapes
+    /// - hidden: `[targets, hidden]`, output: `[targets, labels]`
+    pub fn classify(&self, hidden: Tensor<2>, batch: &Batch, mode: Mode) -> Tensor<2> {
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
         let dropped = self.ops.dropout(hidden, dropout, &Layout::packed(batch)); // one row a target
-        Ok(self.ops.linear(dropped, &self.classifier))
+        self.ops.linear(dropped, &self.classifier)
     }
 
     /// Mean cross-entropy over the sub-words that carry a label; `None` ones are ignored. Zero where none carries one.

@@ -26,12 +26,21 @@ pub(crate) enum Unit {
     SubWord,
 }
 
+/// What a unit gets of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A number for each label.
+    Logits,
+    /// What the classifier makes them of.
+    HiddenStates,
+}
+
 /// An item that the model has read.
 #[derive(Clone, Debug)]
 pub(crate) struct Scored<X> {
     /// What encoding left of the item.
     pub source: X,
-    /// One row a unit.
+    /// One row a unit: logits, or what was asked for in their place.
     pub logits: Logits,
     /// The units that each of its sequences decided, in order.
     pub sequences: Vec<Range<usize>>,
@@ -42,6 +51,7 @@ pub(crate) struct Engine<'a> {
     pub model: &'a TokenClassifier,
     pub sequencer: Sequencer<'a>,
     pub unit: Unit,
+    pub output: Output,
     /// Sub-words of a forward pass, about, each sequence counted as long as the longest.
     pub batch_tokens: usize,
 }
@@ -74,7 +84,7 @@ impl Engine<'_> {
         document: impl Fn(&I) -> usize + Send + Sync,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<Scored<X>>> {
-        let labels = self.model.config().id2label.len();
+        let width = self.width();
         let at_once = self.model.passes_at_once();
         let groups = self
             .sequencer
@@ -89,7 +99,7 @@ impl Engine<'_> {
         let forward = |pass: Result<Pass<X>>| {
             let pass = pass?;
             let logits = match &pass.batch {
-                Some(batch) => Some(Logits::read(self.model.forward(batch, Mode::Inference)?)?),
+                Some(batch) => Some(self.forward(batch)?),
                 None => None,
             };
             Result::Ok((pass, logits))
@@ -107,8 +117,8 @@ impl Engine<'_> {
                 if let (Some(batch), Some(logits)) = (&pass.batch, &logits) {
                     for (target, rows) in pass.targets.iter().zip(batch.target_ranges()) {
                         let of_item = &mut values[target.item];
-                        of_item.resize(target.length * labels, 0.0);
-                        of_item[target.units.start * labels..target.units.end * labels]
+                        of_item.resize(target.length * width, 0.0);
+                        of_item[target.units.start * width..target.units.end * width]
                             .copy_from_slice(logits.rows(rows));
                         done += usize::from(target.units.start == 0);
                     }
@@ -122,11 +132,28 @@ impl Engine<'_> {
             let (source, sequences) = source?; // every item is in one pass
             Some(Scored {
                 source,
-                logits: Logits::new(values, labels),
+                logits: Logits::new(values, width),
                 sequences,
             })
         });
         Ok(scored.collect())
+    }
+
+    /// A row for each target of a batch.
+    fn forward(&self, batch: &Batch) -> Result<Logits> {
+        let rows = match self.output {
+            Output::Logits => self.model.forward(batch, Mode::Inference)?,
+            Output::HiddenStates => self.model.hidden_states(batch, Mode::Inference)?,
+        };
+        Ok(Logits::read(rows)?)
+    }
+
+    /// Numbers in a row.
+    fn width(&self) -> usize {
+        match self.output {
+            Output::Logits => self.model.config().id2label.len(),
+            Output::HiddenStates => self.model.config().hidden_size,
+        }
     }
 
     /// The passes over a group of items.

@@ -12,7 +12,7 @@ use subword_align::{
 
 use crate::decoding::{Decode, Decoder};
 use crate::error::{Error, Result};
-use crate::inference::{Engine, Scored, Unit};
+use crate::inference::{Engine, Output, Scored, Unit};
 use crate::sentence::Sentence;
 use crate::sequence::Sequencer;
 use crate::tagged::{TaggedSentence, TaggedText};
@@ -281,6 +281,24 @@ impl Tagger {
         Ok(scored.collect())
     }
 
+    /// The last hidden state of each word, that of its first sub-word, before the classifier: of each sentence `[words, hidden]`, row-major.
+    /// `progress` hears after each pass how many sentences have been begun.
+    ///
+    /// # Errors
+    /// As [`Self::entities`].
+    pub fn hidden_states(
+        &self,
+        sentences: &[Sentence],
+        progress: impl FnMut(usize),
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut engine = self.engine(Unit::Word, self.document_context)?;
+        engine.output = Output::HiddenStates;
+        let encode = |sentence: &Sentence| Ok((self.tokenizer.encode_words(&sentence.words)?, ()));
+        let scored = engine.run(sentences, encode, |sentence| sentence.document, progress)?;
+        let rows = |scored: Scored<()>| scored.logits.rows(0..scored.logits.len()).to_vec();
+        Ok(scored.into_iter().map(rows).collect())
+    }
+
     /// Decides the labels of sentences that were read.
     #[must_use]
     pub fn decode(&self, scored: &[ScoredSentence]) -> Vec<TaggedSentence> {
@@ -333,6 +351,7 @@ impl Tagger {
             sequencer: Sequencer::new(&self.tokenizer, self.max_length)?
                 .with_document_context(document_context),
             unit,
+            output: Output::Logits,
             batch_tokens: self.batch_tokens,
         })
     }

@@ -19,7 +19,7 @@ use crate::average::Values;
 use crate::error::{Error, Result};
 use crate::optimizer::MomentValues;
 use crate::saved::{BEST, save};
-use crate::settings::TrainSettings;
+use crate::settings::{DistillSettings, TrainSettings};
 
 const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -56,7 +56,10 @@ pub struct TrainerState {
     pub losses: Vec<f64>,
     /// The numbers of the run.
     pub settings: TrainSettings,
-    /// SHA-256 of the sequences that it learns from.
+    /// How a teacher counts, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<DistillSettings>,
+    /// SHA-256 of the sequences that it learns from, and of what a teacher says of them.
     pub data: String,
     /// SHA-256 of the sentences that it is evaluated on.
     pub dev: String,
@@ -337,6 +340,7 @@ mod tests {
                 evaluated: 6,
                 losses: awkward.to_vec(),
                 settings: settings.clone(),
+                distillation: None,
                 data: String::new(),
                 dev: String::new(),
                 files: BTreeMap::new(),

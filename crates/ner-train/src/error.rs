@@ -59,6 +59,9 @@ pub enum Error {
         /// What is wrong with it, and what would do.
         reason: String,
     },
+    /// Teachers, a student and sentences that do not go together.
+    #[error("{0}")]
+    Distillation(String),
     /// The observer stopped the run before its first step.
     #[error("the run was stopped before its first step")]
     NotBegun,

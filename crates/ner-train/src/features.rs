@@ -85,7 +85,7 @@ impl<'a> Featurizer<'a> {
     }
 
     /// Features of the sentences, in their order: one where a sentence fits, windows where it does not. Every word is decided by exactly one
-    /// of them. `labels` are those of each sentence's words.
+    /// of them. `labels` are those of each sentence's words; a sentence with none carries none.
     ///
     /// # Errors
     /// The tokenizer fails, or a sentence has not one label a word.
@@ -105,7 +105,10 @@ impl<'a> Featurizer<'a> {
             let Some(labels) = labels else {
                 return Ok(vec![None; words.ids.len()]);
             };
-            let labels = labels.get(sentence).map_or(&[][..], Vec::as_slice);
+            let labels = match labels.get(sentence) {
+                Some(labels) if labels.is_empty() => return Ok(vec![None; words.ids.len()]),
+                labels => labels.map_or(&[][..], Vec::as_slice),
+            };
             Ok(align_labels(words, labels, self.continuation.as_deref())?)
         });
         let aligned: Vec<Vec<Option<u32>>> = aligned.collect::<Result<_>>()?;
@@ -122,6 +125,23 @@ impl<'a> Featurizer<'a> {
 /// # Errors
 /// A tag that is not among the labels, or a sentence with other numbers of words and tags.
 pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
+    for (index, Sentence { words, tags, .. }) in sentences.iter().enumerate() {
+        if words.len() != tags.len() {
+            return Err(Error::Lengths {
+                sentence: index + 1,
+                words: words.len(),
+                tags: tags.len(),
+            });
+        }
+    }
+    known_label_ids(sentences, labels)
+}
+
+/// As [`label_ids`], but a sentence may have no tags at all, and then has no numbers.
+///
+/// # Errors
+/// As [`label_ids`].
+pub fn known_label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
     let number_of = |tag: &String| {
         labels
             .iter()
@@ -129,7 +149,7 @@ pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u3
             .map(|id| id as u32)
     };
     let ids_of = |(index, sentence): (usize, &Sentence)| {
-        if sentence.words.len() != sentence.tags.len() {
+        if ![0, sentence.words.len()].contains(&sentence.tags.len()) {
             let (words, tags) = (sentence.words.len(), sentence.tags.len());
             return Err(Error::Lengths {
                 sentence: index + 1,

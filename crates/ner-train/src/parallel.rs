@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use ner_model::ops::LossWeights;
 use ner_model::{Batch, Head, Mode, TokenClassifier, read};
 
+use crate::distillation::{Distillation, SoftPart, word_count};
 use crate::error::{Error, Result};
 use crate::features::{Feature, pack};
 
@@ -60,6 +61,7 @@ pub(crate) struct Passes<'a> {
     pub devices: usize,
     pub head: Head,
     pub loss_weights: &'a LossWeights,
+    pub distillation: Option<&'a Distillation>,
 }
 
 /// What one optimizer step learns from.
@@ -143,8 +145,30 @@ struct Pass {
     /// Of the batch's targets.
     labels: Vec<Option<u32>>,
     mode: Mode,
-    /// What its loss counts in that of the step.
+    /// What the loss of its labels counts in that of the step.
     share: f64,
+    /// What it learns of a teacher.
+    soft: Option<SoftPart>,
+}
+
+impl Pass {
+    /// Its part of the step's loss.
+    fn loss(&self, model: &TokenClassifier, loss_weights: &LossWeights) -> Result<Tensor<1>> {
+        let of_labels = |logits: Tensor<2>| {
+            model.training_loss(logits, &self.batch, &self.labels, loss_weights) * self.share
+        };
+        let Some(soft) = &self.soft else {
+            return Ok(of_labels(model.forward(&self.batch, self.mode)?));
+        };
+        let hidden = model.hidden_states(&self.batch, self.mode)?;
+        let logits = model.classify(hidden.clone(), &self.batch, self.mode);
+        let loss = soft.loss(logits.clone(), hidden);
+        Ok(if self.share == 0.0 {
+            loss // there is no label
+        } else {
+            loss + of_labels(logits)
+        })
+    }
 }
 
 impl Passes<'_> {
@@ -157,17 +181,25 @@ impl Passes<'_> {
             let labels = features.iter().flat_map(|feature| &feature.labels);
             let labels: Vec<Option<u32>> = labels.copied().collect();
             let whole = self.head.loss_divisor(&labels, self.loss_weights);
+            let gold = self
+                .distillation
+                .map_or(1.0, |distillation| distillation.gold_share(features));
+            let share_of_word = share / word_count(features);
             for (device, features) in split(features, self.devices).into_iter().enumerate() {
                 if features.is_empty() {
                     continue;
                 }
+                let soft = self
+                    .distillation
+                    .and_then(|distillation| distillation.part(&features, share_of_word));
                 let (batch, labels) = pack(features);
                 let own = self.head.loss_divisor(&labels, self.loss_weights);
                 passes[device].push(Pass {
                     batch,
                     labels,
                     mode: mode(seed ^ part, device as u64, self.devices),
-                    share: share * (own / whole),
+                    share: share * (own / whole) * gold,
+                    soft,
                 });
             }
         }
@@ -213,11 +245,9 @@ fn run(model: &TokenClassifier, passes: &[Pass], loss_weights: &LossWeights) -> 
     let mut gradients = GradientsAccumulator::new();
     let (mut losses, mut sub_words) = (Vec::new(), 0);
     for pass in passes {
-        let Pass { batch, labels, .. } = pass;
-        let logits = model.forward(batch, pass.mode)?;
-        let part_loss = model.training_loss(logits, batch, labels, loss_weights) * pass.share;
+        let part_loss = pass.loss(model, loss_weights)?;
         losses.push(part_loss.clone().inner());
-        sub_words += batch.ids().len();
+        sub_words += pass.batch.ids().len();
         let part_gradients = GradientsParams::from_grads(part_loss.backward(), model);
         gradients.accumulate(model, part_gradients);
     }
@@ -304,6 +334,7 @@ mod tests {
                 devices,
                 head: Head::Linear,
                 loss_weights: &loss_weights,
+                distillation: None,
             };
             passes.pack(&features, seed).passes.into_iter().flatten()
         };
@@ -349,6 +380,7 @@ mod tests {
             devices: 2,
             head: Head::Linear,
             loss_weights: &loss_weights,
+            distillation: None,
         };
         let batch = passes.pack(&features, 0);
         let of = |gradients: &GradientsParams| {

@@ -16,6 +16,7 @@ use subword_align::SubwordTokenizer;
 
 use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, OptimizerValues, TrainerState};
+use crate::distillation::Distillation;
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::event::{Event, Plan, Step};
@@ -24,10 +25,10 @@ use crate::optimizer::AdamW;
 use crate::parallel::{Passed, StepBatch, forward_backward};
 use crate::saved::{BEST, save};
 use crate::schedule::LinearSchedule;
-use crate::settings::TrainSettings;
+use crate::settings::{DistillSettings, TrainSettings};
 
 /// SHA-256 of what the model learns from.
-pub(crate) fn digest(features: &[Feature]) -> String {
+pub(crate) fn digest(features: &[Feature], distillation: Option<&Distillation>) -> String {
     let mut digest = Sha256::new();
     for feature in features {
         digest.update((feature.ids.len() as u64).to_le_bytes());
@@ -35,6 +36,9 @@ pub(crate) fn digest(features: &[Feature]) -> String {
             digest.update(id.to_le_bytes());
             digest.update(label.map_or(u32::MAX, |label| label).to_le_bytes());
         }
+    }
+    if let Some(distillation) = distillation {
+        distillation.targets.add_to(&mut digest);
     }
     hex(&digest.finalize())
 }
@@ -64,6 +68,7 @@ pub(crate) struct Run<'a> {
     pub others: Vec<Device>,
     pub tokenizer: Arc<SubwordTokenizer>,
     pub settings: TrainSettings,
+    pub distillation: Option<DistillSettings>,
     pub output_dir: PathBuf,
     pub observer: Box<dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a>,
     pub plan: Plan,
@@ -169,6 +174,7 @@ impl Run<'_> {
             evaluated: self.evaluated,
             losses: self.log.losses.clone(),
             settings: self.settings.clone(),
+            distillation: self.distillation,
             data: self.data.clone(),
             dev: self.dev.clone(),
             files: std::collections::BTreeMap::new(),
@@ -195,6 +201,7 @@ impl Run<'_> {
             evaluated,
             losses,
             settings,
+            distillation,
             data,
             dev,
             ..
@@ -203,7 +210,11 @@ impl Run<'_> {
             dir: checkpoint.dir.clone(),
             reason,
         };
-        let different = settings.differences(&self.settings);
+        let mut different = settings.differences(&self.settings);
+        different.extend(DistillSettings::differences(
+            distillation,
+            self.distillation,
+        ));
         if !different.is_empty() {
             return Err(refused(format!(
                 "made with other settings: {}",

@@ -5,6 +5,7 @@
 mod check;
 mod data;
 mod decoding;
+mod distillation;
 mod evaluation;
 mod loss;
 mod optimizer;
@@ -21,6 +22,7 @@ use subword_align::SubwordTokenizer;
 
 pub use self::data::DataSettings;
 pub use self::decoding::DecodeSettings;
+pub use self::distillation::DistillSettings;
 pub use self::evaluation::{BestMetric, EvaluationSettings};
 pub use self::loss::{ClassWeights, LossSettings};
 pub use self::optimizer::OptimizerSettings;
@@ -180,7 +182,10 @@ impl TrainSettings {
     }
 
     /// Refuses values that cannot work.
-    pub(crate) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The name of the first such setting, and why it cannot work.
+    pub fn check(&self) -> Result<()> {
         self.data.check()?;
         self.optimizer.check()?;
         self.schedule.check()?;

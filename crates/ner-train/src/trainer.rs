@@ -15,9 +15,10 @@ use subword_align::SubwordTokenizer;
 
 use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, take_back_unfinished};
+use crate::distillation::Distillation;
 use crate::error::{Error, Result};
 use crate::event::{Event, Plan};
-use crate::features::{Feature, label_ids};
+use crate::features::{Feature, known_label_ids, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::order::EpochOrder;
 use crate::parallel::{DataParallel, Passes, StepBatch};
@@ -29,7 +30,7 @@ use crate::settings::{DecodeSettings, TrainSettings};
 /// Training and development data.
 #[derive(Clone, Copy, Debug)]
 pub struct Corpus<'a> {
-    /// Sentences to learn from.
+    /// Sentences to learn from. Where a teacher speaks of them, those without tags count too.
     pub train: &'a [Sentence],
     /// Sentences to evaluate on; may be none.
     pub dev: &'a [Sentence],
@@ -58,6 +59,7 @@ pub struct Trainer<'a> {
     model: DataParallel,
     tokenizer: Arc<SubwordTokenizer>,
     settings: TrainSettings,
+    distillation: Option<Distillation>,
     output_dir: PathBuf,
     checkpoint: Option<Checkpoint>,
     observer: Observer<'a>,
@@ -76,6 +78,7 @@ impl<'a> Trainer<'a> {
             model: model.into(),
             tokenizer: tokenizer.into(),
             settings: TrainSettings::default(),
+            distillation: None,
             output_dir: output_dir.into(),
             checkpoint: None,
             observer: Box::new(|_| ControlFlow::Continue(())),
@@ -83,7 +86,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Takes up a run at a checkpoint, or at the latest sound one in a run's output directory: model, tokenizer and settings are the
-    /// checkpoint's. On a CPU device the weights come out as if the run had never stopped, bit for bit.
+    /// checkpoint's. On a CPU device the weights come out as if the run had never stopped, bit for bit. What a teacher says is not in a checkpoint;
+    /// such a run needs it again ([`distillation`](Self::distillation)).
     ///
     /// # Errors
     /// No sound checkpoint there; the message names those that are damaged.
@@ -106,6 +110,28 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Learns what a teacher says of the sentences to learn from, and their tags where they have some. The model must have the teacher's labels,
+    /// in any order, and the linear head; what it is made of, and its tokenizer, may be other than the teacher's.
+    ///
+    /// ```no_run
+    /// use ner_train::{Corpus, DistillSettings, Distillation, Sentence, SoftTargets, Trainer};
+    /// # fn student() -> Result<(ner_model::TokenClassifier, subword_align::SubwordTokenizer), Box<dyn std::error::Error>> { unimplemented!() }
+    ///
+    /// let teacher = ner_tagger::Tagger::from_dir("teacher")?;
+    /// let sentences = [Sentence::untagged(["Ana", "vive", "en", "Lima"])];
+    /// let targets = SoftTargets::of(&teacher, &sentences, |_| {})?;
+    /// let (model, tokenizer) = student()?;
+    /// Trainer::new(model, tokenizer, "out")
+    ///     .distillation(Distillation { settings: DistillSettings::default(), targets })
+    ///     .fit(Corpus { train: &sentences, dev: &[] })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn distillation(mut self, distillation: Distillation) -> Self {
+        self.distillation = Some(distillation);
+        self
+    }
+
     /// Goes on where this checkpoint was made; the model and the tokenizer are then the checkpoint's.
     #[must_use]
     pub fn from_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
@@ -123,25 +149,32 @@ impl<'a> Trainer<'a> {
     /// Trains. Returns the model, without autodiff, after its last step.
     ///
     /// # Errors
-    /// Settings that cannot work, tags that are not labels, a checkpoint of other data or settings, a loss that is no number, files that
-    /// cannot be written, or a stop.
+    /// Settings that cannot work, tags that are not labels, a teacher who does not go with the model, a checkpoint of other data or settings, a
+    /// loss that is no number, files that cannot be written, or a stop.
     pub fn fit(self, corpus: Corpus<'_>) -> Result<TokenClassifier> {
         let Self {
             model: DataParallel { model, others },
             tokenizer,
             settings,
+            distillation,
             output_dir,
             checkpoint,
             observer,
         } = self;
         settings.check()?;
-        let model = prepare_model(model, &settings, corpus)?;
-        let (features, plan) = prepare_data(&model, &tokenizer, corpus.train, &settings)?;
+        let distillation = distillation
+            .map(|teacher| teacher.prepared(model.config(), &settings, corpus.train))
+            .transpose()?;
+        let distillation = distillation.as_ref();
+        let has_teacher = distillation.is_some();
+        let model = prepare_model(model, &settings, corpus, has_teacher)?;
+        let (features, plan) =
+            prepare_data(&model, &tokenizer, corpus.train, &settings, has_teacher)?;
         let labels = &model.config().id2label;
         label_ids(corpus.dev, labels)?;
         let loss_weights = settings.loss.weights(labels, corpus.train)?;
         let mut run = Run {
-            data: digest(&features),
+            data: digest(&features, distillation),
             dev: digest_of_sentences(corpus.dev),
             optimizer: optimizer(&model, &settings),
             average: WeightAverage::new(
@@ -162,6 +195,7 @@ impl<'a> Trainer<'a> {
             others,
             tokenizer,
             settings,
+            distillation: distillation.map(|distillation| distillation.settings),
             output_dir,
             observer,
             plan,
@@ -175,6 +209,7 @@ impl<'a> Trainer<'a> {
             devices: 1 + run.others.len(),
             head: run.model.config().head,
             loss_weights: &loss_weights,
+            distillation,
         };
         let batches = batches(&features, order(&run.settings), passes, &run.plan, run.step);
         run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
@@ -217,6 +252,7 @@ fn prepare_model(
     model: TokenClassifier,
     settings: &TrainSettings,
     corpus: Corpus<'_>,
+    has_teacher: bool,
 ) -> Result<TokenClassifier> {
     let model = match settings.precision {
         Precision::F32 => model,
@@ -224,18 +260,18 @@ fn prepare_model(
     };
     settings.check_head(model.config().head)?;
     let tags: Vec<&Vec<String>> = corpus.train.iter().map(|sentence| &sentence.tags).collect();
-    let scheme = settings
-        .decoding
-        .decode_scheme
-        .or(Scheme::of_sentences(&tags));
-    let scheme = scheme.map_or(Decoder::NO_SCHEME, Scheme::name);
-    let model = model
+    let mut model = model
         .with_frozen(
             settings.optimizer.freeze_embeddings,
             settings.optimizer.freeze_layers,
         )
-        .with_document_context(settings.data.document_context)
-        .with_tagging_scheme(scheme);
+        .with_document_context(settings.data.document_context);
+    let scheme = settings.decoding.decode_scheme;
+    // A teacher has given the labels, and their scheme where it is known.
+    if !has_teacher || scheme.is_some() {
+        let scheme = scheme.or(Scheme::of_sentences(&tags));
+        model = model.with_tagging_scheme(scheme.map_or(Decoder::NO_SCHEME, Scheme::name));
+    }
     let DecodeSettings {
         decode,
         decode_scheme,
@@ -295,6 +331,7 @@ fn prepare_data(
     tokenizer: &SubwordTokenizer,
     sentences: &[Sentence],
     settings: &TrainSettings,
+    has_teacher: bool,
 ) -> Result<(Vec<Feature>, Plan)> {
     let usable = model.config().usable_positions();
     if settings.data.max_length > usable {
@@ -307,12 +344,17 @@ fn prepare_data(
             reason,
         });
     }
-    let labels = label_ids(sentences, &model.config().id2label)?;
+    let labels = &model.config().id2label;
+    let gold = if has_teacher {
+        known_label_ids(sentences, labels)?
+    } else {
+        label_ids(sentences, labels)?
+    };
     let mut featurizer = settings.featurizer(tokenizer)?;
     if settings.loss.label_all_tokens {
-        featurizer = featurizer.labelling_all(continuations(&model.config().id2label)?);
+        featurizer = featurizer.labelling_all(continuations(labels)?);
     }
-    let features = featurizer.features(sentences, Some(&labels))?;
+    let features = featurizer.features(sentences, Some(&gold))?;
     if features.is_empty() {
         return Err(Error::NoData);
     }
@@ -329,7 +371,7 @@ fn prepare_data(
                 feature
                     .first_subwords
                     .iter()
-                    .filter_map(|&place| feature.labels[place])
+                    .filter(|place| has_teacher || feature.labels[**place].is_some())
             })
             .count(),
         sequences: features.len(),

@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod distill;
 pub mod evaluate;
 pub mod labels;
 pub mod new_model;

@@ -1,10 +1,12 @@
 //! `new-model`: a model with random weights and a tokenizer trained on the user's text.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, EncoderSizes, ModelConfig, ModelType, TokenClassifier};
+use ner_tagger::Sentence;
 use serde_json::{Value, json};
 use subword_align::{SubwordTokenizer, WordBoundary};
 use tokenizers::models::TrainerWrapper;
@@ -30,39 +32,14 @@ const POSITIONS: usize = 512;
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Family of the encoder and of the tokenizer: byte-level BPE or WordPiece.
-    #[arg(long, value_enum, default_value_t = Kind::Roberta)]
-    kind: Kind,
-    /// Encoder layers.
-    #[arg(long, default_value_t = 4)]
-    layers: usize,
-    /// Width of the encoder.
-    #[arg(long, default_value_t = 256)]
-    hidden: usize,
-    /// Attention heads a layer.
-    #[arg(long, default_value_t = 4)]
-    heads: usize,
-    /// Width of the feed-forward layers.
-    #[arg(long, default_value_t = 1024)]
-    intermediate: usize,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Column file whose words train the tokenizer and whose tags become the labels.
     #[arg(long)]
     train: PathBuf,
-    /// Sub-words of the tokenizer, special tokens included.
-    #[arg(long, default_value_t = 8000)]
-    vocab_size: usize,
     /// Directory to make.
     #[arg(long, short)]
     output: PathBuf,
-    /// Dropout of hidden states and attention probabilities.
-    #[arg(long, default_value_t = 0.1)]
-    dropout: f64,
-    /// Standard deviation of the random weights; small models that are trained from nothing learn sooner with more.
-    #[arg(long, default_value_t = 0.02)]
-    initializer_range: f64,
-    /// Begin with sinusoids of this amplitude as position embeddings instead of random ones.
-    #[arg(long)]
-    sinusoidal_positions: Option<f64>,
     /// Decides the weights.
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -73,59 +50,187 @@ pub struct Arguments {
     layout: Layout,
 }
 
+/// What tells one new model from another.
+#[derive(Clone, Copy, Debug, PartialEq, Args)]
+pub struct Sizes {
+    /// Family of the encoder and of the tokenizer: byte-level BPE or WordPiece.
+    #[arg(long, value_enum, default_value_t = Self::default().kind)]
+    pub kind: Kind,
+    /// Encoder layers.
+    #[arg(long, default_value_t = Self::default().layers)]
+    pub layers: usize,
+    /// Width of the encoder.
+    #[arg(long, default_value_t = Self::default().hidden)]
+    pub hidden: usize,
+    /// Attention heads a layer.
+    #[arg(long, default_value_t = Self::default().heads)]
+    pub heads: usize,
+    /// Width of the feed-forward layers.
+    #[arg(long, default_value_t = Self::default().intermediate)]
+    pub intermediate: usize,
+    /// Sub-words of the tokenizer, special tokens included.
+    #[arg(long, default_value_t = Self::default().vocab_size)]
+    pub vocab_size: usize,
+    /// Dropout of hidden states and attention probabilities.
+    #[arg(long, default_value_t = Self::default().dropout)]
+    pub dropout: f64,
+    /// Standard deviation of the random weights; small models that are trained from nothing learn sooner with more.
+    #[arg(long, default_value_t = Self::default().initializer_range)]
+    pub initializer_range: f64,
+    /// Begin with sinusoids of this amplitude as position embeddings instead of random ones.
+    #[arg(long)]
+    pub sinusoidal_positions: Option<f64>,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Roberta,
+            layers: 4,
+            hidden: 256,
+            heads: 4,
+            intermediate: 1024,
+            vocab_size: 8000,
+            dropout: 0.1,
+            initializer_range: 0.02,
+            sinusoidal_positions: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+pub enum Kind {
     Roberta,
     Bert,
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    ensure!(
-        arguments.heads > 0 && arguments.hidden.is_multiple_of(arguments.heads),
-        "--hidden {} is not a multiple of --heads {}",
-        arguments.hidden,
-        arguments.heads
-    );
-    ensure!(
-        (0.0..1.0).contains(&arguments.dropout),
-        "--dropout {} is no probability below 1",
-        arguments.dropout
-    );
+    let sizes = arguments.sizes;
+    sizes.check()?;
     let file = TaggedFile::read(&arguments.train, &arguments.layout)?;
     check_dir(&arguments.output, arguments.overwrite_output_dir)?;
-    let lines: Vec<String> = file
-        .sentences
-        .iter()
-        .map(|sentence| sentence.words.join(" "))
-        .collect();
-    let vocab_size = arguments.vocab_size.min(largest_vocabulary(&lines));
-    let tokenizer = match arguments.kind {
-        Kind::Roberta => byte_level_bpe(&lines, vocab_size),
-        Kind::Bert => word_piece(&lines, vocab_size),
-    };
-    let tokenizer = tokenizer.map_err(|e| anyhow!("cannot train the tokenizer: {e}"))?;
-    let config = config(arguments, &tokenizer, sorted_tags([&file]));
-    config
-        .check_new_weights()
-        .context("no model can be made of these --layers, --hidden, --heads and --intermediate")?;
-
+    let model = NewModel::prepare(sizes, &file.sentences, sorted_tags([&file]))?;
     make_dir(&arguments.output)?;
-    save_tokenizer(&tokenizer, arguments.kind, &arguments.output)?;
-    let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
-    let mut model = TokenClassifier::init(&config, &device, arguments.seed);
-    if let Some(amplitude) = arguments.sinusoidal_positions {
-        model = model.with_sinusoidal_positions(amplitude);
-    }
-    model.save(&arguments.output)?;
-    Progress::new(quiet).say(&format!(
-        "{}: {} layers of {}, {} sub-words, labels {}",
-        arguments.output.display(),
-        arguments.layers,
-        arguments.hidden,
-        config.vocab_size,
-        config.id2label.join(" ")
-    ));
+    model.write(&arguments.output, arguments.seed)?;
+    Progress::new(quiet).say(&format!("{}: {model}", arguments.output.display()));
     Ok(())
+}
+
+impl Sizes {
+    /// Refuses sizes that no model can have.
+    pub fn check(&self) -> Result<()> {
+        ensure!(
+            self.heads > 0 && self.hidden.is_multiple_of(self.heads),
+            "--hidden {} is not a multiple of --heads {}",
+            self.hidden,
+            self.heads
+        );
+        ensure!(
+            (0.0..1.0).contains(&self.dropout),
+            "--dropout {} is no probability below 1",
+            self.dropout
+        );
+        Ok(())
+    }
+
+    /// The configuration of a model of these sizes.
+    ///
+    /// # Errors
+    /// Sizes that no model can have, or that this system has no room for.
+    pub fn config(
+        &self,
+        model_type: ModelType,
+        vocab_size: usize,
+        labels: Vec<String>,
+    ) -> Result<ModelConfig> {
+        self.check()?;
+        let encoder = EncoderSizes {
+            vocab_size,
+            hidden_size: self.hidden,
+            num_hidden_layers: self.layers,
+            num_attention_heads: self.heads,
+            intermediate_size: self.intermediate,
+            usable_positions: POSITIONS,
+        };
+        let mut config = ModelConfig::new(model_type, &encoder, labels);
+        config.initializer_range = self.initializer_range;
+        config.hidden_dropout_prob = self.dropout;
+        config.attention_probs_dropout_prob = self.dropout;
+        config.check_new_weights().context(
+            "no model can be made of these --layers, --hidden, --heads and --intermediate",
+        )?;
+        Ok(config)
+    }
+
+    /// Random weights.
+    pub fn weights(&self, config: &ModelConfig, seed: u64) -> Result<TokenClassifier> {
+        let device = DeviceChoice::Flex.open()?; // weights are drawn on the CPU, so that a seed means the same everywhere
+        let model = TokenClassifier::init(config, &device, seed);
+        Ok(match self.sinusoidal_positions {
+            Some(amplitude) => model.with_sinusoidal_positions(amplitude),
+            None => model,
+        })
+    }
+}
+
+/// A model that is about to be: its tokenizer, which has been trained, and its configuration.
+pub struct NewModel {
+    sizes: Sizes,
+    tokenizer: Tokenizer,
+    config: ModelConfig,
+}
+
+impl NewModel {
+    /// Trains the tokenizer on the words of sentences. Nothing is written yet.
+    ///
+    /// # Errors
+    /// Sizes that no model can have, or that this system has no room for.
+    pub fn prepare(sizes: Sizes, sentences: &[Sentence], labels: Vec<String>) -> Result<Self> {
+        sizes.check()?;
+        let lines: Vec<String> = sentences
+            .iter()
+            .map(|sentence| sentence.words.join(" "))
+            .collect();
+        let vocab_size = sizes.vocab_size.min(largest_vocabulary(&lines));
+        let tokenizer = match sizes.kind {
+            Kind::Roberta => byte_level_bpe(&lines, vocab_size),
+            Kind::Bert => word_piece(&lines, vocab_size),
+        };
+        let tokenizer = tokenizer.map_err(|e| anyhow!("cannot train the tokenizer: {e}"))?;
+        let config = config(&sizes, &tokenizer, labels)?;
+        Ok(Self {
+            sizes,
+            tokenizer,
+            config,
+        })
+    }
+
+    /// Draws the weights and writes the model's directory.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, dir: &Path, seed: u64) -> Result<()> {
+        save_tokenizer(&self.tokenizer, self.sizes.kind, dir)?;
+        Ok(self.sizes.weights(&self.config, seed)?.save(dir)?)
+    }
+}
+
+/// Its sizes, such as `4 layers of 256, 8000 sub-words, labels B-LOC O`.
+impl fmt::Display for NewModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ModelConfig {
+            num_hidden_layers,
+            hidden_size,
+            vocab_size,
+            id2label,
+            ..
+        } = &self.config;
+        write!(
+            f,
+            "{num_hidden_layers} layers of {hidden_size}, {vocab_size} sub-words, labels {}",
+            id2label.join(" ")
+        )
+    }
 }
 
 /// More sub-words than a text can give: its characters, each in two forms, their joins, and what is there without a text. The trainers make room
@@ -136,31 +241,20 @@ fn largest_vocabulary(lines: &[String]) -> usize {
     WITHOUT_TEXT + 3 * bytes
 }
 
-fn config(arguments: &Arguments, tokenizer: &Tokenizer, labels: Vec<String>) -> ModelConfig {
-    let model_type = match arguments.kind {
+fn config(sizes: &Sizes, tokenizer: &Tokenizer, labels: Vec<String>) -> Result<ModelConfig> {
+    let model_type = match sizes.kind {
         Kind::Roberta => ModelType::Roberta,
         Kind::Bert => ModelType::Bert,
     };
-    let sizes = EncoderSizes {
-        vocab_size: tokenizer.get_vocab_size(true),
-        hidden_size: arguments.hidden,
-        num_hidden_layers: arguments.layers,
-        num_attention_heads: arguments.heads,
-        intermediate_size: arguments.intermediate,
-        usable_positions: POSITIONS,
-    };
-    let mut config = ModelConfig::new(model_type, &sizes, labels);
-    config.initializer_range = arguments.initializer_range;
-    config.hidden_dropout_prob = arguments.dropout;
-    config.attention_probs_dropout_prob = arguments.dropout;
-    if arguments.kind == Kind::Roberta {
+    let mut config = sizes.config(model_type, tokenizer.get_vocab_size(true), labels)?;
+    if sizes.kind == Kind::Roberta {
         for (field, token) in [("bos_token_id", "<s>"), ("eos_token_id", "</s>")] {
             config
                 .extra
                 .insert(field.to_owned(), json!(tokenizer.token_to_id(token)));
         }
     }
-    config
+    Ok(config)
 }
 
 /// RoBERTa's tokenizer (Radford et al. 2019; `RobertaTokenizerFast`), every word with its leading space.

@@ -151,7 +151,7 @@ pub(super) fn without_row(mut table: Embedding, row: usize) -> Embedding {
 }
 
 /// A value that the optimizer may change, where the device computes gradients: not the result of an operation.
-fn as_parameter(value: Tensor<2>) -> Tensor<2> {
+pub(super) fn as_parameter(value: Tensor<2>) -> Tensor<2> {
     if value.device().is_autodiff() {
         value.detach().require_grad()
     } else {

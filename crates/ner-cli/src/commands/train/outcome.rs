@@ -4,7 +4,8 @@ use anyhow::Result;
 use ner_tagger::Tagger;
 use ner_train::{Checkpoint, Evaluation, evaluate};
 
-use super::{Arguments, Data, curves};
+use super::curves;
+use super::run::Run;
 use crate::card::Card;
 use crate::commands::evaluate::write_predictions;
 use crate::data::TaggedFile;
@@ -13,45 +14,48 @@ use crate::progress::Progress;
 
 /// A run that has come to its end.
 pub struct Outcome<'a> {
-    pub arguments: &'a Arguments,
-    pub data: &'a Data,
-    pub labels: &'a [String],
+    pub run: &'a Run<'a>,
     /// The last model.
     pub tagger: &'a Tagger,
-    /// Its evaluation on the development data.
-    pub last_evaluation: &'a Evaluation,
+    /// Its evaluation on the development data, where there is some.
+    pub last_evaluation: Option<&'a Evaluation>,
 }
 
 impl Outcome<'_> {
     /// Writes everything into the output directory.
     pub fn write(&self, progress: &mut Progress) -> Result<()> {
-        let dir = &self.arguments.output_dir;
-        let path = dir.join("eval_results.txt");
-        let mut text = results(self.last_evaluation);
-        write_file(&path, &text)?;
-        if self.arguments.eval_all_checkpoints {
-            text.push_str(&self.checkpoint_results(progress)?);
+        let dir = &self.run.arguments.output_dir;
+        let data = &self.run.data;
+        let dev = data.dev.as_ref().zip(self.last_evaluation);
+        if let Some((file, found)) = dev {
+            let path = dir.join("eval_results.txt");
+            let mut text = results(found);
             write_file(&path, &text)?;
+            if self.run.arguments.eval_all_checkpoints {
+                text.push_str(&self.checkpoint_results(file, progress)?);
+                write_file(&path, &text)?;
+            }
         }
-        let test = match &self.data.test {
+        let test = match &data.test {
             Some(file) => Some((file, self.test(file, progress)?)),
             None => None,
         };
         curves::write(dir)?;
         let card = Card {
-            base_model: &self.arguments.model,
-            labels: self.labels,
-            settings: &self.arguments.settings,
-            train: &self.data.train,
-            dev: Some((&self.data.dev, self.last_evaluation)),
+            base: self.run.base,
+            labels: &self.run.config.id2label,
+            settings: &self.run.arguments.settings,
+            train: &data.parts,
+            dev,
             test: test.as_ref().map(|(file, found)| (*file, found)),
         };
         write_file(&dir.join("README.md"), &card.text(dir)?)
     }
 
     fn test(&self, file: &TaggedFile, progress: &mut Progress) -> Result<Evaluation> {
-        let dir = &self.arguments.output_dir;
-        let batch_size = self.arguments.settings.evaluation.eval_batch_size;
+        let arguments = self.run.arguments;
+        let dir = &arguments.output_dir;
+        let batch_size = arguments.settings.evaluation.eval_batch_size;
         progress.start("test", file.sentences.len());
         let found = evaluate(self.tagger, &file.sentences, batch_size, |done| {
             progress.set(done, String::new);
@@ -59,7 +63,7 @@ impl Outcome<'_> {
         progress.end();
         progress.say(&format!("test: {}", summary(&found)));
         write_file(&dir.join("test_results.txt"), &results(&found))?;
-        let layout = &self.arguments.layout;
+        let layout = &arguments.layout;
         write_predictions(
             &dir.join("test_predictions.txt"),
             file,
@@ -70,16 +74,17 @@ impl Outcome<'_> {
     }
 
     /// The result lines of every sound checkpoint of the run.
-    fn checkpoint_results(&self, progress: &Progress) -> Result<String> {
+    fn checkpoint_results(&self, dev: &TaggedFile, progress: &Progress) -> Result<String> {
         let mut text = String::new();
-        let settings = &self.arguments.settings;
+        let arguments = self.run.arguments;
+        let settings = &arguments.settings;
         let builder = Tagger::builder()
-            .device(self.arguments.devices().first())
+            .device(arguments.devices().first())
             .precision(settings.precision)
             .decode(settings.decoding.decode)
             .scheme(settings.decoding.decode_scheme)
             .max_length(Some(settings.data.max_length));
-        for dir in Checkpoint::all(&self.arguments.output_dir)? {
+        for dir in Checkpoint::all(&arguments.output_dir)? {
             let step = match Checkpoint::open(&dir) {
                 Ok(checkpoint) => checkpoint.state.step,
                 Err(error) => {
@@ -89,7 +94,7 @@ impl Outcome<'_> {
             };
             let tagger = builder.from_dir(&dir)?;
             let batch_size = settings.evaluation.eval_batch_size;
-            let found = evaluate(&tagger, &self.data.dev.sentences, batch_size, |_| {})?;
+            let found = evaluate(&tagger, &dev.sentences, batch_size, |_| {})?;
             progress.say(&format!(
                 "checkpoint of step {step}, dev: {}",
                 summary(&found)

@@ -1,31 +1,24 @@
 #![allow(clippy::unwrap_used)]
 
-use clap::{CommandFactory, FromArgMatches};
+use ner_train::TrainSettings;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::{Cli, Command, config};
+use crate::Command;
 
 const FILES: &str = "ner-cli train --model m --train t --dev d --output-dir o";
 
 /// What a command line asks for.
 fn arguments(flags: &[&str]) -> Result<Box<Arguments>> {
-    let mut command = Cli::command();
-    command.build();
-    let train = command.find_subcommand("train").unwrap();
     let line = FILES.split(' ').chain(flags.iter().copied());
-    let line = config::expand(line.map(Into::into).collect(), train)?;
-    let matches = Cli::command().try_get_matches_from(line)?;
-    let Command::Train(mut arguments) = Cli::from_arg_matches(&matches)?.command else {
-        panic!("another command");
-    };
-    let (_, matches) = matches.subcommand().unwrap();
-    arguments.effective = config::effective(train, matches);
-    Ok(arguments)
+    match crate::parse(line.map(Into::into).collect())?.command {
+        Command::Train(arguments) => Ok(arguments),
+        _ => panic!("another command"),
+    }
 }
 
 fn settings(flags: &[&str]) -> TrainSettings {
-    arguments(flags).unwrap().settings
+    arguments(flags).unwrap().run.settings
 }
 
 /// The settings that a file of `--config` asks for.
@@ -60,14 +53,18 @@ fn every_setting_is_a_flag_and_a_key_of_a_file() {
         assert_ne!(expected, TrainSettings::default(), "{key}");
         let flag = format!("--{}", key.replace('_', "-"));
         let arguments = arguments(&[&flag, &typed(value)]).unwrap();
-        assert_eq!(arguments.settings, expected, "{flag}");
+        assert_eq!(arguments.run.settings, expected, "{flag}");
         // The settings that a run leaves are a file of settings.
-        let saved = arguments.effective.to_string();
-        assert_eq!(configured(&saved).unwrap().settings, expected, "{saved}");
+        let saved = arguments.run.effective.to_string();
+        assert_eq!(
+            configured(&saved).unwrap().run.settings,
+            expected,
+            "{saved}"
+        );
         // Keys of a file are spelt in both ways.
         for key in [key.clone(), key.replace('_', "-")] {
             let file = toml::to_string(&json!({ key: value })).unwrap();
-            assert_eq!(configured(&file).unwrap().settings, expected, "{file}");
+            assert_eq!(configured(&file).unwrap().run.settings, expected, "{file}");
         }
     }
 }

@@ -1,0 +1,308 @@
+//! A run from its flags to its files, whatever the model learns from: what `train` and `distill` share.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use ner_model::{DeviceChoice, LoadReport, ModelConfig, TokenClassifier};
+use ner_tagger::{Sentence, Tagger};
+use ner_train::{
+    Checkpoint, Corpus, DataParallel, Distillation, Evaluation, TrainSettings, Trainer, evaluate,
+};
+use subword_align::{SubwordTokenizer, WordBoundary};
+
+use super::devices::DeviceList;
+use super::observer::Observer;
+use super::outcome::Outcome;
+use super::record::Record;
+use super::tensorboard;
+use crate::card::{Base, Part};
+use crate::data::{Layout, TaggedFile};
+use crate::hub::HubArguments;
+use crate::interrupt::{Interrupted, Listening};
+use crate::output::{check_dir, make_dir, write_file};
+use crate::progress::Progress;
+
+/// How a run goes and what it leaves.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Go on where a run with the same settings and data stopped: at this checkpoint, or at the latest sound one in the output directory.
+    /// The model is the checkpoint's, not the one that is given.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    resume: Option<Option<PathBuf>>,
+    /// Directory to write.
+    #[arg(long)]
+    pub output_dir: PathBuf,
+    /// Write into a directory that is not empty.
+    #[arg(long)]
+    overwrite_output_dir: bool,
+    /// Evaluate every checkpoint that is left at the end, as STEP_f1 and the like in eval_results.txt.
+    #[arg(long, requires = "dev")]
+    pub eval_all_checkpoints: bool,
+    /// How words are given to the tokenizer: `prefix-space` or `none`; the tokenizer's saved choice where not given.
+    #[arg(long)]
+    word_boundary: Option<WordBoundary>,
+    /// auto, cuda, cuda:N, flex or ndarray.
+    #[arg(long, default_value_t = DeviceChoice::Auto, conflicts_with = "devices")]
+    device: DeviceChoice,
+    /// Several devices that share each batch, such as cuda:0,cuda:1, in place of --device; the optimizer runs on the first.
+    #[arg(long, value_name = "DEVICE,…", conflicts_with = "device")]
+    devices: Option<DeviceList>,
+    /// Form of what is said on stderr: `json` is one object a line, for machines.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// TOML file with flags as keys, such as `learning-rate = 5e-5`; flags given here win.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub settings: TrainSettings,
+    #[command(flatten)]
+    pub layout: Layout,
+    #[command(flatten)]
+    pub hub: HubArguments,
+    /// Every flag with its value, as --config reads it.
+    #[arg(skip)]
+    pub effective: toml::Table,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl RunArguments {
+    pub fn devices(&self) -> DeviceList {
+        let given = self.devices.clone();
+        given.unwrap_or_else(|| DeviceList::from(self.device))
+    }
+
+    /// Talk in the form that is asked for.
+    pub fn progress(&self, quiet: bool) -> Progress {
+        match self.log_format {
+            LogFormat::Text => Progress::new(quiet),
+            LogFormat::Json => Progress::json(quiet),
+        }
+    }
+
+    /// The checkpoint to go on at, if any, and whether there is room for what the run will write.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>> {
+        let checkpoint = self
+            .resume
+            .as_ref()
+            .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&self.output_dir)))
+            .transpose()?;
+        check_dir(
+            &self.output_dir,
+            self.overwrite_output_dir || checkpoint.is_some(),
+        )?;
+        Ok(checkpoint)
+    }
+}
+
+/// What a run learns from and is measured on.
+pub struct Data {
+    pub train: Vec<Sentence>,
+    /// What `train` is made of.
+    pub parts: Vec<Part>,
+    pub dev: Option<TaggedFile>,
+    pub test: Option<TaggedFile>,
+}
+
+/// A run that is about to begin.
+pub struct Run<'a> {
+    pub arguments: &'a RunArguments,
+    pub data: Data,
+    pub checkpoint: Option<Checkpoint>,
+    /// The model's directory, which is the checkpoint's where there is one.
+    pub dir: &'a Path,
+    /// The configuration that the model is to have.
+    pub config: ModelConfig,
+    pub distillation: Option<Distillation>,
+    /// What the model card says of its beginnings.
+    pub base: Base<'a>,
+}
+
+/// A model that is about to be trained.
+struct Start {
+    tokenizer: Arc<SubwordTokenizer>,
+    model: DataParallel,
+}
+
+impl Run<'_> {
+    /// Trains and writes everything.
+    pub fn run(mut self, progress: &mut Progress) -> Result<()> {
+        let start = self.load(progress)?;
+        let (tagger, last_evaluation) = self.fit(start, progress)?;
+        let last_evaluation = match (last_evaluation, &self.data.dev) {
+            // A run that was taken up after its last evaluation.
+            (None, Some(dev)) => {
+                let batch_size = self.arguments.settings.evaluation.eval_batch_size;
+                Some(evaluate(&tagger, &dev.sentences, batch_size, |_| {})?)
+            }
+            (found, _) => found,
+        };
+        let outcome = Outcome {
+            run: &self,
+            tagger: &tagger,
+            last_evaluation: last_evaluation.as_ref(),
+        };
+        outcome.write(progress)
+    }
+
+    fn load(&self, progress: &Progress) -> Result<Start> {
+        let Self {
+            arguments,
+            dir,
+            config,
+            ..
+        } = self;
+        let tokenizer = SubwordTokenizer::from_dir(dir, arguments.word_boundary)?;
+        if let Some(checkpoint) = &self.checkpoint {
+            check_same_model(checkpoint, config)?;
+        }
+        let devices = arguments.devices();
+        let (device, others) = devices.open()?;
+        let device = device.autodiff();
+        let seed = arguments.settings.seed;
+        let (model, loaded) = TokenClassifier::load(dir, config, &device, seed)?;
+        let model = model.with_precision(arguments.settings.precision)?;
+        tell(progress, &devices, &loaded);
+        if let Some(checkpoint) = &self.checkpoint {
+            progress.say(&format!("going on after step {}", checkpoint.state.step));
+        }
+        progress.say(&format!(
+            "settings: {}",
+            serde_json::to_string(&arguments.effective)?
+        ));
+        Ok(Start {
+            tokenizer: Arc::new(tokenizer),
+            model: DataParallel::new(model, others)?,
+        })
+    }
+
+    /// Trains, and gives the last model and the last evaluation of it.
+    fn fit(
+        &mut self,
+        start: Start,
+        progress: &mut Progress,
+    ) -> Result<(Tagger, Option<Evaluation>)> {
+        let Start { tokenizer, model } = start;
+        let checkpoint = self.checkpoint.as_ref();
+        let mut observer = Observer {
+            record: None,
+            start: &|| begin(self.arguments, checkpoint),
+            listening: Listening::start()?,
+            progress,
+            failed: None,
+            last_evaluation: None,
+            total_steps: 0,
+        };
+        let corpus = Corpus {
+            train: &self.data.train,
+            dev: self.data.dev.as_ref().map_or(&[], |dev| &dev.sentences),
+        };
+        let settings = &self.arguments.settings;
+        let mut trainer = Trainer::new(model, Arc::clone(&tokenizer), &self.arguments.output_dir)
+            .settings(settings.clone())
+            .observer(|event| observer.hear(&event));
+        if let Some(distillation) = self.distillation.take() {
+            trainer = trainer.distillation(distillation);
+        }
+        if let Some(checkpoint) = checkpoint.cloned() {
+            trainer = trainer.from_checkpoint(checkpoint);
+        }
+        let trained = trainer.fit(corpus);
+        if let Some(error) = observer.failed {
+            return Err(error);
+        }
+        let last_evaluation = observer.last_evaluation;
+        drop(observer.record);
+        progress.end();
+        let model = trained.map_err(|error| match error {
+            ner_train::Error::Stopped { .. } => anyhow::Error::new(Interrupted(format!(
+                "{error}; go on with {}",
+                resuming_command()
+            ))),
+            error => error.into(),
+        })?;
+        Ok((settings.tagger(model, tokenizer)?, last_evaluation))
+    }
+}
+
+fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport) {
+    let path = loaded.path.display();
+    progress.say(&format!("device {devices}, weights of {path}"));
+    if let Some(reason) = &loaded.new_classifier {
+        progress.say(&format!("the classifier has random weights: {reason}"));
+    }
+    if loaded.new_crf {
+        progress.say("the CRF is new: it prefers no sequence yet");
+    }
+    if !loaded.unused.is_empty() {
+        progress.say(&format!("not used: {}", loaded.unused.join(", ")));
+    }
+}
+
+/// Makes or clears the output directory and opens the record of a run that is about to begin.
+fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Record> {
+    let dir = &arguments.output_dir;
+    make_dir(dir)?;
+    if checkpoint.is_none() {
+        // What an earlier run left must not pass for this one's.
+        let mut left = Checkpoint::all(dir)?;
+        left.extend([ner_train::BEST, tensorboard::DIR].map(|name| dir.join(name)));
+        for path in left.iter().filter(|path| path.is_dir()) {
+            std::fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+        }
+    }
+    write_file(&dir.join("settings.toml"), &arguments.effective.to_string())?;
+    Record::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))
+}
+
+/// Refuses to go on with another model than the checkpoint's.
+fn check_same_model(checkpoint: &Checkpoint, asked: &ModelConfig) -> Result<()> {
+    let saved = ModelConfig::from_dir(&checkpoint.dir)?;
+    let [saved, asked] = [&saved, asked].map(serde_json::to_value);
+    let (saved, asked) = (saved?, asked?);
+    let keys = saved.as_object().into_iter().chain(asked.as_object());
+    let keys: BTreeSet<&String> = keys.flat_map(serde_json::Map::keys).collect();
+    let differences = keys
+        .into_iter()
+        .filter(|key| saved.get(key) != asked.get(key));
+    let differences: Vec<String> = differences
+        .map(|key| format!("{key} was {}, is {}", saved[key], asked[key]))
+        .collect();
+    ensure!(
+        differences.is_empty(),
+        "{}: made with another model: {}; give the run's own --labels, --head and --dropout",
+        checkpoint.dir.display(),
+        differences.join(", ")
+    );
+    Ok(())
+}
+
+/// What to type to go on with this run.
+fn resuming_command() -> String {
+    let arguments: Vec<String> = std::env::args().collect();
+    let is_ours = |command: &String| ["train", "distill"].contains(&command.as_str());
+    if !arguments.get(1).is_some_and(is_ours) {
+        return "the same command and --resume".to_owned();
+    }
+    let quoted = arguments.iter().map(|argument| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+        if !argument.is_empty() && argument.chars().all(is_plain) {
+            argument.clone()
+        } else {
+            format!("'{}'", argument.replace('\'', r"'\''"))
+        }
+    });
+    let mut command = quoted.collect::<Vec<_>>().join(" ");
+    // The last one counts: the latest checkpoint, not the one that this run was taken up at.
+    if arguments.last().is_none_or(|last| last != "--resume") {
+        command.push_str(" --resume");
+    }
+    command
+}

@@ -1,0 +1,317 @@
+//! `distill` as its users call it.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const CORPUS: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
+/// Words of the corpus in other sentences, one line of which holds none.
+const TEXTS: &str =
+    "Ana vive en Lima.\nEl Banco de Lima cierra.\n\nPaz vive.\nLlueve en Lima.\nEl Banco vive.\n";
+
+/// A folder with a corpus, texts and a teacher.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("train.conll", CORPUS);
+        folder.write("texts.txt", TEXTS);
+        folder.new_model("model", "train.conll", "roberta");
+        folder.teach("teacher", "model", "train.conll");
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn weights(&self, dir: &str) -> Vec<u8> {
+        fs::read(self.path(dir).join("model.safetensors")).unwrap()
+    }
+
+    /// Runs a command line in the folder.
+    fn run(&self, line: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ner-cli"));
+        command.args(line.split_whitespace());
+        let command = command.current_dir(self.0.path()).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// What a command that must succeed says on stderr.
+    fn said(&self, line: &str) -> String {
+        let output = self.run(line);
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{line}: {talk}");
+        talk
+    }
+
+    /// The message of a distillation that must fail and leave nothing.
+    fn refused(&self, line: &str) -> String {
+        let output = self.run(&format!("distill --output-dir refused {line}"));
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}: {talk}");
+        assert!(!self.path("refused").exists(), "{line}");
+        talk
+    }
+
+    fn new_model(&self, output: &str, data: &str, kind: &str) {
+        self.said(&format!(
+            "new-model --kind {kind} --train {data} --output {output} --layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300"
+        ));
+    }
+
+    fn teach(&self, output: &str, model: &str, data: &str) {
+        self.said(&format!(
+            "train --model {model} --train {data} --dev {data} --output-dir {output} --epochs 40 --learning-rate 0.01 --batch-size 2"
+        ));
+    }
+}
+
+/// A student smaller than its teacher.
+const STUDENT: &str = "--student new --layers 1 --hidden 8 --heads 2 --intermediate 16 --vocab-size 300 --initializer-range 0.1 \
+                       --learning-rate 0.02 --batch-size 3";
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn texts_alone_make_a_tagger() {
+    let folder = Folder::new();
+    let talk = folder.said(&format!(
+        "distill --teacher teacher {STUDENT} --kind bert --text texts.txt --epochs 100 --output-dir out --logging-steps 10"
+    ));
+    assert!(
+        talk.contains("22 words have the teacher's probabilities, 0 of them a gold label"),
+        "{talk}"
+    );
+    assert!(talk.contains("22 words read, 22 carry loss"), "{talk}");
+    // As `train` leaves them, but for what development data makes.
+    let files = [
+        "README.md",
+        "config.json",
+        "curves.svg",
+        "eval_log.csv",
+        "model.safetensors",
+        "settings.toml",
+        "tensorboard",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "train_log.csv",
+        "vocab.txt",
+    ];
+    let found = names(&folder.path("out"));
+    for name in files {
+        assert!(found.contains(&name.to_owned()), "{name}: {found:?}");
+    }
+    for name in ["best", "eval_results.txt"] {
+        assert!(!found.contains(&name.to_owned()), "{name}: {found:?}");
+    }
+    let card = folder.read("out/README.md");
+    for part in [
+        "a new model, which learnt from a local model with `ner-cli distill`",
+        "| text | texts.txt | 5 | 22 |",
+        "| distillation_temperature | 2.0 |",
+        "| gold_weight | 0.5 |",
+    ] {
+        assert!(card.contains(part), "{part} is missing in {card}");
+    }
+    assert!(!card.contains("base_model"), "{card}");
+    // The student decides as its teacher, and reads its labels in the same scheme.
+    let tags = |model: &str| {
+        let line = format!("predict --model {model} --input texts.txt --format conll");
+        String::from_utf8(folder.run(&line).stdout).unwrap()
+    };
+    assert_eq!(tags("out"), tags("teacher"));
+    assert!(tags("out").contains("B-LOC"));
+    let scheme = |model: &str| {
+        let config = folder.read(&format!("{model}/config.json"));
+        let line = config.lines().find(|line| line.contains("tagging_scheme"));
+        line.unwrap().trim_matches([' ', ',']).to_owned()
+    };
+    assert_eq!(scheme("out"), scheme("teacher"));
+}
+
+#[test]
+fn gold_labels_an_ensemble_and_evaluation() {
+    let folder = Folder::new();
+    folder.teach("other", "model", "train.conll");
+    let talk = folder.said(&format!(
+        "distill --teacher teacher --teacher other {STUDENT} --text texts.txt --train train.conll --dev train.conll --test train.conll \
+         --epochs 100 --output-dir out --save-steps 250 --eval-all-checkpoints --gold-weight 0.25"
+    ));
+    assert!(
+        talk.contains(
+            "36 words have the mean probabilities of 2 teachers, 14 of them a gold label"
+        ),
+        "{talk}"
+    );
+    let results = folder.read("out/eval_results.txt");
+    assert!(results.starts_with("f1 = 1"), "{results}");
+    assert!(results.contains("250_f1 = "), "{results}");
+    assert!(folder.read("out/test_results.txt").starts_with("f1 = 1"));
+    assert!(folder.path("out/best").is_dir());
+    let card = folder.read("out/README.md");
+    for part in [
+        "| train | train.conll | 3 | 14 |\n| text | texts.txt | 5 | 22 |\n| dev |",
+        "from a local model and a local model",
+        "| gold_weight | 0.25 |",
+    ] {
+        assert!(card.contains(part), "{part} is missing in {card}");
+    }
+
+    // The settings that a run leaves make the same run.
+    folder.said("distill --config out/settings.toml --output-dir again --overwrite-output-dir");
+    assert!(folder.weights("again") == folder.weights("out"));
+}
+
+#[test]
+fn tags_of_texts_are_not_read_and_column_files_keep_their_words() {
+    let folder = Folder::new();
+    let untagged: String = CORPUS
+        .lines()
+        .map(|line| line.split(' ').next().unwrap().to_owned() + "\n")
+        .collect();
+    folder.write("untagged.conll", &untagged);
+    for (file, output) in [("train.conll", "tagged"), ("untagged.conll", "untagged")] {
+        let talk = folder.said(&format!(
+            "distill --teacher teacher {STUDENT} --input-format conll --text {file} --max-steps 5 --output-dir {output}"
+        ));
+        assert!(
+            talk.contains("14 words have the teacher's probabilities, 0 of them"),
+            "{talk}"
+        );
+    }
+    assert!(folder.weights("tagged") == folder.weights("untagged"));
+}
+
+/// The student begins with what its width holds of the teacher's word embeddings, and reads the teacher's sub-words.
+#[test]
+fn a_new_student_can_have_its_teachers_tokenizer() {
+    let folder = Folder::new();
+    let student = STUDENT.replace("--vocab-size 300", "--student-tokenizer teacher");
+    let line = |output: &str, epochs: usize| {
+        format!(
+            "distill --teacher teacher {student} --text texts.txt --epochs {epochs} --output-dir {output}"
+        )
+    };
+    folder.said(&line("out", 100));
+    folder.said(&line("again", 100));
+    assert!(folder.weights("out") == folder.weights("again"));
+    assert_eq!(
+        folder.read("out/tokenizer.json"),
+        folder.read("teacher/tokenizer.json")
+    );
+    let tags = |model: &str| {
+        let line = format!("predict --model {model} --input texts.txt --format conll");
+        String::from_utf8(folder.run(&line).stdout).unwrap()
+    };
+    assert_eq!(tags("out"), tags("teacher"));
+}
+
+#[test]
+fn a_run_goes_on_to_the_same_bits_with_its_own_teacher_only() {
+    let folder = Folder::new();
+    folder.new_model("model-2", "train.conll", "bert");
+    folder.teach("teacher-2", "model-2", "train.conll");
+    let line = |teacher: &str, more: &str| {
+        format!(
+            "distill --teacher {teacher} {STUDENT} --text texts.txt --train train.conll --dev train.conll --epochs 4 --save-steps 3 {more}"
+        )
+    };
+    folder.said(&line("teacher", "--output-dir whole"));
+    let rest = "--output-dir rest --resume whole/checkpoint-3";
+    let talk = folder.said(&line("teacher", rest));
+    assert!(talk.contains("going on after step 3"), "{talk}");
+    assert!(folder.weights("rest") == folder.weights("whole"));
+
+    for (teacher, more, said) in [
+        ("teacher-2", "", "made with other training data"),
+        (
+            "teacher",
+            "--gold-weight 0.75",
+            "gold_weight was 0.5, is 0.75",
+        ),
+    ] {
+        let more = format!("--output-dir refused --resume whole/checkpoint-3 {more}");
+        let output = folder.run(&line(teacher, &more));
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && talk.contains(said), "{talk}");
+        assert!(!folder.path("refused").exists());
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_said() {
+    let folder = Folder::new();
+    let other = CORPUS.replace("LOC", "CITY");
+    folder.write("cities.conll", &other);
+    folder.new_model("cities-model", "cities.conll", "roberta");
+    folder.teach("cities", "cities-model", "cities.conll");
+    folder.write("empty.txt", "\n \n");
+    let text = "--text texts.txt";
+    for (line, said) in [
+        (
+            format!("--teacher teacher --teacher cities {STUDENT} {text}"),
+            "teachers need the same labels",
+        ),
+        (
+            format!("--teacher teacher --student cities {text}"),
+            "the student's classifier has the labels B-CITY",
+        ),
+        (
+            format!("--teacher teacher {STUDENT} {text} --train cities.conll"),
+            "the teacher does not know a tag of the data: cities.conll:5: tag `B-CITY`",
+        ),
+        (
+            format!("--teacher teacher {STUDENT} --text texts.txt empty.txt"),
+            "empty.txt: holds no word to learn from",
+        ),
+        (
+            format!("--teacher teacher --student model {text} --layers 2"),
+            "are for --student new",
+        ),
+        (
+            format!(
+                "--teacher teacher --student new {text} --student-tokenizer teacher --hidden 32"
+            ),
+            "--hidden 32 is more than the 16 of the teacher's word embeddings",
+        ),
+        (
+            format!("--teacher teacher {STUDENT} {text} --distillation-temperature 0"),
+            "distillation_temperature: 0 is not a number above 0",
+        ),
+        (
+            format!("--teacher teacher {STUDENT} {text} --hidden-loss-weight 1"),
+            "hidden_loss_weight: the teacher's hidden states are 16 wide, the student's 8",
+        ),
+    ] {
+        let talk = folder.refused(&line);
+        assert!(talk.contains(said), "{talk}");
+    }
+    // A CRF is no student, but may be a teacher.
+    folder.said(
+        "train --model model --train train.conll --dev train.conll --output-dir crf --head crf --epochs 40 --learning-rate 0.01 --batch-size 2");
+    let talk = folder.refused(&format!("--teacher teacher --student crf {text}"));
+    assert!(talk.contains("head: a teacher teaches words"), "{talk}");
+    folder.said(&format!(
+        "distill --teacher crf --student teacher {text} --max-steps 2 --hidden-loss-weight 0.5 --output-dir of-crf"
+    ));
+}
