@@ -42,7 +42,7 @@ pub enum Segmentation {
     ///
     /// A capital letter after a full stop without a space opens a new word (`fin.El`). Chinese, Japanese kana, Thai, Lao, Khmer
     /// and Burmese, which write no spaces, are cut into single characters, or runs of katakana, as UAX #29 does. English
-    /// `'s` stays with its word.
+    /// `'s` stays with its word. Of two full stops after an abbreviation, the second is the sentence's (`S.A.` `.`).
     #[default]
     Unicode,
     /// What stands between white space.

@@ -334,7 +334,9 @@ mod tests {
         let error = Recipe::load("quick").unwrap_err();
         assert!(error.is::<UsageError>());
         assert!(
-            error.to_string().contains("quickstart, conll2002, conll2002-small"),
+            error
+                .to_string()
+                .contains("quickstart, conll2002, conll2002-small"),
             "{error}"
         );
         assert!(!Recipe::load("absent.toml").unwrap_err().is::<UsageError>());

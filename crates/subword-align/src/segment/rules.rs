@@ -157,8 +157,10 @@ impl Run<'_> {
         let Some(word) = self.word(stop - 1) else {
             return false;
         };
-        if self.mark(stop + 1) == Some('.') {
-            return false; // an ellipsis
+        // Two stops are the abbreviation's and the sentence's (`S.A..`); more are an ellipsis.
+        let stops = |at: usize| self.mark(at) == Some('.');
+        if stops(stop + 1) && (stops(stop + 2) || self.word(stop + 2).is_some()) {
+            return false;
         }
         let before_slash = self.mark(stop + 1) == Some('/') && self.word(stop + 2).is_some();
         if is_dotted(word) || (before_slash && self.ends_with(stop, char::is_alphabetic)) {

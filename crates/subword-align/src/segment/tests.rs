@@ -121,6 +121,9 @@ fn a_stop_at_the_end_ends_the_sentence() {
         "¿|Es él|, J.|?",
         "3 m|.\n\n Fin|.",
         "3 m.\n Fin|.",
+        // An abbreviation's stop and the sentence's.
+        "de Ruiz S.A.|. Luego etc.|. M.|.",
+        "de Ruiz S.A|... etc|.... C.A|.|.|B",
     ]);
 }
 
@@ -131,7 +134,7 @@ fn repeated_marks_are_one_word() {
         "(|...|)",
         "--|no|-- a|--|b",
         "¿¿|Qué|?? ====",
-        ".|. R|.|.",
+        ".|. fin|.|.",
         "no|…",
     ]);
 }
