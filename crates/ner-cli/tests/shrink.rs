@@ -327,6 +327,13 @@ fn a_directory_is_replaced_only_when_asked_for() {
     let line = "shrink --model model --text texts.txt --output model";
     let message = folder.failure(1, line);
     assert!(message.contains("--overwrite-output-dir"), "{message}");
+    fs::write(folder.path("model/thesis.txt"), "ten years").unwrap();
+    let message = folder.failure(1, &format!("{line} --overwrite-output-dir"));
+    assert!(
+        message.contains("thesis.txt is no part of a model"),
+        "{message}"
+    );
+    fs::remove_file(folder.path("model/thesis.txt")).unwrap();
     let failing = format!("{line} --overwrite-output-dir --layers 7");
     folder.failure(1, &failing);
     assert_eq!(folder.predict("model", "--input texts.txt"), expected);

@@ -290,10 +290,9 @@ fn optimizer(model: &TokenClassifier, settings: &TrainSettings) -> AdamW {
     optimizer.layer_rates = LayerRates {
         decay: settings.layer_decay,
         layers: model.config().num_hidden_layers,
-        head: match settings.head_learning_rate {
-            Some(rate) => rate / settings.learning_rate,
-            None => 1.0,
-        },
+        head: settings
+            .head_learning_rate
+            .map_or(1.0, |rate| rate / settings.learning_rate),
     };
     optimizer
 }

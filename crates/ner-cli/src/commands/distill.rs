@@ -239,7 +239,9 @@ impl Arguments {
                 .device(self.run.devices().first())
                 .decode(Decode::Argmax)
                 .from_dir(dir)?;
-            progress.start("teacher", sentences.len());
+            let (count, name) = (sentences.len(), dir.display());
+            progress.say(&format!("the teacher {name} reads {count} sentences"));
+            progress.start("teacher", count);
             let hear = |done| progress.set(done, String::new);
             let mut targets = SoftTargets::of(&teacher, sentences, hear)?;
             if self.distillation.hidden_loss_weight > 0.0 {

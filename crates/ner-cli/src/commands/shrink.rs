@@ -1,11 +1,13 @@
 //! `shrink`: a model with the sub-words that texts use, or with some of its layers.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Args;
 use conll_io::TextLines;
+use model_dir::Wanted;
 use ner_model::{StoredModel, WeightSize};
 use ner_tagger::Segmentation;
 use subword_align::{ShrinkOptions, SubwordCounts, SubwordTokenizer};
@@ -44,7 +46,7 @@ pub struct Arguments {
     /// Directory to make.
     #[arg(long, short)]
     output: PathBuf,
-    /// Replace a directory that is not empty, with all that it holds.
+    /// Replace a model that lies there; a directory that holds anything else is left alone.
     #[arg(long)]
     overwrite_output_dir: bool,
     #[command(flatten)]
@@ -63,6 +65,7 @@ struct Model {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     check_dir(&arguments.output, arguments.overwrite_output_dir)?;
+    check_is_model(&arguments.output)?;
     let dir = arguments.hub.model(&arguments.model, quiet)?;
     let mut model = Model {
         stored: StoredModel::open(&dir)?,
@@ -124,6 +127,21 @@ impl Arguments {
         ensure!(!words.is_empty(), "{names}: no word found");
         Ok(words)
     }
+}
+
+/// Refuses a directory that holds anything but a model's files: it is going to be replaced as a whole.
+fn check_is_model(dir: &Path) -> Result<()> {
+    let files = model_dir::files(dir, Wanted::Model);
+    let files = files.or_else(|_| model_dir::files(dir, Wanted::Tokenizer))?;
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let name = entry?.file_name();
+        ensure!(
+            files.iter().any(|file| name == file.as_str()),
+            "{} is no part of a model, and would be lost with the directory: choose another --output",
+            dir.join(name).display()
+        );
+    }
+    Ok(())
 }
 
 fn count(tokenizer: &SubwordTokenizer, words: &BTreeMap<String, u64>) -> Result<SubwordCounts> {
