@@ -25,7 +25,7 @@ pub struct InferenceArguments {
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     /// `int8` computes linear layers with integers, inputs of 8 bits and weights of 6: faster on a CPU, in no less memory, scores a little off.
-    /// `bf16` is for GPUs.
+    /// `bf16` multiplies in 16 bits, on a GPU or a processor with AVX512-BF16.
     #[arg(long, default_value_t = Precision::F32)]
     precision: Precision,
     /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the tokenizer does.

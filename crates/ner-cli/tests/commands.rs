@@ -634,7 +634,6 @@ fn bad_input_is_one_clear_error() {
     };
     for (message, expected) in [
         (train(&empty, &out), "empty.conll: holds no sentence"),
-        (train_with("--precision", "bf16"), "bf16 is for GPUs"),
         (train_with("--precision", "int8"), "int8 is for inference"),
         (train(&folder.path("missing.conll"), &out), "missing.conll"),
         (train(&ragged, &out), "ragged.conll:2"),

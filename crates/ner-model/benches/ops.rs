@@ -7,7 +7,7 @@
 use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use ner_model::ops::{AdamWStep, Moments, Ops};
+use ner_model::ops::{AdamWStep, Factors, Moments, Ops};
 use ner_model::{Batch, Mode, ModelConfig, Precision, TokenClassifier};
 
 /// Sub-words of each sequence, about as in a batch of news sentences.
@@ -47,7 +47,14 @@ fn layer(device: &Device, ops: Ops) -> (TokenClassifier, Batch) {
 
 #[divan::bench(args = DEVICES, consts = [true, false])]
 fn inference<const FUSED: bool>(bencher: Bencher, name: &str) {
-    let (model, batch) = layer(&device(name), if FUSED { Ops::Fused } else { Ops::Plain });
+    let (model, batch) = layer(
+        &device(name),
+        if FUSED {
+            Ops::Fused(Factors::F32)
+        } else {
+            Ops::Plain(Factors::F32)
+        },
+    );
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
         .bench_local(|| model.forward(&batch, Mode::Inference).unwrap().into_data());
@@ -55,7 +62,7 @@ fn inference<const FUSED: bool>(bencher: Bencher, name: &str) {
 
 #[divan::bench(args = DEVICES)]
 fn inference_int8(bencher: Bencher, name: &str) {
-    let (model, batch) = layer(&device(name), Ops::Fused);
+    let (model, batch) = layer(&device(name), Ops::Fused(Factors::F32));
     let model = model.with_precision(Precision::Int8).unwrap();
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
@@ -66,7 +73,11 @@ fn inference_int8(bencher: Bencher, name: &str) {
 fn forward_and_backward<const FUSED: bool>(bencher: Bencher, name: &str) {
     let (model, batch) = layer(
         &device(name).autodiff(),
-        if FUSED { Ops::Fused } else { Ops::Plain },
+        if FUSED {
+            Ops::Fused(Factors::F32)
+        } else {
+            Ops::Plain(Factors::F32)
+        },
     );
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
@@ -93,7 +104,11 @@ fn adamw<const FUSED: bool>(bencher: Bencher, name: &str) {
             second: zeros(),
         },
     ));
-    let ops = if FUSED { Ops::Fused } else { Ops::Plain };
+    let ops = if FUSED {
+        Ops::Fused(Factors::F32)
+    } else {
+        Ops::Plain(Factors::F32)
+    };
     let mut step = AdamWStep {
         gradient_scale: 1.0,
         learning_rate: 1e-4,

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use ner_model::ops::{LossWeights, Ops};
+use ner_model::ops::{Factors, LossWeights, Ops};
 use ner_model::{Batch, DeviceChoice, Head, Logits, Mode, ModelConfig, Precision, TokenClassifier};
 
 fn config() -> ModelConfig {
@@ -72,8 +72,8 @@ fn mixes() -> Vec<Vec<u32>> {
 fn packed_and_padded_forms_agree_for_every_mix_of_lengths() {
     for device in devices() {
         let fused = TokenClassifier::init(&config(), &device, 3);
-        assert!(matches!(fused.ops(), Ops::Fused));
-        let plain = fused.clone().with_ops(Ops::Plain);
+        assert!(matches!(fused.ops(), Ops::Fused(Factors::F32)));
+        let plain = fused.clone().with_ops(Ops::Plain(Factors::F32));
         for mix in mixes() {
             let batch = batch(&mix);
             let (packed, padded) = (logits(&fused, &batch), logits(&plain, &batch));
@@ -113,7 +113,7 @@ fn sub_words_that_nobody_asks_for_change_no_other_logits() {
         let fused = TokenClassifier::init(&config(), &device, 3);
         let models = [
             fused.clone(),
-            fused.clone().with_ops(Ops::Plain),
+            fused.clone().with_ops(Ops::Plain(Factors::F32)),
             fused.with_precision(Precision::Int8).unwrap(),
         ];
         let mut compared = 0;
@@ -161,7 +161,7 @@ fn sub_words_that_nobody_asks_for_change_no_gradient() {
             config.set_dropout(0.0).unwrap();
             let fused = TokenClassifier::init(&config, &device.clone().autodiff(), 3);
             let mut of_forms = Vec::new();
-            for model in [fused.clone(), fused.with_ops(Ops::Plain)] {
+            for model in [fused.clone(), fused.with_ops(Ops::Plain(Factors::F32))] {
                 let weights = LossWeights::uniform(5);
                 let gradients = |batch: &Batch, labels: &[Option<u32>]| {
                     let logits = model.forward(batch, Mode::Training { seed: 1 }).unwrap();
@@ -251,7 +251,10 @@ fn losses_with_dropout_are_of_one_distribution() {
         let squares = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
         (mean, squares / (SEEDS - 1) as f64)
     };
-    let (fused, plain) = (losses(0.3, None), losses(0.3, Some(Ops::Plain)));
+    let (fused, plain) = (
+        losses(0.3, None),
+        losses(0.3, Some(Ops::Plain(Factors::F32))),
+    );
     let error = ((fused.1 + plain.1) / SEEDS as f64).sqrt();
     assert!(
         (fused.0 - plain.0).abs() < 4.0 * error,
@@ -288,7 +291,8 @@ fn int8_is_near_f32_and_for_inference_only() {
     assert!(message.contains("expected f32, int8 or bf16"), "{message}");
 }
 
-/// On a CPU device bf16 is for this test only; users are refused it. `ndarray` does not have it.
+/// Both forms; the plain one is a GPU's, and `ndarray` does not have it in bf16. On a processor without the instructions the fused one computes
+/// the same with others, and users are refused it.
 #[test]
 fn bf16_is_near_f32_in_inference_and_in_training() {
     // A factor is off by 2^-9 at most; a product of two of them, and what comes of it in two layers, by a few times that.
@@ -302,20 +306,11 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
         let differences = exact.iter().zip(rounded).map(|(a, b)| a - b);
         norm(&differences.collect::<Vec<f32>>()) / norm(exact)
     };
-    let model = |device: &Device| {
+    let model = |device: &Device, ops: Ops| {
         let mut config = config();
         config.set_dropout(0.0).unwrap();
-        TokenClassifier::init(&config, device, 3).with_ops(Ops::Plain)
+        TokenClassifier::init(&config, device, 3).with_ops(ops)
     };
-
-    let exact = model(&Device::flex());
-    let rounded = exact.clone().with_ops(Ops::Bf16);
-    let difference = relative(&logits(&exact, &batch), &logits(&rounded, &batch));
-    assert!(NEAR.contains(&difference), "{difference}");
-    let message = exact.with_precision(Precision::Bf16).unwrap_err();
-    assert!(message.to_string().contains("for GPUs"), "{message}");
-
-    let exact = model(&Device::flex().autodiff());
     let gradients = |model: &TokenClassifier| {
         let logits = model.forward(&batch, Mode::Training { seed: 1 }).unwrap();
         let gradients = model.loss(logits, &labels).backward();
@@ -324,9 +319,41 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
         model.visit(&mut found);
         found.1
     };
-    let rounded = exact.clone().with_ops(Ops::Bf16);
-    let difference = relative(&gradients(&exact), &gradients(&rounded));
-    assert!(NEAR.contains(&difference), "{difference}");
+    let mut forms = vec![(Device::flex(), Ops::Plain as fn(Factors) -> Ops)];
+    forms.extend(
+        devices()
+            .into_iter()
+            .map(|device| (device, Ops::Fused as _)),
+    );
+    for (device, form) in forms {
+        let exact = model(&device, form(Factors::F32));
+        let rounded = exact.clone().with_ops(form(Factors::Bf16));
+        let difference = relative(&logits(&exact, &batch), &logits(&rounded, &batch));
+        assert!(NEAR.contains(&difference), "{difference}");
+
+        let exact = model(&device.autodiff(), form(Factors::F32));
+        let rounded = exact.clone().with_ops(form(Factors::Bf16));
+        let (exact, rounded) = (gradients(&exact), gradients(&rounded));
+        let difference = relative(&exact, &rounded);
+        assert!(NEAR.contains(&difference), "{difference}");
+    }
+}
+
+/// Weights that are packed once give the bits of weights that are packed in each pass.
+#[test]
+fn bf16_is_the_same_packed_beforehand_and_refused_where_the_processor_lacks_it() {
+    for device in devices() {
+        let exact = TokenClassifier::init(&config(), &device, 3);
+        let batch = batch(&[64, 19, 2, 33, 5]);
+        match exact.clone().with_precision(Precision::Bf16) {
+            Ok(packed) => {
+                assert!(matches!(packed.ops(), Ops::Packed(_)));
+                let fused = exact.with_ops(Ops::Fused(Factors::Bf16));
+                assert_eq!(logits(&packed, &batch), logits(&fused, &batch));
+            }
+            Err(refused) => assert!(refused.to_string().contains("AVX512-BF16"), "{refused}"),
+        }
+    }
 }
 
 /// All gradients of a module, one after the other.

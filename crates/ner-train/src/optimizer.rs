@@ -361,6 +361,7 @@ impl ModuleMapper for Update<'_> {
 mod tests {
     use burn::nn::{Linear, LinearConfig};
     use ner_model::DeviceChoice;
+    use ner_model::ops::Factors;
 
     use super::*;
 
@@ -409,8 +410,9 @@ mod tests {
 
     #[test]
     fn parameters_in_one_vector_take_the_same_steps_as_each_alone() {
-        let (norms, weights, vectors) = trained(&Ops::Fused);
-        let (norms_together, weights_together, vectors_together) = trained(&Ops::Plain);
+        let (norms, weights, vectors) = trained(&Ops::Fused(Factors::F32));
+        let (norms_together, weights_together, vectors_together) =
+            trained(&Ops::Plain(Factors::F32));
         assert_eq!((vectors, vectors_together), (4, 2));
         for (a, b) in norms.iter().zip(&norms_together) {
             assert!((a - b).abs() < 1e-6 * a, "{norms:?} {norms_together:?}");

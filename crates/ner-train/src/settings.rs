@@ -53,7 +53,7 @@ pub struct TrainSettings {
     /// Decides order, dropout and a new classifier's weights.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().seed))]
     pub seed: u64,
-    /// Numbers of the matrix products: f32, or `bf16` on a GPU (weights and everything else stay f32).
+    /// Numbers of the matrix products: f32, or `bf16` on a GPU or a processor with AVX512-BF16 (weights and everything else stay f32).
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().precision))]
     pub precision: Precision,
     /// Sequences and batches.

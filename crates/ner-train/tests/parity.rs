@@ -6,7 +6,7 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::golden;
-use ner_model::ops::Ops;
+use ner_model::ops::{Factors, Ops};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, Trainer};
 use serde_json::Value;
@@ -170,8 +170,12 @@ fn roberta_on_flex() {
 /// What a GPU computes with, its layout, optimizer and clipping too.
 #[test]
 fn both_with_the_plain_operations() {
-    follows_pytorch_with("bert", DeviceChoice::Flex, Some(Ops::Plain));
-    follows_pytorch_with("roberta", DeviceChoice::Flex, Some(Ops::Plain));
+    follows_pytorch_with("bert", DeviceChoice::Flex, Some(Ops::Plain(Factors::F32)));
+    follows_pytorch_with(
+        "roberta",
+        DeviceChoice::Flex,
+        Some(Ops::Plain(Factors::F32)),
+    );
 }
 
 /// On a machine with a GPU.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use common::golden;
-use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
 use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
@@ -92,6 +92,18 @@ fn stopping_anywhere_changes_no_bit_of_averaged_weights() {
     // The last eight of 24 steps.
     let averaged = settings().with(|settings| settings.schedule.average_weights = 0.33);
     stop_and_go_on(&averaged, &[3, 16, 17, 21, 24]);
+}
+
+#[test]
+fn stopping_anywhere_changes_no_bit_in_bf16() {
+    let device = DeviceChoice::Flex.open().unwrap();
+    let config = ModelConfig::from_dir(&golden("bert")).unwrap();
+    let model = TokenClassifier::init(&config, &device, 0);
+    if model.with_precision(Precision::Bf16).is_err() {
+        return; // this processor does not multiply bf16
+    }
+    let bf16 = settings().with(|settings| settings.precision = Precision::Bf16);
+    stop_and_go_on(&bf16, &[5, 12, 17]);
 }
 
 fn stop_and_go_on(settings: &TrainSettings, stops: &[usize]) {

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TokenClassifier;
 use crate::Error;
-use crate::ops::{Int8Weights, Ops, Precision};
+use crate::ops::{Factors, Ops, PackedWeights, Packing, Precision, multiplies_bf16};
 
 impl TokenClassifier {
     /// The same model with sinusoids in its position table (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.5), scaled to
@@ -81,51 +81,58 @@ impl TokenClassifier {
     #[must_use]
     pub fn replica(&self, device: &Device) -> Self {
         let ops = match self.ops {
-            Ops::Bf16 => Ops::Bf16,
-            _ => Ops::for_device(device),
+            Ops::Plain(factors) | Ops::Fused(factors) => Ops::with_factors(device, factors),
+            Ops::Packed(_) => Ops::for_device(device),
         };
         self.clone().fork(device).with_ops(ops)
     }
 
     /// The same model computing with numbers of the given precision: [`Precision::Int8`] on `flex` and `ndarray`, for inference only;
-    /// [`Precision::Bf16`] on a GPU.
+    /// [`Precision::Bf16`] on a GPU, and on `flex` and `ndarray` where the processor multiplies bf16.
     ///
     /// # Errors
-    /// The device, or training, is not for that precision.
+    /// The device, the processor or training is not for that precision.
     pub fn with_precision(self, precision: Precision) -> Result<Self, Error> {
         let device = self.device();
-        let is_host = matches!(Ops::for_device(&device), Ops::Fused);
-        match precision {
+        let is_host = matches!(Ops::for_device(&device), Ops::Fused(_));
+        let packing = match precision {
             Precision::F32 => return Ok(self.with_ops(Ops::for_device(&device))),
-            Precision::Bf16 if !is_host => return Ok(self.with_ops(Ops::Bf16)),
-            Precision::Int8 if is_host && !device.is_autodiff() => {}
-            Precision::Bf16 => {
-                return Err(Error::Precision(format!(
-                    "bf16 is for GPUs; use f32 on {device:?}, or int8 for inference"
-                )));
+            Precision::Bf16 if is_host && !multiplies_bf16() => {
+                return Err(Error::Precision(
+                    "this processor has no AVX512-BF16, which multiplies bf16; use f32, or int8 for inference"
+                        .to_owned(),
+                ));
             }
+            Precision::Bf16 if is_host && !device.is_autodiff() => Packing::Bf16,
+            Precision::Bf16 => {
+                return Ok(self.with_ops(Ops::with_factors(&device, Factors::Bf16)));
+            }
+            Precision::Int8 if is_host && !device.is_autodiff() => Packing::Int8,
             Precision::Int8 => {
                 return Err(Error::Precision(format!(
                     "int8 is for inference on flex and ndarray; use f32 on {device:?}"
                 )));
             }
-        }
-        let mut weights = Int8Weights::default();
-        for layer in &self.encoder.layer {
+        };
+        let layers = self.encoder.layer.iter().flat_map(|layer| {
             let projections = &layer.attention.self_attention;
-            let dense = [
+            [
+                &projections.query,
+                &projections.key,
+                &projections.value,
                 &layer.attention.output.dense,
                 &layer.intermediate.dense,
                 &layer.output.dense,
-            ];
-            for linear in [&projections.query, &projections.key, &projections.value]
-                .into_iter()
-                .chain(dense)
-            {
-                weights.insert(linear);
-            }
+            ]
+        });
+        let mut weights = PackedWeights::new(packing);
+        layers.for_each(|layer| weights.insert(layer));
+        // Small layers, in which 8 bits save nothing and cost accuracy.
+        if packing == Packing::Bf16 {
+            let ends = self.embeddings_project.iter().chain([&self.classifier]);
+            ends.for_each(|layer| weights.insert(layer));
         }
-        Ok(self.with_ops(Ops::Int8(Arc::new(weights))))
+        Ok(self.with_ops(Ops::Packed(Arc::new(weights))))
     }
 
     /// The same model computing with the given operations.

@@ -14,23 +14,31 @@ use burn::tensor::{Device, FloatDType, Tensor};
 
 use serde::{Deserialize, Serialize};
 
-pub use fused::Int8Weights;
+pub use fused::PackedWeights;
+pub(crate) use fused::{Packing, multiplies_bf16};
 
 use crate::batch::Layout;
 use crate::{Batch, Error};
 
+/// Numbers that the factors of matrix products are rounded to; their sums, and all else, are `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factors {
+    /// 32-bit floats: not rounded.
+    F32,
+    /// The upper halves of 32-bit floats.
+    Bf16,
+}
+
 /// Which form of the operations a model computes with.
 #[derive(Clone, Debug)]
 pub enum Ops {
-    /// Composed of Burn's operations: any device.
-    Plain,
-    /// As [`Plain`](Self::Plain), with the factors of matrix products in bf16 and everything else, weights included, in f32; but for
-    /// attention in inference, which is all in 16 bits.
-    Bf16,
-    /// Single passes over the host's memory: the `flex` and `ndarray` devices.
-    Fused,
-    /// As [`Fused`](Self::Fused), with integers in the linear layers: inference only.
-    Int8(Arc<Int8Weights>),
+    /// Composed of Burn's operations: any device. With factors in bf16, attention in inference is all in 16 bits.
+    Plain(Factors),
+    /// Single passes over the host's memory: the `flex` and `ndarray` devices. With factors in bf16, the products within attention are still of
+    /// `f32`.
+    Fused(Factors),
+    /// As [`Fused`](Self::Fused), with the weights of the linear layers packed beforehand, as 8-bit integers or in bf16: inference only.
+    Packed(Arc<PackedWeights>),
 }
 
 /// Numbers that a model is computed with.
@@ -43,7 +51,8 @@ pub enum Precision {
     /// 8-bit integers in the linear layers, for inference on a CPU: inputs of 8 bits, quantized for each sub-word as they come, weights of 6
     /// (-31 to 31), quantized for each output.
     Int8,
-    /// bf16 in matrix products, f32 elsewhere, for training and inference on a GPU; in inference, attention is all in 16 bits.
+    /// bf16 in matrix products, f32 elsewhere, for training and inference: on a GPU, where attention in inference is all in 16 bits, and on a
+    /// CPU that multiplies bf16 (AVX512-BF16), where attention is all in f32 but for its projections.
     Bf16,
 }
 
@@ -112,10 +121,15 @@ fn split_mix(x: u64) -> u64 {
 impl Ops {
     /// The fastest form that the device has.
     pub fn for_device(device: &Device) -> Self {
+        Self::with_factors(device, Factors::F32)
+    }
+
+    /// As [`for_device`](Self::for_device), with these factors.
+    pub(crate) fn with_factors(device: &Device, factors: Factors) -> Self {
         if fused::supports(device) {
-            Self::Fused
+            Self::Fused(factors)
         } else {
-            Self::Plain
+            Self::Plain(factors)
         }
     }
 
@@ -123,18 +137,21 @@ impl Ops {
     pub(crate) fn batch_tokens(&self) -> usize {
         match self {
             // Hidden states of so many stay in a CPU's cache from one operation to the next; matrix products are no slower than of more.
-            Self::Fused => 1024,
-            Self::Int8(_) => 512,
+            Self::Fused(_) => 1024,
+            Self::Packed(weights) => match weights.packing() {
+                Packing::Int8 => 512,
+                Packing::Bf16 => 1024,
+            },
             // A GPU wants much to do at once.
-            Self::Plain | Self::Bf16 => 16_384,
+            Self::Plain(_) => 16_384,
         }
     }
 
     /// How many passes of inference are computed at a time: a processor's threads are fastest with one each.
     pub(crate) fn passes_at_once(&self) -> usize {
         match self {
-            Self::Fused | Self::Int8(_) => rayon::current_num_threads(),
-            Self::Plain | Self::Bf16 => 1,
+            Self::Fused(_) | Self::Packed(_) => rayon::current_num_threads(),
+            Self::Plain(_) => 1,
         }
     }
 
@@ -147,11 +164,11 @@ impl Ops {
         device: &Device,
     ) -> Layout<'a> {
         match self {
-            Self::Plain | Self::Bf16 => {
+            Self::Plain(_) => {
                 let length = batch.longest().next_multiple_of(plain::LENGTH_BUCKET);
                 Layout::padded(batch, length.min(usable_positions), device)
             }
-            Self::Fused | Self::Int8(_) => Layout::packed(batch),
+            Self::Fused(_) | Self::Packed(_) => Layout::packed(batch),
         }
     }
 
@@ -161,10 +178,10 @@ impl Ops {
     /// - x: `[rows, inputs]`, output: `[rows, outputs]`
     pub(crate) fn linear(&self, x: Tensor<2>, layer: &Linear) -> Tensor<2> {
         match self {
-            Self::Plain => layer.forward(x),
-            Self::Bf16 => plain::linear_bf16(x, layer),
-            Self::Fused => fused::linear(x, layer),
-            Self::Int8(weights) => weights.linear(x, layer),
+            Self::Plain(Factors::F32) => layer.forward(x),
+            Self::Plain(Factors::Bf16) => plain::linear_bf16(x, layer),
+            Self::Fused(factors) => fused::linear(x, layer, *factors),
+            Self::Packed(weights) => weights.linear(x, layer),
         }
     }
 
@@ -175,17 +192,17 @@ impl Ops {
     /// - x: `[rows, inputs of the first]`, output: `[rows, outputs of the second]`
     pub(crate) fn feed_forward(&self, x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => self.linear(plain::gelu(self.linear(x, widen)), narrow),
-            Self::Fused => fused::feed_forward(x, [widen, narrow]),
-            Self::Int8(weights) => weights.feed_forward(x, [widen, narrow]),
+            Self::Plain(_) => self.linear(plain::gelu(self.linear(x, widen)), narrow),
+            Self::Fused(factors) => fused::feed_forward(x, [widen, narrow], *factors),
+            Self::Packed(weights) => weights.feed_forward(x, [widen, narrow]),
         }
     }
 
     /// Dropout of independent elements.
     pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout, layout: &Layout<'_>) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => plain::dropout(x, dropout, |row| layout.sub_word(row)),
-            Self::Fused | Self::Int8(_) => fused::dropout(x, dropout),
+            Self::Plain(_) => plain::dropout(x, dropout, |row| layout.sub_word(row)),
+            Self::Fused(_) | Self::Packed(_) => fused::dropout(x, dropout),
         }
     }
 
@@ -203,11 +220,11 @@ impl Ops {
         layout: &Layout<'_>,
     ) -> Tensor<2> {
         match self {
-            Self::Plain | Self::Bf16 => {
+            Self::Plain(_) => {
                 let dropped = plain::dropout(x, dropout, |row| layout.sub_word(row));
                 norm.forward(dropped + residual)
             }
-            Self::Fused | Self::Int8(_) => {
+            Self::Fused(_) | Self::Packed(_) => {
                 fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
             }
         }
@@ -228,16 +245,18 @@ impl Ops {
     ) -> Tensor<2> {
         let boundaries = layout.boundaries();
         match self {
-            Self::Plain | Self::Bf16 => {
+            Self::Plain(factors) => {
                 let projected = query_key_value.map(|layer| self.linear(x.clone(), layer));
-                let factors = match self {
-                    Self::Bf16 => FloatDType::BF16,
-                    _ => FloatDType::F32,
+                let factors = match factors {
+                    Factors::F32 => FloatDType::F32,
+                    Factors::Bf16 => FloatDType::BF16,
                 };
                 plain::attention(projected, layout, heads, dropout, factors)
             }
-            Self::Fused => fused::self_attention(x, query_key_value, boundaries, heads, dropout),
-            Self::Int8(weights) => {
+            Self::Fused(factors) => {
+                fused::self_attention(x, query_key_value, boundaries, heads, dropout, *factors)
+            }
+            Self::Packed(weights) => {
                 weights.self_attention(x, query_key_value, boundaries, heads, dropout)
             }
         }
@@ -255,8 +274,8 @@ impl Ops {
         weights: &LossWeights,
     ) -> Tensor<1> {
         match self {
-            Self::Plain | Self::Bf16 => plain::cross_entropy(logits, labels, weights),
-            Self::Fused | Self::Int8(_) => fused::cross_entropy(logits, labels, weights),
+            Self::Plain(_) => plain::cross_entropy(logits, labels, weights),
+            Self::Fused(_) | Self::Packed(_) => fused::cross_entropy(logits, labels, weights),
         }
     }
 
@@ -266,15 +285,15 @@ impl Ops {
     /// The device fails.
     pub fn global_norm(&self, gradients: &[Tensor<1>]) -> Result<f64, Error> {
         match self {
-            Self::Plain | Self::Bf16 => plain::global_norm(gradients),
-            Self::Fused | Self::Int8(_) => Ok(fused::global_norm(gradients)),
+            Self::Plain(_) => plain::global_norm(gradients),
+            Self::Fused(_) | Self::Packed(_) => Ok(fused::global_norm(gradients)),
         }
     }
 
     /// Whether [`adamw`](Self::adamw) is faster on the parameters of a model end to end in one vector. A GPU's processor launches kernels one by
     /// one, a dozen for each vector; the CPU's form updates a parameter where it lies.
     pub fn prefers_one_vector(&self) -> bool {
-        matches!(self, Self::Plain | Self::Bf16)
+        matches!(self, Self::Plain(_))
     }
 
     /// One step of AdamW (Loshchilov & Hutter 2017, <https://arxiv.org/abs/1711.05101>) on one parameter, as `torch.optim.AdamW` takes it.
@@ -289,8 +308,8 @@ impl Ops {
         step: &AdamWStep,
     ) -> (Tensor<1>, Moments) {
         match self {
-            Self::Plain | Self::Bf16 => plain::adamw(parameter, gradient, moments, step),
-            Self::Fused | Self::Int8(_) => fused::adamw(parameter, gradient, moments, step),
+            Self::Plain(_) => plain::adamw(parameter, gradient, moments, step),
+            Self::Fused(_) | Self::Packed(_) => fused::adamw(parameter, gradient, moments, step),
         }
     }
 }

@@ -10,11 +10,10 @@ use super::autodiff::Saved;
 use super::backend::Projection;
 use super::host::HostBackend;
 use super::kernels::{
-    Isa, Mask, Matrix, MatrixMut, Product, affine, drop_row, product, softmax_backward_row,
-    softmax_row, transpose,
+    Factor, Isa, Mask, Matrix, MatrixMut, Product, drop_row, softmax_backward_row, softmax_row,
 };
 use super::linear::column_sums;
-use crate::ops::Dropout;
+use crate::ops::{Dropout, Factors};
 
 /// How the rows and columns of query, key and value belong to sequences and heads.
 #[derive(Clone, Debug)]
@@ -104,16 +103,18 @@ pub struct SelfAttention<B: HostBackend> {
     /// Before dropout: one `[len, len]` matrix for each head of each sequence.
     probabilities: Vec<Vec<f32>>,
     heads: Heads,
+    factors: Factors,
 }
 
 /// Context vectors of `[x, query weight, query bias, key weight, …, value bias]`.
 pub fn forward<B: HostBackend>(
     [x, query, query_bias, key, key_bias, value, value_bias]: [FloatTensor<B>; 7],
     heads: Heads,
+    factors: Factors,
 ) -> (SelfAttention<B>, FloatTensor<B>) {
     let projections = [(query, query_bias), (key, key_bias), (value, value_bias)];
     let projections = projections.map(|(weight, bias)| Projection { weight, bias });
-    let projected = project_all::<B>(&x, &projections);
+    let projected = project_all::<B>(&x, &projections, factors);
     let [rows, hidden] = B::dims(&x);
     let (context, probabilities) =
         attend(&projected, hidden, &heads, |probabilities| probabilities);
@@ -126,6 +127,7 @@ pub fn forward<B: HostBackend>(
             projected,
             probabilities,
             heads,
+            factors,
         },
         context,
     )
@@ -136,9 +138,11 @@ pub fn apply<B: HostBackend>(
     x: &FloatTensor<B>,
     projections: &[Projection<B>; 3],
     heads: &Heads,
+    factors: Factors,
 ) -> FloatTensor<B> {
     let [rows, hidden] = B::dims(x);
-    let (context, _) = attend(&project_all::<B>(x, projections), hidden, heads, drop);
+    let projected = project_all::<B>(x, projections, factors);
+    let (context, _) = attend(&projected, hidden, heads, drop);
     B::tensor(context, [rows, hidden], x)
 }
 
@@ -146,15 +150,14 @@ pub fn apply<B: HostBackend>(
 fn project_all<B: HostBackend>(
     x: &FloatTensor<B>,
     projections: &[Projection<B>; 3],
+    factors: Factors,
 ) -> [Vec<f32>; 3] {
     let [_, hidden] = B::dims(x);
     let x = B::elements(x);
+    let x = Factor::new(Matrix::new(&x, hidden), factors);
     projections.each_ref().map(|Projection { weight, bias }| {
-        affine(
-            Matrix::new(&x, hidden),
-            Matrix::new(&B::elements(weight), hidden),
-            &B::elements(bias),
-        )
+        let weight = B::elements(weight);
+        x.affine(Matrix::new(&weight, hidden), &B::elements(bias))
     })
 }
 
@@ -250,39 +253,32 @@ impl<B: HostBackend> Saved<B, 7> for SelfAttention<B> {
             hidden,
             &self.heads,
         );
-        let [d_query, d_key, d_value] = d_projected.each_ref().map(|d| Matrix::new(d, hidden));
-
-        let x = B::elements(&self.x);
-        let x = Matrix::new(&x, hidden).transposed();
-        let weight = |d_y| B::tensor(product(x, d_y), [hidden, hidden], &gradient);
-        let bias = |d_y| B::tensor(column_sums(d_y, hidden), [hidden], &gradient);
+        let weight = |transposed_x: &Factor<'_>, d_y: &[f32]| {
+            let d_weight = transposed_x.times(Matrix::new(d_y, hidden));
+            B::tensor(d_weight, [hidden, hidden], &gradient)
+        };
+        let bias = |d_y: &[f32]| B::tensor(column_sums(d_y, hidden), [hidden], &gradient);
         let d_x = || {
-            let [query, key, value] = self
-                .weights
-                .each_ref()
-                .map(|weight| transpose(&B::elements(weight), hidden));
-            let mut d_x = product(d_query, Matrix::new(&query, hidden));
-            let add = Product {
-                accumulate: true,
-                ..Product::PARALLEL
-            };
-            for (d_y, weight) in [(d_key, key), (d_value, value)] {
-                add.compute(
-                    &mut MatrixMut::new(&mut d_x, hidden),
-                    d_y,
-                    Matrix::new(&weight, hidden),
-                );
+            let mut d_x = vec![0.0; rows * hidden];
+            for (d_y, weight) in d_projected.iter().zip(&self.weights) {
+                let d_y = Factor::new(Matrix::new(d_y, hidden), self.factors);
+                let out = &mut MatrixMut::new(&mut d_x, hidden);
+                d_y.add_times_transposed(&B::elements(weight), hidden, out);
             }
             B::tensor(d_x, [rows, hidden], &gradient)
         };
+        let d_x = wanted[0].then(d_x);
+        let x = B::elements(&self.x);
+        let x = Factor::new(Matrix::new(&x, hidden).transposed(), self.factors);
+        let [d_query, d_key, d_value] = d_projected.each_ref().map(Vec::as_slice);
         [
-            wanted[0].then(d_x),
-            wanted[1].then(|| weight(d_query)),
-            wanted[2].then(|| bias(&d_projected[0])),
-            wanted[3].then(|| weight(d_key)),
-            wanted[4].then(|| bias(&d_projected[1])),
-            wanted[5].then(|| weight(d_value)),
-            wanted[6].then(|| bias(&d_projected[2])),
+            d_x,
+            wanted[1].then(|| weight(&x, d_query)),
+            wanted[2].then(|| bias(d_query)),
+            wanted[3].then(|| weight(&x, d_key)),
+            wanted[4].then(|| bias(d_key)),
+            wanted[5].then(|| weight(&x, d_value)),
+            wanted[6].then(|| bias(d_value)),
         ]
     }
 }

@@ -14,7 +14,7 @@ use super::attention::{self, Heads};
 use super::backend::{FusedOps, Projection};
 use super::host::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
-use crate::ops::{Dropout, LossWeights};
+use crate::ops::{Dropout, Factors, LossWeights};
 
 /// What an operation of `N` inputs keeps of its forward pass for the backward pass.
 pub trait Saved<B: HostBackend, const N: usize>: Clone + Debug + Send + 'static {
@@ -68,16 +68,22 @@ impl<B: HostBackend, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        factors: Factors,
     ) -> FloatTensor<Self> {
-        record::<B, C, _, _>([x, weight, bias], linear::forward::<B>)
+        record::<B, C, _, _>([x, weight, bias], |inputs| {
+            linear::forward::<B>(inputs, factors)
+        })
     }
 
     fn fused_linear_gelu(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        factors: Factors,
     ) -> FloatTensor<Self> {
-        record::<B, C, _, _>([x, weight, bias], gelu::forward::<B>)
+        record::<B, C, _, _>([x, weight, bias], |inputs| {
+            gelu::forward::<B>(inputs, factors)
+        })
     }
 
     fn fused_dropout(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
@@ -103,10 +109,13 @@ impl<B: HostBackend, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         key: Projection<Self>,
         value: Projection<Self>,
         heads: Heads,
+        factors: Factors,
     ) -> FloatTensor<Self> {
         let [q, k, v] = [query, key, value];
         let inputs = [x, q.weight, q.bias, k.weight, k.bias, v.weight, v.bias];
-        record::<B, C, _, _>(inputs, |inputs| attention::forward::<B>(inputs, heads))
+        record::<B, C, _, _>(inputs, |inputs| {
+            attention::forward::<B>(inputs, heads, factors)
+        })
     }
 
     fn fused_cross_entropy(

@@ -14,7 +14,7 @@ use super::adamw;
 use super::attention::{self, Heads};
 use super::host::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
-use crate::ops::{AdamWStep, Dropout, LossWeights};
+use crate::ops::{AdamWStep, Dropout, Factors, LossWeights};
 
 /// Weight `[inputs, outputs]` and bias `[outputs]` of a linear layer.
 #[derive(Clone, Debug, ExtensionType)]
@@ -30,11 +30,13 @@ pub trait FusedOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        factors: Factors,
     ) -> FloatTensor<Self>;
     fn fused_linear_gelu(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        factors: Factors,
     ) -> FloatTensor<Self>;
     fn fused_dropout(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self>;
     fn fused_residual_layer_norm(
@@ -51,6 +53,7 @@ pub trait FusedOps: Backend {
         #[extension_type] key: Projection<Self>,
         #[extension_type] value: Projection<Self>,
         heads: Heads,
+        factors: Factors,
     ) -> FloatTensor<Self>;
     fn fused_cross_entropy(
         logits: FloatTensor<Self>,
@@ -64,16 +67,18 @@ impl<B: HostBackend> FusedOps for B {
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: FloatTensor<B>,
+        factors: Factors,
     ) -> FloatTensor<B> {
-        linear::forward::<B>([x, weight, bias]).1
+        linear::forward::<B>([x, weight, bias], factors).1
     }
 
     fn fused_linear_gelu(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: FloatTensor<B>,
+        factors: Factors,
     ) -> FloatTensor<B> {
-        gelu::apply::<B>(&x, &weight, &bias)
+        gelu::apply::<B>(&x, &weight, &bias, factors)
     }
 
     fn fused_dropout(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
@@ -97,8 +102,9 @@ impl<B: HostBackend> FusedOps for B {
         key: Projection<B>,
         value: Projection<B>,
         heads: Heads,
+        factors: Factors,
     ) -> FloatTensor<B> {
-        attention::apply::<B>(&x, &[query, key, value], &heads)
+        attention::apply::<B>(&x, &[query, key, value], &heads, factors)
     }
 
     fn fused_cross_entropy(

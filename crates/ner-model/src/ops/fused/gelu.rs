@@ -6,9 +6,10 @@ use rayon::prelude::*;
 use super::autodiff::Saved;
 use super::host::HostBackend;
 use super::kernels::{
-    Isa, Matrix, TASK, biased_gelu, biased_gelu_rows, gelu_backward, product, rows_per_task,
+    Factor, Isa, Matrix, TASK, biased_gelu, biased_gelu_rows, gelu_backward, rows_per_task,
 };
 use super::linear::Linear;
+use crate::ops::Factors;
 
 #[derive(Clone, Debug)]
 pub struct LinearGelu<B: HostBackend> {
@@ -20,12 +21,13 @@ pub struct LinearGelu<B: HostBackend> {
 /// GELU of `x · weight + bias` of `[x, weight, bias]`.
 pub fn forward<B: HostBackend>(
     [x, weight, bias]: [FloatTensor<B>; 3],
+    factors: Factors,
 ) -> (LinearGelu<B>, FloatTensor<B>) {
     let dims = dims::<B>(&x, &weight);
-    let mut between = without_bias::<B>(&x, &weight);
+    let mut between = without_bias::<B>(&x, &weight, factors);
     let y = biased_gelu_rows(&mut between, &B::elements(&bias));
     let [between, y] = [between, y].map(|values| B::tensor(values, dims, &x));
-    let linear = Linear { x, weight };
+    let linear = Linear { x, weight, factors };
     (LinearGelu { linear, between }, y)
 }
 
@@ -34,11 +36,12 @@ pub fn apply<B: HostBackend>(
     x: &FloatTensor<B>,
     weight: &FloatTensor<B>,
     bias: &FloatTensor<B>,
+    factors: Factors,
 ) -> FloatTensor<B> {
     let isa = Isa::detect();
     let dims @ [_, outputs] = dims::<B>(x, weight);
     let bias = B::elements(bias);
-    let mut y = without_bias::<B>(x, weight);
+    let mut y = without_bias::<B>(x, weight, factors);
     y.par_chunks_mut(rows_per_task(outputs) * outputs)
         .for_each(|y| {
             for row in y.chunks_exact_mut(outputs) {
@@ -54,12 +57,14 @@ fn dims<B: HostBackend>(x: &FloatTensor<B>, weight: &FloatTensor<B>) -> [usize; 
 }
 
 /// The product alone: the bias is added by the pass that computes GELU.
-fn without_bias<B: HostBackend>(x: &FloatTensor<B>, weight: &FloatTensor<B>) -> Vec<f32> {
+fn without_bias<B: HostBackend>(
+    x: &FloatTensor<B>,
+    weight: &FloatTensor<B>,
+    factors: Factors,
+) -> Vec<f32> {
     let [inputs, outputs] = B::dims(weight);
-    product(
-        Matrix::new(&B::elements(x), inputs),
-        Matrix::new(&B::elements(weight), outputs),
-    )
+    Factor::new(Matrix::new(&B::elements(x), inputs), factors)
+        .times(Matrix::new(&B::elements(weight), outputs))
 }
 
 impl<B: HostBackend> Saved<B, 3> for LinearGelu<B> {

@@ -5,27 +5,30 @@ use rayon::prelude::*;
 
 use super::autodiff::Saved;
 use super::host::HostBackend;
-use super::kernels::{Isa, Matrix, add_rows, affine, product, rows_per_task, transpose};
+use super::kernels::{Factor, Isa, Matrix, add_rows, rows_per_task};
+use crate::ops::Factors;
 
 #[derive(Clone, Debug)]
 pub struct Linear<B: HostBackend> {
     pub x: FloatTensor<B>,
     pub weight: FloatTensor<B>,
+    pub factors: Factors,
 }
 
 /// `x · weight + bias` of `[x, weight, bias]`.
 pub fn forward<B: HostBackend>(
     [x, weight, bias]: [FloatTensor<B>; 3],
+    factors: Factors,
 ) -> (Linear<B>, FloatTensor<B>) {
     let [rows, inputs] = B::dims(&x);
     let [_, outputs] = B::dims(&weight);
-    let y = affine(
-        Matrix::new(&B::elements(&x), inputs),
+    let y = Factor::new(Matrix::new(&B::elements(&x), inputs), factors).affine(
         Matrix::new(&B::elements(&weight), outputs),
         &B::elements(&bias),
     );
     let y = B::tensor(y, [rows, outputs], &x);
-    (Linear { x, weight }, y)
+    let linear = Linear { x, weight, factors };
+    (linear, y)
 }
 
 impl<B: HostBackend> Saved<B, 3> for Linear<B> {
@@ -34,16 +37,14 @@ impl<B: HostBackend> Saved<B, 3> for Linear<B> {
         let [_, outputs] = B::dims(&self.weight);
         let dy = &*B::elements(&gradient);
         let d_x = || {
-            let transposed = transpose(&B::elements(&self.weight), outputs);
-            let d_x = product(Matrix::new(dy, outputs), Matrix::new(&transposed, inputs));
+            let dy = Factor::new(Matrix::new(dy, outputs), self.factors);
+            let d_x = dy.times_transposed(&B::elements(&self.weight), outputs);
             B::tensor(d_x, [rows, inputs], &gradient)
         };
         let d_weight = || {
             let x = B::elements(&self.x);
-            let d_weight = product(
-                Matrix::new(&x, inputs).transposed(),
-                Matrix::new(dy, outputs),
-            );
+            let x = Factor::new(Matrix::new(&x, inputs).transposed(), self.factors);
+            let d_weight = x.times(Matrix::new(dy, outputs));
             B::tensor(d_weight, [inputs, outputs], &gradient)
         };
         let d_bias = || B::tensor(column_sums(dy, outputs), [outputs], &gradient);

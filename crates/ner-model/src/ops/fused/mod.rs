@@ -10,7 +10,6 @@ mod backend;
 mod dropout;
 mod gelu;
 mod host;
-mod int8;
 mod kernels;
 mod linear;
 mod loss;
@@ -21,6 +20,7 @@ mod loss;
 )]
 mod ndarray;
 mod norm;
+mod packed;
 #[cfg(test)]
 mod tests;
 
@@ -31,11 +31,11 @@ use burn::tensor::{Device, Tensor};
 
 use backend::{FusedOps, OptimizerOps, Projection};
 
-use super::{AdamWStep, Dropout, LossWeights, Moments};
+use super::{AdamWStep, Dropout, Factors, LossWeights, Moments};
 use attention::Heads;
-pub use int8::Int8Weights;
 pub(super) use kernels::Mask;
-pub use kernels::transpose;
+pub use kernels::{multiplies_bf16, transpose};
+pub use packed::{PackedWeights, Packing};
 
 /// Whether tensors of this device can be passed to this module's functions.
 pub fn supports(device: &Device) -> bool {
@@ -65,20 +65,22 @@ fn or_zeros(parameter: Option<&Param<Tensor<1>>>, len: usize, device: &Device) -
 }
 
 /// As [`Ops::linear`](super::Ops::linear).
-pub fn linear(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+pub fn linear(x: Tensor<2>, layer: &Linear, factors: Factors) -> Tensor<2> {
     let Projection { weight, bias } = projection(layer);
-    Tensor::from_dispatch(Dispatch::fused_linear(x.into_dispatch(), weight, bias))
+    let x = x.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias, factors))
 }
 
 /// GELU of a linear layer.
-pub fn linear_gelu(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
+pub fn linear_gelu(x: Tensor<2>, layer: &Linear, factors: Factors) -> Tensor<2> {
     let Projection { weight, bias } = projection(layer);
-    Tensor::from_dispatch(Dispatch::fused_linear_gelu(x.into_dispatch(), weight, bias))
+    let x = x.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_linear_gelu(x, weight, bias, factors))
 }
 
 /// As [`Ops::feed_forward`](super::Ops::feed_forward).
-pub fn feed_forward(x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
-    linear(linear_gelu(x, widen), narrow)
+pub fn feed_forward(x: Tensor<2>, [widen, narrow]: [&Linear; 2], factors: Factors) -> Tensor<2> {
+    linear(linear_gelu(x, widen, factors), narrow, factors)
 }
 
 /// As [`Ops::dropout`](super::Ops::dropout). An element's fate depends on the seed, its row and its column only.
@@ -119,6 +121,7 @@ pub fn self_attention(
     boundaries: &[usize],
     heads: usize,
     dropout: Dropout,
+    factors: Factors,
 ) -> Tensor<2> {
     let [query, key, value] = query_key_value.map(projection);
     let heads = Heads::new(boundaries, heads, dropout);
@@ -128,6 +131,7 @@ pub fn self_attention(
         key,
         value,
         heads,
+        factors,
     ))
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, FloatDType, Gradients, Int, Tensor, TensorData};
 
 use crate::Batch;
 use crate::batch::Layout;
-use crate::ops::{AdamWStep, Dropout, LossWeights, Moments, fused, plain, split_mix};
+use crate::ops::{AdamWStep, Dropout, Factors, LossWeights, Moments, fused, plain, split_mix};
 
 const EPSILON: f64 = 1e-5;
 const DROPOUT: Dropout = Dropout {
@@ -90,7 +90,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             |inputs, fused| {
                 let (x, layer) = (inputs[0].clone(), linear_layer(&inputs[1..]));
                 if fused {
-                    fused::linear(x, &layer)
+                    fused::linear(x, &layer, Factors::F32)
                 } else {
                     layer.forward(x)
                 }
@@ -103,7 +103,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             |inputs, fused| {
                 let (x, layer) = (inputs[0].clone(), linear_layer(&inputs[1..]));
                 if fused {
-                    fused::linear_gelu(x, &layer)
+                    fused::linear_gelu(x, &layer, Factors::F32)
                 } else {
                     plain::gelu(layer.forward(x))
                 }
@@ -151,7 +151,7 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             let x = inputs[0].clone();
             let [q, k, v] = [1, 3, 5].map(|first| linear_layer(&inputs[first..]));
             if fused {
-                fused::self_attention(x, [&q, &k, &v], &boundaries, heads, dropout)
+                fused::self_attention(x, [&q, &k, &v], &boundaries, heads, dropout, Factors::F32)
             } else {
                 let lengths = boundaries.windows(2).map(|pair| pair[1] - pair[0]);
                 let batch: Batch = lengths.map(|length| vec![0; length]).collect();
@@ -404,7 +404,7 @@ fn inputs_are_unharmed_and_views_are_read_rightly() {
             let layer = linear_layer(&[tensor(width, 3), tensor(1, 3)]);
             let all = |x: &Tensor<2>| {
                 let outputs = [
-                    fused::linear_gelu(x.clone(), &layer),
+                    fused::linear_gelu(x.clone(), &layer, Factors::F32),
                     fused::dropout(x.clone(), DROPOUT),
                     fused::residual_layer_norm(x.clone(), x.clone(), &norm, EPSILON, DROPOUT),
                 ];

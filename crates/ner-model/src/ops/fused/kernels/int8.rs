@@ -24,8 +24,6 @@ const GROUP: usize = 4;
 const TILE: usize = 6;
 /// Rows that a parallel task takes through one panel of weights: a multiple of every kernel's tile.
 const TASK_ROWS: usize = 120;
-/// Rows that go through two layers together.
-const STRIP: usize = 48;
 /// The largest magnitude of an input; −128 is left out, so that both signs are alike.
 const LARGEST_INPUT: f32 = 127.0;
 /// The largest magnitude of a weight: 4 · 255 · 31 is less than 2^15.
@@ -160,11 +158,6 @@ impl Int8Matrix {
         }
     }
 
-    /// Number of outputs.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
     /// `x · weights + bias`, row-major, by all threads.
     pub fn affine(&self, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
         self.affine_by(Kernel::detect(), x, bias)
@@ -175,30 +168,6 @@ impl Int8Matrix {
         let mut out = Vec::with_capacity(len);
         self.write_affine(kernel, x, bias, &mut out.spare_capacity_mut()[..len]);
         // SAFETY: every value has been written.
-        unsafe { out.set_len(len) };
-        out
-    }
-
-    /// `second(between(first(x)))`, where `between` changes its values in place: a strip of rows goes through all of it before the next, so
-    /// that what lies between stays in the cache.
-    pub fn affine_twice(
-        [first, second]: [(&Self, &[f32]); 2],
-        x: &[f32],
-        between: impl Fn(&mut [f32]) + Sync,
-    ) -> Vec<f32> {
-        let kernel = Kernel::detect();
-        let (inputs, outputs) = (first.0.inputs, second.0.outputs);
-        let len = x.len() / inputs * outputs;
-        let mut out = Vec::with_capacity(len);
-        x.par_chunks(STRIP * inputs)
-            .zip(out.spare_capacity_mut()[..len].par_chunks_mut(STRIP * outputs))
-            .for_each(|(x, out)| {
-                let mut values = first.0.affine(&Int8Rows::new(x, inputs), first.1);
-                between(&mut values);
-                let x = Int8Rows::new(&values, first.0.outputs);
-                second.0.write_affine(kernel, &x, second.1, out);
-            });
-        // SAFETY: every strip has been written.
         unsafe { out.set_len(len) };
         out
     }

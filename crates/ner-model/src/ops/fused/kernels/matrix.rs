@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::bf16::{Bf16Left, Bf16Right, Start};
 use super::rows_per_task;
+use crate::ops::Factors;
 
 /// A view of a matrix; a transposed view copies nothing.
 #[derive(Clone, Copy)]
@@ -69,6 +71,25 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Rows and columns.
+    pub fn dims(self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// Whether each row lies in one piece.
+    pub fn has_whole_rows(self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// A row that lies in one piece.
+    pub fn row(self, row: usize) -> &'a [f32] {
+        assert!(self.has_whole_rows(), "rows in one piece");
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        let start = self.start.wrapping_add(row * self.row_stride);
+        // SAFETY: the view reaches its own data only, of which this is a row.
+        unsafe { std::slice::from_raw_parts(start, self.columns) }
+    }
+
     /// Rows become columns.
     pub fn transposed(self) -> Self {
         Self {
@@ -94,6 +115,19 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
+    /// Rows and columns.
+    pub fn dims(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// The same view for several tasks, which have to keep to disjoint parts of it.
+    pub fn shared(&mut self) -> SharedMut<'_> {
+        SharedMut(MatrixMut {
+            data: PhantomData,
+            ..*self
+        })
+    }
+
     /// Blocks in row-major order: one row of blocks for each pair of neighbouring boundaries, each of `across` blocks of equal width.
     pub fn blocks(self, boundaries: &[usize], across: usize) -> Vec<Self> {
         assert!(
@@ -116,6 +150,49 @@ impl<'a> MatrixMut<'a> {
             .map(|(first, rows, column)| block(first, rows, column))
             .collect()
     }
+}
+
+/// A mutable view that parallel tasks write disjoint parts of.
+pub struct SharedMut<'a>(MatrixMut<'a>);
+
+// SAFETY: it gives out pointers only; whoever writes through one promises that no other task does.
+unsafe impl Sync for SharedMut<'_> {}
+
+impl SharedMut<'_> {
+    /// The place of an element, and what lies between it and the one below it.
+    pub fn at(&self, row: usize, column: usize) -> (*mut f32, usize) {
+        let view = &self.0;
+        assert!(
+            row < view.rows && column < view.columns,
+            "[{row}, {column}] of [{}, {}]",
+            view.rows,
+            view.columns
+        );
+        let place = row * view.row_stride + column;
+        (view.start.wrapping_add(place), view.row_stride)
+    }
+}
+
+/// A new row-major matrix.
+///
+/// # Safety
+/// `write` writes every element of its argument, and reads none before that.
+pub(super) unsafe fn written(
+    rows: usize,
+    columns: usize,
+    write: impl FnOnce(&mut MatrixMut<'_>),
+) -> Vec<f32> {
+    let mut out = Vec::with_capacity(rows * columns);
+    write(&mut MatrixMut {
+        start: out.as_mut_ptr(),
+        rows,
+        columns,
+        row_stride: columns,
+        data: PhantomData,
+    });
+    // SAFETY: the caller's promise.
+    unsafe { out.set_len(rows * columns) };
+    out
 }
 
 /// How a product is computed and stored.
@@ -145,23 +222,12 @@ impl Product {
 
     /// `scale · a · b` in new memory.
     pub fn compute_new(self, a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
-        let (rows, columns) = (a.rows, b.columns);
-        let mut out = Vec::with_capacity(rows * columns);
-        let mut view = MatrixMut {
-            start: out.as_mut_ptr(),
-            rows,
-            columns,
-            row_stride: columns,
-            data: PhantomData,
-        };
         let overwrite = Self {
             accumulate: false,
             ..self
         };
-        overwrite.compute(&mut view, a, b);
-        // SAFETY: the product has written every element, and read none.
-        unsafe { out.set_len(rows * columns) };
-        out
+        // SAFETY: the product writes every element, and reads none.
+        unsafe { written(a.rows, b.columns, |out| overwrite.compute(out, a, b)) }
     }
 
     /// `out = scale · a · b`, or `out += …`. The result does not depend on the number of threads.
@@ -203,13 +269,70 @@ impl Product {
     }
 }
 
-/// `a · b` in new memory, by all threads.
-pub fn product(a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
-    Product::PARALLEL.compute_new(a, b)
+/// The left factor of large products, all of which are computed by all threads.
+pub enum Factor<'a> {
+    F32(Matrix<'a>),
+    Bf16(Bf16Left),
+}
+
+impl<'a> Factor<'a> {
+    pub fn new(matrix: Matrix<'a>, numbers: Factors) -> Self {
+        match numbers {
+            Factors::F32 => Self::F32(matrix),
+            Factors::Bf16 => Self::Bf16(Bf16Left::new(matrix)),
+        }
+    }
+
+    /// `self · right` in new memory.
+    pub fn times(&self, right: Matrix<'_>) -> Vec<f32> {
+        match self {
+            Self::F32(left) => Product::PARALLEL.compute_new(*left, right),
+            Self::Bf16(left) => left.times(&Bf16Right::new(right), None),
+        }
+    }
+
+    /// `self · rightᵀ` in new memory, of row-major data of so many columns.
+    pub fn times_transposed(&self, right: &[f32], columns: usize) -> Vec<f32> {
+        match self {
+            Self::F32(left) => {
+                let turned = transpose(right, columns);
+                let right = Matrix::new(&turned, right.len() / columns);
+                Product::PARALLEL.compute_new(*left, right)
+            }
+            Self::Bf16(_) => self.times(Matrix::new(right, columns).transposed()),
+        }
+    }
+
+    /// Adds `self · rightᵀ` to `out`; `right` as in [`times_transposed`](Self::times_transposed).
+    pub fn add_times_transposed(&self, right: &[f32], columns: usize, out: &mut MatrixMut<'_>) {
+        match self {
+            Self::F32(left) => {
+                let turned = transpose(right, columns);
+                let right = Matrix::new(&turned, right.len() / columns);
+                let add = Product {
+                    accumulate: true,
+                    ..Product::PARALLEL
+                };
+                add.compute(out, *left, right);
+            }
+            Self::Bf16(left) => {
+                let right = Bf16Right::new(Matrix::new(right, columns).transposed());
+                left.write(&right, Start::Output, out);
+            }
+        }
+    }
+
+    /// `self · weight + bias` in new memory.
+    pub fn affine(&self, weight: Matrix<'_>, bias: &[f32]) -> Vec<f32> {
+        match self {
+            Self::F32(x) => affine(*x, weight, bias),
+            Self::Bf16(x) => x.times(&Bf16Right::new(weight), Some(bias)),
+        }
+    }
 }
 
 /// `x · weight + bias` in new memory, by all threads.
-pub fn affine(x: Matrix<'_>, weight: Matrix<'_>, bias: &[f32]) -> Vec<f32> {
+fn affine(x: Matrix<'_>, weight: Matrix<'_>, bias: &[f32]) -> Vec<f32> {
     let columns = bias.len();
     let len = x.rows * columns;
     let mut out = Vec::with_capacity(len);

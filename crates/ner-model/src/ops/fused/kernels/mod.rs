@@ -4,6 +4,7 @@
     reason = "instruction sets chosen at run time, and views of disjoint blocks of one matrix"
 )]
 
+mod bf16;
 mod elementwise;
 mod int8;
 mod isa;
@@ -12,10 +13,11 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use bf16::{Bf16Left, Bf16Right, multiplies_bf16};
 pub use elementwise::*;
 pub use int8::{Int8Matrix, Int8Rows};
 pub use isa::Isa;
-pub use matrix::{Matrix, MatrixMut, Product, affine, product, transpose};
+pub use matrix::{Factor, Matrix, MatrixMut, Product, SharedMut, transpose};
 pub use rows::*;
 
 /// Elements that a parallel task should have at least, so that starting it does not cost more than its work.

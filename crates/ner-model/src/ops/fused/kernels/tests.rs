@@ -2,7 +2,7 @@
 
 use super::elementwise::exp;
 use super::*;
-use crate::ops::Dropout;
+use crate::ops::{Dropout, Factors};
 
 /// Numbers between -4 and 4, as many as asked for.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -144,7 +144,8 @@ fn transposition_and_products_match_their_definitions() {
             Matrix::new(&b_transposed, inner).transposed(),
         );
         let bias = numbers(columns, 3);
-        let mut accumulated = affine(views.0, views.1, &bias);
+        let left = Factor::new(views.0, Factors::F32);
+        let mut accumulated = left.affine(views.1, &bias);
         let add = Product {
             scale: 0.5,
             accumulate: true,
@@ -155,11 +156,15 @@ fn transposition_and_products_match_their_definitions() {
             views.0,
             views.1,
         );
-        for (i, (&got, accumulated)) in product(views.0, views.1)
-            .iter()
-            .zip(accumulated)
-            .enumerate()
-        {
+        let products = left.times(views.1);
+        let turned = left.times_transposed(&b_transposed, inner);
+        assert!(
+            products
+                .iter()
+                .zip(&turned)
+                .all(|(a, b)| (a - b).abs() < 1e-3)
+        );
+        for (i, (&got, accumulated)) in products.iter().zip(accumulated).enumerate() {
             let terms = (0..inner).map(|k| {
                 f64::from(a[i / columns * inner + k]) * f64::from(b[k * columns + i % columns])
             });
