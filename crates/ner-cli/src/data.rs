@@ -141,6 +141,11 @@ impl TaggedFile {
         })
     }
 
+    /// The line of a word.
+    pub fn line(&self, sentence: usize, word: usize) -> u64 {
+        self.lines[sentence][word]
+    }
+
     /// The tags of each sentence.
     pub fn tags(&self) -> Vec<&Vec<String>> {
         self.sentences

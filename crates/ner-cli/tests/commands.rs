@@ -510,6 +510,41 @@ fn preprocess_splits_and_keeps_columns() {
 }
 
 #[test]
+fn errors_are_shown_with_their_lines() {
+    let folder = Folder::new();
+    let gold = folder.write(
+        "gold.conll",
+        "El O\nBanco B-ORG\nde I-ORG\nLima I-ORG\n\nAna B-PER\nvive O\nen O\nCruz B-LOC\n",
+    );
+    let pred = folder.write(
+        "pred.conll",
+        "El O\nBanco B-ORG\nde O\nLima B-LOC\n\nAna B-PER\nvive O\nen B-MISC\nCruz B-PER\n",
+    );
+    let evaluate = ["evaluate", "--gold", &gold, "--pred", &pred, "--errors"];
+    let text = stdout(&evaluate);
+    for line in [
+        "  strict          1         2         0         0         2      0.20      0.33      0.25",
+        "4 errors",
+        "       1 wrong type",
+        "       1 wrong boundary",
+        "       2 spurious",
+        "   LOC      0      0      0      0      1",
+        &format!("{gold}:2: wrong boundary: ORG `Banco de Lima` predicted as ORG `Banco`"),
+        &format!("{gold}:4: spurious LOC `Lima`"),
+        &format!("{gold}:8: spurious MISC `en`"),
+        &format!("{gold}:9: wrong type: LOC `Cruz` predicted as PER `Cruz`"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let csv = stdout(&[&evaluate[..], &["--format", "csv"]].concat());
+    assert!(csv.contains("9,wrong type,LOC,Cruz,PER,Cruz\n"), "{csv}");
+    let json = stdout(&[&evaluate[..], &["--format", "json"]].concat());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["errors"]["errors"][3]["kind"], "wrong-type");
+    assert_eq!(json["errors"]["schemes"]["overall"]["exact"]["correct"], 2);
+}
+
+#[test]
 fn sentences_that_were_cut_are_scored_as_they_were() {
     let folder = Folder::new();
     // The second word has no sub-word, and the cut falls into the entity.

@@ -44,6 +44,7 @@
 //! - [`EntityReport`]: seqeval's `classification_report`, as text, JSON and CSV.
 //! - [`TokenReport`]: scikit-learn's `classification_report` over tags.
 //! - [`ConllevalSummary`]: the text of conlleval.pl.
+//! - [`OverlapReport`]: nervaluate's four schemes, which tell near misses from misses; [`entity_errors`]: what is wrong, entity by entity.
 //! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
 //! - [`tags_without_position`]: tags that the reports would misread.
 //!
@@ -57,6 +58,7 @@ mod entity_report;
 mod error;
 mod intern;
 mod mode;
+mod overlap;
 mod read;
 mod rules;
 mod scheme;
@@ -74,6 +76,10 @@ pub use entity::Entity;
 pub use entity_report::{EntityReport, TypeScores};
 pub use error::{Error, Result, Side};
 pub use mode::Mode;
+pub use overlap::{
+    EntityError, EntityErrorKind, OverlapReport, OverlapScheme, OverlapScores, SchemeScores,
+    TypeOverlap, entity_errors,
+};
 pub use read::read_entities;
 pub use scheme::Scheme;
 pub use scores::Scores;

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use ner_metrics::{
-    Affix, ConllevalSummary, EntityReport, Error, Mode, Result, Scheme, Side, TokenReport,
+    Affix, ConllevalSummary, Entity, EntityReport, Error, Mode, OverlapReport, OverlapScheme,
+    Result, Scheme, SchemeScores, Side, TokenReport,
 };
 use serde_json::Value;
 
@@ -338,4 +339,58 @@ fn scheme_names_go_both_ways() {
             name: "iob3".to_owned()
         }
     );
+}
+
+/// Sentences of `[type, start, end]`.
+fn spans(side: &Value) -> Vec<Vec<Entity<'_>>> {
+    let mut sentences = Vec::new();
+    for sentence in side.as_array().unwrap() {
+        let mut entities = Vec::new();
+        for entity in sentence.as_array().unwrap() {
+            entities.push(Entity {
+                entity_type: entity[0].as_str().unwrap(),
+                start: entity[1].as_u64().unwrap() as usize,
+                end: entity[2].as_u64().unwrap() as usize,
+            });
+        }
+        sentences.push(entities);
+    }
+    sentences
+}
+
+#[test]
+fn near_misses_are_counted_as_nervaluate_counts_them() {
+    let check = |found: &SchemeScores, wanted: &Value, case: &str| {
+        for scheme in OverlapScheme::ALL {
+            let scores = found.get(scheme);
+            let counts = [
+                scores.correct,
+                scores.incorrect,
+                scores.partial,
+                scores.missed,
+                scores.spurious,
+            ];
+            let wanted = &wanted[scheme.name()];
+            for (at, count) in counts.into_iter().enumerate() {
+                let wanted = wanted[at].as_u64().unwrap() as usize;
+                assert_eq!(count, wanted, "{case}, {}, count {at}", scheme.name());
+            }
+            for (at, score) in (5..).zip([scores.precision, scores.recall, scores.f1]) {
+                let wanted: f64 = wanted[at].as_str().unwrap().parse().unwrap();
+                assert_eq!(score, wanted, "{case}, {}, score {at}", scheme.name());
+            }
+        }
+    };
+    let cases = read("overlap.json");
+    assert_eq!(cases.len(), 60);
+    for (number, case) in cases.iter().enumerate() {
+        let report = OverlapReport::new(&spans(&case["gold"]), &spans(&case["pred"])).unwrap();
+        check(&report.overall, &case["overall"], &format!("case {number}"));
+        let types = case["per_type"].as_object().unwrap();
+        assert_eq!(report.per_type.len(), types.len(), "case {number}");
+        for row in &report.per_type {
+            let name = format!("case {number}, {}", row.entity_type);
+            check(&row.scores, &types[&row.entity_type], &name);
+        }
+    }
 }

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use ner_metrics::{
-    Entity, EntityReport, Mode, Scheme, TagSet, TokenReport, convert, read_entities,
+    Entity, EntityErrorKind, EntityReport, Mode, OverlapReport, Scheme, TagSet, TokenReport,
+    convert, entity_errors, read_entities,
 };
 use proptest::prelude::*;
 
@@ -121,6 +122,41 @@ fn all_entities(mode: Mode, sentences: &Sentences) -> HashSet<(usize, Entity<'_>
 }
 
 proptest! {
+    /// Every entity is right, or in one error, and the errors are what their kinds say.
+    #[test]
+    fn errors_and_right_predictions_are_all_entities((gold, _) in entities(), (predicted, _) in entities()) {
+        let (gold, predicted) = (borrowed(&gold), borrowed(&predicted));
+        let errors = entity_errors(&gold, &predicted);
+        let right = gold.iter().filter(|entity| predicted.contains(entity)).count();
+        let of_gold = errors.iter().filter_map(|error| error.gold);
+        prop_assert_eq!(of_gold.clone().count() + right, gold.len());
+        prop_assert!(of_gold.clone().all(|entity| gold.contains(&entity) && !predicted.contains(&entity)));
+        let of_predicted = errors.iter().filter_map(|error| error.predicted);
+        prop_assert_eq!(of_predicted.clone().count() + right, predicted.len());
+        for error in &errors {
+            match (error.gold, error.predicted) {
+                (Some(gold), Some(found)) => {
+                    prop_assert!(gold.start < found.end && found.start < gold.end);
+                    let same = (gold.entity_type == found.entity_type, (gold.start, gold.end) == (found.start, found.end));
+                    prop_assert_eq!(error.kind, match same {
+                        (false, true) => EntityErrorKind::WrongType,
+                        (true, false) => EntityErrorKind::WrongBoundary,
+                        _ => EntityErrorKind::WrongTypeAndBoundary,
+                    });
+                    prop_assert_ne!(same, (true, true));
+                }
+                (gold, found) => prop_assert_eq!(error.kind, if found.is_none() {
+                    prop_assert!(gold.is_some());
+                    EntityErrorKind::Missed
+                } else {
+                    EntityErrorKind::Spurious
+                }),
+            }
+        }
+        let report = OverlapReport::new(&[gold], &[predicted]).unwrap();
+        prop_assert_eq!(report.overall.strict.correct, right);
+    }
+
     #[test]
     fn a_report_counts_the_sets_of_entities((mode, gold, pred) in corpora()) {
         let report = EntityReport::new(&gold, &pred, mode).unwrap();

@@ -280,15 +280,19 @@ fn int8_is_near_f32_and_for_inference_only() {
         assert!((1e-4..6e-2).contains(&relative), "{relative}");
         let back = int8.with_precision(Precision::F32).unwrap();
         assert_eq!(logits(&back, &batch), exact);
+        let auto = model.with_precision(Precision::Auto).unwrap();
+        assert_eq!(logits(&auto, &batch), rounded);
     }
     let training = TokenClassifier::init(&config(), &Device::flex().autodiff(), 3);
-    let message = training
-        .with_precision(Precision::Int8)
-        .unwrap_err()
-        .to_string();
-    assert!(message.contains("for inference"), "{message}");
+    for precision in [Precision::Int8, Precision::Auto] {
+        let refused = training.clone().with_precision(precision).unwrap_err();
+        assert!(refused.to_string().contains("for inference"), "{refused}");
+    }
     let message = "int4".parse::<Precision>().unwrap_err().to_string();
-    assert!(message.contains("expected f32, int8 or bf16"), "{message}");
+    assert!(
+        message.contains("expected f32, int8, bf16 or auto"),
+        "{message}"
+    );
 }
 
 /// Both forms; the plain one is a GPU's, and `ndarray` does not have it in bf16. On a processor without the instructions the fused one computes

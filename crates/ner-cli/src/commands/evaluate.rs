@@ -1,5 +1,7 @@
 //! `evaluate`: reports.
 
+mod errors;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use ner_tagger::Tagger;
 use ner_train::evaluate_as_text;
 use serde_json::{Map, Value, json};
 
+use self::errors::ErrorReport;
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
@@ -45,6 +48,10 @@ pub struct Arguments {
     /// Join the words to running text, tag that as `predict` does, and compare spans of characters: what the model is worth in use.
     #[arg(long, requires = "model", conflicts_with_all = ["report", "mode", "scheme"])]
     as_text: bool,
+    /// Also show what is wrong: near misses by nervaluate's schemes, errors by kind, which type was taken for which, and each error with its line.
+    /// As CSV, the errors alone.
+    #[arg(long, conflicts_with = "as_text")]
+    errors: bool,
     /// `entity` is seqeval's text, `token` scikit-learn's, `conlleval` the shared task's.
     #[arg(long, value_enum, default_value_t = Report::Entity)]
     report: Report,
@@ -123,7 +130,7 @@ fn with_predictions(arguments: &Arguments, quiet: bool) -> Result<String> {
 fn with_model(arguments: &Arguments, model: &str, data: &Path, quiet: bool) -> Result<String> {
     let gold = TaggedFile::read(data, &arguments.layout)?;
     let dir = arguments.hub.model(model, quiet)?;
-    let tagger = arguments.inference.load(&dir)?;
+    let tagger = arguments.inference.load(&dir, quiet)?;
     gold.check_tags(tagger.labels())?;
     if arguments.as_text {
         return as_text(arguments, &gold, &tagger, quiet);
@@ -183,6 +190,10 @@ fn report(
         ModeName::Default => Mode::Default,
         ModeName::Strict => Mode::Strict(arguments.scheme),
     };
+    let errors = arguments
+        .errors
+        .then(|| ErrorReport::new(gold, predicted, mode))
+        .transpose()?;
     let gold = gold.tags();
     let ill_formed = warn(arguments, &gold, predicted, decoding.as_deref(), quiet);
     let wanted = |report| arguments.report == report || arguments.report == Report::All;
@@ -202,13 +213,16 @@ fn report(
             entity.map(|report| report.to_text(digits)),
             token.map(|report| report.to_text(digits)),
             conlleval.map(|summary| summary.to_text()),
+            errors.map(|errors| errors.to_text(digits)),
         ],
+        Format::Csv if let Some(errors) = &errors => [Some(errors.to_csv()?), None, None, None],
         Format::Csv if arguments.report == Report::Conlleval => {
             bail!("--report conlleval has no CSV form; choose --format text or json")
         }
         Format::Csv => [
             entity.map(|report| report.to_csv()),
             token.map(|report| report.to_csv()),
+            None,
             None,
         ],
         Format::Json => {
@@ -221,12 +235,13 @@ fn report(
                 ("entity", entity.map(serde_json::to_value)),
                 ("token", token.map(serde_json::to_value)),
                 ("conlleval", conlleval.map(serde_json::to_value)),
+                ("errors", errors.map(serde_json::to_value)),
             ] {
                 if let Some(report) = report {
                     reports.insert(name.to_owned(), report?);
                 }
             }
-            [Some(pretty(&reports.into())?), None, None]
+            [Some(pretty(&reports.into())?), None, None, None]
         }
     };
     let texts: Vec<String> = texts.into_iter().flatten().collect();

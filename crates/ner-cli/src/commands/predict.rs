@@ -93,7 +93,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             || (!takes_words && arguments.format != Format::Conll),
         "column files hold words; with them, leave out --aggregation or choose --aggregation word"
     );
-    let tagger = arguments.inference.load(&dir)?;
+    let tagger = arguments.inference.load(&dir, quiet)?;
     let mut writer = Writer::new(arguments)?;
     if takes_words {
         let path = arguments

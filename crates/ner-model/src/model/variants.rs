@@ -88,14 +88,19 @@ impl TokenClassifier {
     }
 
     /// The same model computing with numbers of the given precision: [`Precision::Int8`] on `flex` and `ndarray`, for inference only;
-    /// [`Precision::Bf16`] on a GPU, and on `flex` and `ndarray` where the processor multiplies bf16.
+    /// [`Precision::Bf16`] on a GPU, and on `flex` and `ndarray` where the processor multiplies bf16; [`Precision::Auto`] for inference.
     ///
     /// # Errors
     /// The device, the processor or training is not for that precision.
     pub fn with_precision(self, precision: Precision) -> Result<Self, Error> {
         let device = self.device();
         let is_host = matches!(Ops::for_device(&device), Ops::Fused(_));
-        let packing = match precision {
+        if precision == Precision::Auto && device.is_autodiff() {
+            return Err(Error::Precision(
+                "auto is for inference; train in f32 or bf16".to_owned(),
+            ));
+        }
+        let packing = match precision.resolve(&device) {
             Precision::F32 => return Ok(self.with_ops(Ops::for_device(&device))),
             Precision::Bf16 if is_host && !multiplies_bf16() => {
                 return Err(Error::Precision(
@@ -104,7 +109,7 @@ impl TokenClassifier {
                 ));
             }
             Precision::Bf16 if is_host && !device.is_autodiff() => Packing::Bf16,
-            Precision::Bf16 => {
+            Precision::Bf16 | Precision::Auto => {
                 return Ok(self.with_ops(Ops::with_factors(&device, Factors::Bf16)));
             }
             Precision::Int8 if is_host && !device.is_autodiff() => Packing::Int8,

@@ -54,6 +54,20 @@ pub enum Precision {
     /// bf16 in matrix products, f32 elsewhere, for training and inference: on a GPU, where attention in inference is all in 16 bits, and on a
     /// CPU that multiplies bf16 (AVX512-BF16), where attention is all in f32 but for its projections.
     Bf16,
+    /// What tags fastest on the device, for inference: [`Int8`](Self::Int8) on a CPU, [`Bf16`](Self::Bf16) on a GPU.
+    Auto,
+}
+
+impl Precision {
+    /// What [`Auto`](Self::Auto) stands for on a device; any other is itself.
+    #[must_use]
+    pub fn resolve(self, device: &Device) -> Self {
+        match (self, Ops::for_device(device)) {
+            (Self::Auto, Ops::Plain(_)) => Self::Bf16,
+            (Self::Auto, _) => Self::Int8,
+            (other, _) => other,
+        }
+    }
 }
 
 impl FromStr for Precision {
@@ -64,8 +78,9 @@ impl FromStr for Precision {
             "f32" => Ok(Self::F32),
             "int8" => Ok(Self::Int8),
             "bf16" => Ok(Self::Bf16),
+            "auto" => Ok(Self::Auto),
             _ => Err(Error::Precision(format!(
-                "`{text}` is none; expected f32, int8 or bf16"
+                "`{text}` is none; expected f32, int8, bf16 or auto"
             ))),
         }
     }
@@ -77,6 +92,7 @@ impl fmt::Display for Precision {
             Self::F32 => "f32",
             Self::Int8 => "int8",
             Self::Bf16 => "bf16",
+            Self::Auto => "auto",
         })
     }
 }

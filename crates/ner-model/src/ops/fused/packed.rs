@@ -22,9 +22,6 @@ use super::host::HostBackend;
 use super::kernels::{Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, gelu};
 use crate::ops::{Dropout, Factors};
 
-/// Rows that go through both layers of a feed-forward half together, so that what lies between stays in the cache.
-const STRIP: usize = 48;
-
 /// What weights are packed as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
@@ -56,6 +53,15 @@ struct Layer {
 }
 
 impl Layer {
+    /// Rows that go through both layers of a feed-forward half together: few enough that what lies between stays in the cache, and enough to be
+    /// worth the weights that each strip reads again.
+    fn strip(&self) -> usize {
+        match self.weights {
+            Weights::Int8(_) => 48,
+            Weights::Bf16(_) => 192,
+        }
+    }
+
     fn outputs(&self) -> usize {
         self.bias.len()
     }
@@ -191,11 +197,12 @@ impl<B: HostBackend> PackedOps for B {
         PackedLinear(narrow): PackedLinear,
     ) -> FloatTensor<B> {
         let isa = Isa::detect();
+        let strip = widen.strip();
         let [rows, inputs] = B::dims(&x);
         let mut y = vec![0.0; rows * narrow.outputs()];
         B::elements(&x)
-            .par_chunks(STRIP * inputs)
-            .zip(y.par_chunks_mut(STRIP * narrow.outputs()))
+            .par_chunks(strip * inputs)
+            .zip(y.par_chunks_mut(strip * narrow.outputs()))
             .for_each(|(x, y)| {
                 let mut between = widen.affine(&widen.rows(x, inputs));
                 gelu(isa, &mut between);

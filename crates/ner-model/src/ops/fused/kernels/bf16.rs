@@ -136,6 +136,9 @@ vectorized! {
 fn pack_blocks(source: Matrix<'_>, width: usize, out: &mut [Pair]) {
     let isa = Isa::detect();
     let (depth, columns) = source.dims();
+    if depth == 0 {
+        return;
+    }
     let zeros = [0.0; PANEL];
     out.par_chunks_mut(depth.div_ceil(2) * width)
         .enumerate()
@@ -351,6 +354,9 @@ fn pack_transposed(source: Matrix<'_>, out: &mut [Pair]) {
     let isa = Isa::detect();
     let (columns, depth) = source.dims();
     let pairs = depth.div_ceil(2);
+    if pairs == 0 {
+        return;
+    }
     out.par_chunks_mut(pairs * PANEL)
         .enumerate()
         .for_each(|(panel, out)| {

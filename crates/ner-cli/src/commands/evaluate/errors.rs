@@ -1,0 +1,185 @@
+//! `evaluate --errors`: what is wrong, counted and shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use anyhow::Result;
+use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, entity_errors};
+use serde::Serialize;
+
+use crate::data::TaggedFile;
+
+/// The errors of a file.
+#[derive(Debug, Serialize)]
+pub struct ErrorReport {
+    /// Near misses, by nervaluate's schemes.
+    schemes: OverlapReport,
+    /// How often a gold type (or none) was predicted as a type (or none), entities that overlap taken together.
+    confusion: Vec<Confusion>,
+    errors: Vec<Row>,
+    #[serde(skip)]
+    file: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Confusion {
+    gold: Option<String>,
+    predicted: Option<String>,
+    count: usize,
+}
+
+/// One error.
+#[derive(Debug, Serialize)]
+struct Row {
+    /// Line of the first word of either entity.
+    line: u64,
+    kind: EntityErrorKind,
+    gold: Option<Span>,
+    predicted: Option<Span>,
+}
+
+#[derive(Debug, Serialize)]
+struct Span {
+    #[serde(rename = "type")]
+    entity_type: String,
+    text: String,
+}
+
+impl ErrorReport {
+    /// Compares the entities of a file with those of predicted tags of the same words.
+    pub fn new(file: &TaggedFile, predicted: &[Vec<String>], mode: Mode) -> Result<Self> {
+        let (mut all_gold, mut all_predicted, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut confusion: BTreeMap<(Option<&str>, Option<&str>), usize> = BTreeMap::new();
+        for (number, (sentence, tags)) in file.sentences.iter().zip(predicted).enumerate() {
+            let gold = mode.entities(&sentence.tags)?;
+            let predicted = mode.entities(tags)?;
+            let span = |entity: Entity<'_>| Span {
+                entity_type: entity.entity_type.to_owned(),
+                text: sentence.words[entity.start..entity.end].join(" "),
+            };
+            let errors = entity_errors(&gold, &predicted);
+            for entity in gold.iter().filter(|entity| predicted.contains(entity)) {
+                let both = Some(entity.entity_type);
+                *confusion.entry((both, both)).or_default() += 1;
+            }
+            for error in errors {
+                let types = [error.gold, error.predicted]
+                    .map(|entity| entity.map(|entity| entity.entity_type));
+                *confusion.entry((types[0], types[1])).or_default() += 1;
+                let places = error.gold.iter().chain(&error.predicted);
+                let first = places.map(|entity| entity.start).min().unwrap_or(0);
+                rows.push(Row {
+                    line: file.line(number, first),
+                    kind: error.kind,
+                    gold: error.gold.map(span),
+                    predicted: error.predicted.map(span),
+                });
+            }
+            all_gold.push(gold);
+            all_predicted.push(predicted);
+        }
+        let confusion = confusion.into_iter().map(|((gold, predicted), count)| {
+            let [gold, predicted] = [gold, predicted].map(|name| name.map(str::to_owned));
+            Confusion {
+                gold,
+                predicted,
+                count,
+            }
+        });
+        Ok(Self {
+            schemes: OverlapReport::new(&all_gold, &all_predicted)?,
+            confusion: confusion.collect(),
+            errors: rows,
+            file: file.path.display().to_string(),
+        })
+    }
+
+    /// Tables, then a line for each error.
+    pub fn to_text(&self, digits: usize) -> String {
+        let mut text = self.schemes.to_text(digits);
+        _ = writeln!(text, "\n{} errors", self.errors.len());
+        for kind in EntityErrorKind::ALL {
+            let count = self.errors.iter().filter(|row| row.kind == kind).count();
+            _ = writeln!(text, "{count:>8} {kind}");
+        }
+        text.push_str("\ngold types (rows) as predicted (columns); `-` for no entity\n");
+        text.push_str(&self.confusion_table());
+        text.push('\n');
+        for row in &self.errors {
+            let span = |span: &Option<Span>| {
+                span.as_ref().map_or_else(
+                    || "-".to_owned(),
+                    |span| format!("{} `{}`", span.entity_type, span.text),
+                )
+            };
+            let (gold, predicted) = (span(&row.gold), span(&row.predicted));
+            let place = format!("{}:{}", self.file, row.line);
+            _ = match row.kind {
+                EntityErrorKind::Missed => writeln!(text, "{place}: missed {gold}"),
+                EntityErrorKind::Spurious => writeln!(text, "{place}: spurious {predicted}"),
+                kind => writeln!(text, "{place}: {kind}: {gold} predicted as {predicted}"),
+            };
+        }
+        text
+    }
+
+    fn confusion_table(&self) -> String {
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for cell in &self.confusion {
+            names.extend([name(&cell.gold), name(&cell.predicted)]);
+        }
+        let width = names.iter().map(|name| name.chars().count()).max();
+        let width = width.unwrap_or(0).max(6);
+        let count = |gold: &str, predicted: &str| {
+            let mut cells = self.confusion.iter();
+            let cell =
+                cells.find(|cell| name(&cell.gold) == gold && name(&cell.predicted) == predicted);
+            cell.map_or(0, |cell| cell.count)
+        };
+        let mut text = format!("{:>width$}", "");
+        for predicted in &names {
+            _ = write!(text, " {predicted:>width$}");
+        }
+        text.push('\n');
+        for gold in &names {
+            _ = write!(text, "{gold:>width$}");
+            for predicted in &names {
+                _ = write!(text, " {:>width$}", count(gold, predicted));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// A line for each error under `line,kind,gold_type,gold_text,predicted_type,predicted_text`.
+    pub fn to_csv(&self) -> Result<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record([
+            "line",
+            "kind",
+            "gold_type",
+            "gold_text",
+            "predicted_type",
+            "predicted_text",
+        ])?;
+        for row in &self.errors {
+            let of = |span: &Option<Span>| {
+                span.as_ref().map_or_else(<[String; 2]>::default, |span| {
+                    [span.entity_type.clone(), span.text.clone()]
+                })
+            };
+            let [gold_type, gold_text] = of(&row.gold);
+            let [predicted_type, predicted_text] = of(&row.predicted);
+            writer.write_record([
+                row.line.to_string(),
+                row.kind.to_string(),
+                gold_type,
+                gold_text,
+                predicted_type,
+                predicted_text,
+            ])?;
+        }
+        Ok(String::from_utf8(writer.into_inner()?)?)
+    }
+}
