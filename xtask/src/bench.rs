@@ -192,7 +192,8 @@ pub fn run(args: &Args) -> Result<()> {
     let all = match versions {
         Some(versions) => {
             let program = model_dir::sha256(&env::current_exe()?)?;
-            let with = format!("{program}, {versions}, {}", table::machine());
+            let script = model_dir::sha256(Path::new(peers::SCRIPT))?;
+            let with = format!("{program}, {script}, {versions}, {}", table::machine());
             folder.keep(now, &with)?
         }
         None => now,
@@ -221,10 +222,10 @@ fn measure(
         .sides
         .iter()
         .filter(|side| peers.is_some() || !side.is_peer());
-    let sides: Vec<&Side> = sides.collect();
-    let mut outcomes = vec![Vec::new(); sides.len()];
+    let mut sides: Vec<(&Side, Vec<Outcome>)> = sides.map(|side| (side, Vec::new())).collect();
     for round in 1..=args.rounds {
-        for (side, outcomes) in sides.iter().zip(&mut outcomes) {
+        let mut failed = Vec::new();
+        for (number, (side, outcomes)) in sides.iter_mut().enumerate() {
             let mut arguments = side.arguments(group, folder, &args.data_dir);
             if let Some(device) = args.device {
                 let place = ["--warm-up", "--device", &device.to_string()];
@@ -239,8 +240,15 @@ fn measure(
                     command
                 }
             };
-            let outcome =
-                outcome_of(command).with_context(|| format!("{}, {}", group.name, side.name))?;
+            let outcome = match outcome_of(command) {
+                Ok(outcome) => outcome,
+                Err(error) if side.is_peer() || side.lacks_instructions(&error) => {
+                    eprintln!("{}, {} is left out: {error:#}", group.name, side.name);
+                    failed.push(number);
+                    continue;
+                }
+                Err(error) => return Err(error.context(format!("{}, {}", group.name, side.name))),
+            };
             eprintln!(
                 "{} {round}/{}: {:<28} {:>9.3} s for {} ({:.2}/s), peak {:.2} GB",
                 group.name,
@@ -253,8 +261,17 @@ fn measure(
             );
             outcomes.push(outcome);
         }
+        for number in failed.into_iter().rev() {
+            let (side, _) = sides.remove(number);
+            // Named in the text, without figures.
+            measured.push(Measured {
+                group: group.name.to_owned(),
+                side: side.name.to_owned(),
+                outcomes: Vec::new(),
+            });
+        }
     }
-    for (side, outcomes) in sides.into_iter().zip(outcomes) {
+    for (side, outcomes) in sides {
         measured.push(Measured {
             group: group.name.to_owned(),
             side: side.name.to_owned(),

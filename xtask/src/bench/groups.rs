@@ -41,6 +41,11 @@ impl Side {
         self.peer
     }
 
+    /// Whether it failed because the processor does not multiply bf16.
+    pub fn lacks_instructions(&self, error: &anyhow::Error) -> bool {
+        self.name == BF16 && format!("{error:#}").contains("AVX512-BF16")
+    }
+
     pub fn arguments(&self, group: &Group, folder: &Folder, data_dir: &Path) -> Vec<String> {
         let resolve = |argument: &&str| {
             if let Some(name) = argument.strip_prefix("{data}/") {
@@ -70,6 +75,13 @@ pub const SEQEVAL: &str = "seqeval";
 pub const BF16: &str = "ours, --precision bf16";
 pub const BEST_BF16: &str = "PyTorch at its best, autocast to bf16";
 pub const BATCHED_BF16: &str = "PyTorch, sorted batches of 32, autocast to bf16";
+pub const BEST_COMPILED: &str = "PyTorch at its best, bf16 and torch.compile";
+pub const BATCHED_COMPILED: &str = "PyTorch, sorted batches of 32, bf16 and torch.compile";
+pub const ONNX_FUSED: &str = "ONNX Runtime, fused for transformers";
+pub const ONNX_INT8: &str = "ONNX Runtime, fused, int8";
+pub const OPENVINO: &str = "OpenVINO";
+pub const OPENVINO_BF16: &str = "OpenVINO, bf16";
+pub const OPENVINO_INT8: &str = "OpenVINO, int8";
 
 pub const TEXT: &str = "El presidente del Banco de Lima , Juan Paz , viaja hoy a Madrid .";
 
@@ -87,6 +99,25 @@ const TRAINING: &[Side] = &[
         on_model!("train", "{model.train}", "--pad", "128"),
     ),
     peer(BEST, on_model!("train", "{model.train}")),
+    ours(
+        BF16,
+        on_model!("train", "{model.train}", "--precision", "bf16"),
+    ),
+    peer(
+        BEST_BF16,
+        on_model!("train", "{model.train}", "--precision", "bf16"),
+    ),
+    peer(
+        BEST_COMPILED,
+        on_model!(
+            "train",
+            "{model.train}",
+            "--precision",
+            "bf16",
+            "--compile",
+            "--warm-up"
+        ),
+    ),
 ];
 
 const TAGGING: &[Side] = &[
@@ -99,7 +130,75 @@ const TAGGING: &[Side] = &[
     peer(BATCHED, on_model!("batched", "{model.test}")),
     peer(
         ONNX,
-        on_model!("onnx", "{model.test}", "--onnx", "{model.onnx}"),
+        on_model!(
+            "onnx",
+            "{model.test}",
+            "--onnx",
+            "{model.onnx}",
+            "--warm-up"
+        ),
+    ),
+    peer(
+        ONNX_FUSED,
+        on_model!(
+            "onnx",
+            "{model.test}",
+            "--onnx",
+            "{model.fused.onnx}",
+            "--warm-up"
+        ),
+    ),
+    peer(OPENVINO, on_model!("openvino", "{model.test}", "--warm-up")),
+    ours(
+        BF16,
+        on_model!("tag", "{model.test}", "--precision", "bf16"),
+    ),
+    peer(
+        BATCHED_BF16,
+        on_model!("batched", "{model.test}", "--precision", "bf16"),
+    ),
+    peer(
+        BATCHED_COMPILED,
+        on_model!(
+            "batched",
+            "{model.test}",
+            "--precision",
+            "bf16",
+            "--compile",
+            "--warm-up"
+        ),
+    ),
+    peer(
+        OPENVINO_BF16,
+        on_model!(
+            "openvino",
+            "{model.test}",
+            "--precision",
+            "bf16",
+            "--warm-up"
+        ),
+    ),
+    peer(
+        ONNX_INT8,
+        on_model!(
+            "onnx",
+            "{model.test}",
+            "--onnx",
+            "{model.int8.onnx}",
+            "--warm-up"
+        ),
+    ),
+    peer(
+        OPENVINO_INT8,
+        on_model!(
+            "openvino",
+            "{model.test}",
+            "--precision",
+            "int8",
+            "--calibration",
+            "{data}/esp.train",
+            "--warm-up"
+        ),
     ),
 ];
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Folder;
 
-const SCRIPT: &str = "fixtures/bench/peers.py";
+pub const SCRIPT: &str = "fixtures/bench/peers.py";
 
 pub struct Peers {
     python: PathBuf,
@@ -41,22 +41,36 @@ impl Peers {
         }
         let exported: &[&str] = if with_onnx { &["base", "small"] } else { &[] };
         for model in exported {
-            peers.export(&folder.path(model), &folder.path(&format!("{model}.onnx")))?;
+            let [plain, fused, int8] = ["onnx", "fused.onnx", "int8.onnx"]
+                .map(|end| folder.path(&format!("{model}.{end}")));
+            let model = folder.path(model);
+            peers.make(&model, &plain, &["export", "--model", &model])?;
+            for (path, precision) in [(&fused, "f32"), (&int8, "int8")] {
+                let fuse = ["fuse", "--model", &model, "--precision", precision];
+                if let Err(error) = peers.make(&model, path, &fuse) {
+                    eprintln!("{path} could not be made: {error:#}");
+                }
+            }
         }
         Ok(peers)
     }
 
-    /// Writes a model as ONNX, unless that has been done since the model was made.
-    fn export(&self, model: &str, exported: &str) -> Result<()> {
+    /// Makes a file of a model, unless that has been done since the model and the script were made.
+    fn make(&self, model: &str, made: &str, arguments: &[&str]) -> Result<()> {
         let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
-        let weights = modified(&Path::new(model).join("model.safetensors"));
-        if modified(Path::new(exported)).is_some_and(|at| Some(at) > weights) {
+        let sources = [Path::new(model).join("model.safetensors"), SCRIPT.into()];
+        let at = modified(Path::new(made));
+        if at.is_some() && sources.iter().all(|source| modified(source) < at) {
             return Ok(());
         }
-        let partial = format!("{exported}.part");
-        let arguments = ["export", "--model", model, "--output", &partial];
-        succeed(&mut self.command(&arguments.map(str::to_owned)))?;
-        fs::rename(&partial, exported).with_context(|| exported.to_owned())
+        if at.is_some() {
+            fs::remove_file(made).with_context(|| made.to_owned())?;
+        }
+        let partial = format!("{made}.part");
+        let arguments = [arguments, &["--output", &partial]].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        succeed(&mut self.command(&arguments))?;
+        fs::rename(&partial, made).with_context(|| made.to_owned())
     }
 
     /// Names and versions of the peers, as this environment has them.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Outcome;
 use super::groups::OURS;
-use rows::{GPU_ROWS, Quantity, ROWS, Row};
+use rows::{Quantity, Row, gpu_rows, rows};
 
 /// Bytes a second that reading esp.train should reach.
 const READING: f64 = 300e6;
@@ -64,8 +64,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> String {
     let peers = versions.map_or_else(without_peers, |versions| {
         format!(
-            "The peers are {versions}. PyTorch runs eagerly, ONNX Runtime with all of its own graph optimizations, both in f32 like this system where \
-             int8 is not said. Training has dropout, clipping and fused AdamW on both sides, in steps of 32 sentences. This system puts sentences of like \
+            "The peers are {versions}. PyTorch runs eagerly where `torch.compile` is not said, ONNX Runtime with all of its own graph optimizations and, where \
+             that is said, those of its optimizer for transformers; all compute in f32 where nothing else is said. PyTorch's bf16 is autocast, its compiled \
+             tagging has frozen weights; it, ONNX Runtime and OpenVINO do all of their work once before it is timed, so that every shape has been seen. ONNX Runtime's int8 is dynamic with weights \
+             quantized by channel, OpenVINO's is static, by nncf on 300 training sentences. Training has dropout, clipping and fused AdamW on both sides, in steps of 32 sentences. This system puts sentences of like \
              length together, in training and in tagging; so does PyTorch \"at its best\"."
         )
     });
@@ -73,11 +75,12 @@ pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> St
         "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR`: each side does each work once a round, in turn, as a process of its own; \
          {}, beside the least and the most ratio of a round. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
          `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights. Sentences are those of \
-         CoNLL-2002 Spanish, taken evenly from the whole: {}. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).\n\n{}",
+         CoNLL-2002 Spanish, taken evenly from the whole: {}. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).{}\n\n{}",
         rounds(measured),
         machine(),
         samples(measured),
-        table(ROWS, measured)
+        left_out(measured),
+        table(&rows(), measured)
     );
     if let Some(reading) = find(measured, "read", OURS) {
         let rate = reading.median(Quantity::Rate);
@@ -107,14 +110,29 @@ pub fn gpu_text(measured: &[Measured], device: &str, versions: Option<&str>) -> 
          Spanish; 12 layers x 768, vocabulary 8,000. Machine: {}.\n\n{peers}\n\n{}",
         rounds(measured),
         gpus(),
-        table(GPU_ROWS, measured)
+        table(&gpu_rows(), measured)
     )
 }
 
 fn find<'a>(measured: &'a [Measured], group: &str, side: &str) -> Option<&'a Measured> {
-    measured
-        .iter()
-        .find(|measured| measured.group == group && measured.side == side)
+    measured.iter().find(|measured| {
+        measured.group == group && measured.side == side && !measured.outcomes.is_empty()
+    })
+}
+
+/// The sides that failed.
+fn left_out(measured: &[Measured]) -> String {
+    let failed = measured.iter().filter(|side| side.outcomes.is_empty());
+    let names: Vec<String> = failed
+        .map(|side| format!("{} in {}", side.side, side.group))
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n\nLeft out, because they failed here: {}.",
+        names.join(", ")
+    )
 }
 
 /// How many sentences each model reads in a round.
@@ -133,6 +151,7 @@ fn without_peers() -> String {
 
 fn rounds(measured: &[Measured]) -> String {
     let rounds = measured.iter().map(|side| side.outcomes.len());
+    let rounds = rounds.filter(|rounds| *rounds > 0);
     match (rounds.clone().min().unwrap_or(0), rounds.max().unwrap_or(0)) {
         (1, 1) => "one round".to_owned(),
         (least, most) if least == most => format!("medians of {most} rounds"),
@@ -146,8 +165,8 @@ fn table(rows: &[Row], measured: &[Measured]) -> String {
             .to_owned();
     for row in rows {
         let (Some(ours), Some(peer)) = (
-            find(measured, row.group, row.ours),
-            find(measured, row.group, row.peer),
+            find(measured, &row.group, row.ours),
+            find(measured, &row.group, row.peer),
         ) else {
             continue;
         };
@@ -212,7 +231,7 @@ pub fn machine() -> String {
     };
     let flags = field("flags");
     let has = |flag: &str| flags.split(' ').any(|known| known == flag);
-    let sets: Vec<&str> = ["avx2", "avx512f", "avx512_vnni", "amx_int8"]
+    let sets: Vec<&str> = ["avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8"]
         .into_iter()
         .filter(|flag| has(flag))
         .collect();
@@ -242,7 +261,7 @@ mod tests {
 
     #[test]
     fn every_row_names_a_group_and_its_sides() {
-        for row in ROWS.iter().chain(GPU_ROWS) {
+        for row in rows().into_iter().chain(gpu_rows()) {
             let mut groups = GROUPS.iter().chain(GPU_GROUPS);
             let group = groups.find(|group| group.name == row.group);
             let sides = group.map_or(&[][..], |group| group.sides);
