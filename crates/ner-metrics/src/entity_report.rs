@@ -1,9 +1,8 @@
 //! Scores of entities, as seqeval reports them.
 
-use std::collections::{BTreeMap, HashSet};
-
 use serde::Serialize;
 
+use crate::breakdown::grouped;
 use crate::scores::{Counts, Scores, macro_average, weighted_average};
 use crate::tag::Affix;
 use crate::tally::{Tally, check_sentences};
@@ -109,23 +108,8 @@ impl EntityReport {
         P: AsRef<[Entity<'p>]>,
     {
         check_sentences(gold, predicted)?;
-        let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
-        for (gold, predicted) in gold.iter().zip(predicted) {
-            let gold: HashSet<&Entity<'_>> = gold.as_ref().iter().collect();
-            let predicted: HashSet<&Entity<'_>> = predicted.as_ref().iter().collect();
-            for entity in &gold {
-                counts.entry(entity.entity_type).or_default().support += 1;
-            }
-            for entity in &predicted {
-                let counts = counts.entry(entity.entity_type).or_default();
-                counts.predicted += 1;
-                counts.correct += usize::from(gold.contains(entity));
-            }
-        }
-        let types = counts
-            .into_iter()
-            .map(|(name, counts)| (name.to_owned(), counts));
-        Ok(Self::of_counts(None, types.collect()))
+        let counts = grouped(gold, predicted, |_, entity| entity.entity_type.to_owned());
+        Ok(Self::of_counts(None, counts.into_iter().collect()))
     }
 
     /// `types` are sorted by name.
@@ -135,7 +119,7 @@ impl EntityReport {
             .into_iter()
             .map(|(entity_type, counts)| TypeScores {
                 entity_type,
-                scores: counts.seqeval_scores(),
+                scores: counts.scores(),
                 predicted: counts.predicted,
                 correct: counts.correct,
             })
@@ -143,7 +127,7 @@ impl EntityReport {
         let rows: Vec<Scores> = per_type.iter().map(|row| row.scores).collect();
         Self {
             mode,
-            micro: all.seqeval_scores(),
+            micro: all.scores(),
             macro_avg: macro_average(&rows),
             weighted: weighted_average(&rows),
             per_type,

@@ -117,6 +117,13 @@ pub enum Error {
         tokens: usize,
     },
 
+    /// Nothing can be drawn.
+    #[error("resampling: {reason}")]
+    Resampling {
+        /// What was wrong.
+        reason: String,
+    },
+
     /// An error in one sentence of gold or prediction.
     #[error("{side} sentence {sentence}: {reason}")]
     InSentence {

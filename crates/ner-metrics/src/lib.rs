@@ -45,11 +45,17 @@
 //! - [`TokenReport`]: scikit-learn's `classification_report` over tags.
 //! - [`ConllevalSummary`]: the text of conlleval.pl.
 //! - [`OverlapReport`]: nervaluate's four schemes, which tell near misses from misses; [`entity_errors`]: what is wrong, entity by entity.
+//! - [`Breakdown`]: entities by length, by place, or by a group of your own.
+//! - [`IntervalReport`]: bootstrap intervals; [`Comparison`]: whether one system is better than another, and whether that outlives the seeds.
+//! - [`Reliability`], [`ThresholdCurve`]: whether scores are probabilities, and what a threshold on them gives.
 //! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
 //! - [`tags_without_position`]: tags that the reports would misread.
 //!
 //! The crate knows sequences of tags only: no files, no sub-words, no tensors.
 
+mod breakdown;
+mod calibration;
+mod comparison;
 mod conlleval;
 mod convert;
 mod detect;
@@ -60,6 +66,7 @@ mod intern;
 mod mode;
 mod overlap;
 mod read;
+mod resampling;
 mod rules;
 mod scheme;
 mod scores;
@@ -70,6 +77,11 @@ mod text;
 mod token_report;
 mod transition;
 
+pub use breakdown::{Breakdown, GroupScores};
+pub use calibration::{
+    Reliability, ReliabilityBin, ScoredPrediction, ThresholdCurve, ThresholdPoint,
+};
+pub use comparison::{Comparison, RunScores};
 pub use conlleval::{ConllevalSummary, Percent, PercentByType};
 pub use convert::convert;
 pub use entity::Entity;
@@ -81,8 +93,11 @@ pub use overlap::{
     TypeOverlap, entity_errors,
 };
 pub use read::read_entities;
+pub use resampling::{
+    Interval, IntervalReport, Resampling, ScoreIntervals, TypeIntervals, counts_of_units,
+};
 pub use scheme::Scheme;
-pub use scores::Scores;
+pub use scores::{Counts, Scores};
 pub use tag::{Affix, tags_without_position};
 pub use tag_set::TagSet;
 pub use token_report::{TagScores, TokenReport};

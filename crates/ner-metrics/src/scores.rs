@@ -1,6 +1,10 @@
 //! Precision, recall and F1 from counts, and their averages.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
+
+use crate::Entity;
 
 /// Precision, recall and F1, each 0 where its denominator is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -15,16 +19,32 @@ pub struct Scores {
     pub support: usize,
 }
 
-/// What a report counts for one type or tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counts {
-    pub(crate) support: usize,
-    pub(crate) predicted: usize,
-    pub(crate) correct: usize,
+/// What scores are made of: of a whole file, of one type, or of one sentence or document that is drawn as a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// How many there are in gold.
+    pub support: usize,
+    /// How many there are in the prediction.
+    pub predicted: usize,
+    /// How many of them gold and prediction share.
+    pub correct: usize,
 }
 
 impl Counts {
-    pub(crate) fn sum(all: impl IntoIterator<Item = Counts>) -> Self {
+    /// Of the entities of one sentence, each side a set.
+    #[must_use]
+    pub fn of_entities(gold: &[Entity<'_>], predicted: &[Entity<'_>]) -> Self {
+        let [gold, predicted] = [gold, predicted].map(|side| side.iter().collect::<HashSet<_>>());
+        Self {
+            support: gold.len(),
+            predicted: predicted.len(),
+            correct: gold.intersection(&predicted).count(),
+        }
+    }
+
+    /// Those of several together.
+    #[must_use]
+    pub fn sum(all: impl IntoIterator<Item = Counts>) -> Self {
         all.into_iter().fold(Self::default(), |sum, one| Self {
             support: sum.support + one.support,
             predicted: sum.predicted + one.predicted,
@@ -32,8 +52,9 @@ impl Counts {
         })
     }
 
-    /// Rounds as seqeval does, whose F1 is `2 p r / (p + r)`.
-    pub(crate) fn seqeval_scores(self) -> Scores {
+    /// Precision, recall and F1, rounded as seqeval does, whose F1 is `2 p r / (p + r)`.
+    #[must_use]
+    pub fn scores(self) -> Scores {
         let precision = ratio(self.correct as f64, self.predicted as f64);
         let recall = ratio(self.correct as f64, self.support as f64);
         let f1 = ratio(2.0 * precision * recall, precision + recall);
