@@ -154,6 +154,21 @@ impl TaggedFile {
             .collect()
     }
 
+    /// The number of each sentence's unit, which is drawn as a whole where sentences are drawn anew: its document where the file has several, else
+    /// the sentence itself.
+    pub fn units(&self) -> Vec<usize> {
+        let documents: Vec<usize> = self
+            .sentences
+            .iter()
+            .map(|sentence| sentence.document)
+            .collect();
+        if documents.windows(2).any(|pair| pair[0] != pair[1]) {
+            documents
+        } else {
+            (0..documents.len()).collect()
+        }
+    }
+
     /// Fails at the first tag that is not among the labels, and shows both.
     pub fn check_tags(&self, labels: &[String]) -> Result<()> {
         for (sentence, lines) in self.sentences.iter().zip(&self.lines) {

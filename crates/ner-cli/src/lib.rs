@@ -44,6 +44,9 @@ enum Command {
     Train(Box<commands::train::Arguments>),
     Distill(Box<commands::distill::Arguments>),
     Evaluate(commands::evaluate::Arguments),
+    Compare(Box<commands::compare::Arguments>),
+    Calibrate(commands::calibrate::Arguments),
+    Info(commands::info::Arguments),
     Predict(commands::predict::Arguments),
     Shrink(commands::shrink::Arguments),
 }
@@ -91,6 +94,9 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Train(arguments) => commands::train::run(&arguments, quiet),
         Command::Distill(arguments) => commands::distill::run(&arguments, quiet),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
+        Command::Compare(arguments) => commands::compare::run(&arguments, quiet),
+        Command::Calibrate(arguments) => commands::calibrate::run(&arguments, quiet),
+        Command::Info(arguments) => commands::info::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
     }

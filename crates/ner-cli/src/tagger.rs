@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 use ner_model::{DeviceChoice, Precision};
-use ner_tagger::{Segmentation, Tagger};
+use ner_tagger::{MinScores, Segmentation, Tagger};
 use ner_train::DecodeSettings;
 
 use crate::progress::Progress;
@@ -33,6 +33,10 @@ pub struct InferenceArguments {
     /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the tokenizer does.
     #[arg(long, default_value_t = Segmentation::Unicode)]
     words: Segmentation,
+    /// Leave out entities with a lower score: a number for all, or one for each type, as in `PER=0.9,ORG=0.8`. `calibrate` makes scores that can be
+    /// trusted and shows what each threshold keeps.
+    #[arg(long, value_name = "SCORE", default_value_t)]
+    min_score: MinScores,
     #[command(flatten)]
     decoding: DecodeSettings,
 }
@@ -48,7 +52,8 @@ impl InferenceArguments {
             .segmentation(self.words)
             .max_length(self.max_length)
             .document_context(self.document_context)
-            .batch_tokens(self.batch_tokens);
+            .batch_tokens(self.batch_tokens)
+            .min_scores(self.min_score.clone());
         let tagger = builder.from_dir(dir)?;
         if self.precision == Precision::Auto {
             let precision = self.precision.resolve(&tagger.model().device());

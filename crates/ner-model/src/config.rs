@@ -76,6 +76,10 @@ pub struct ModelConfig {
     /// Tagging scheme of the labels, under the name that its writer gives it (`IOB2`, `BILOU`), for those who read entities from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tagging_scheme: Option<String>,
+    /// What label scores are divided by before they become probabilities, for those who decode them; found on held-out data (Guo et al. 2017,
+    /// <https://arxiv.org/abs/1706.04599>). Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_temperature: Option<f64>,
     /// Everything else in the file, kept as it was.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -105,6 +109,19 @@ impl Head {
 
     fn is_linear(&self) -> bool {
         *self == Self::Linear
+    }
+}
+
+/// Name of the field that [`ModelConfig::record_temperature`] writes.
+const TEMPERATURE: &str = "calibration_temperature";
+
+fn check_temperature(temperature: f64) -> Result<(), String> {
+    if temperature.is_finite() && temperature > 0.0 {
+        Ok(())
+    } else {
+        Err(format!(
+            "{TEMPERATURE} is {temperature}, expected a number above 0"
+        ))
     }
 }
 
@@ -143,6 +160,7 @@ impl ModelConfig {
             head: Head::Linear,
             document_context: 0,
             tagging_scheme: None,
+            calibration_temperature: None,
             model_type,
             vocab_size: sizes.vocab_size,
             hidden_size: sizes.hidden_size,
@@ -255,7 +273,28 @@ impl ModelConfig {
         Ok(model_dir::write(&path, text + "\n")?)
     }
 
+    /// Writes a temperature into the `config.json` of a directory and leaves all else there as it is.
+    ///
+    /// # Errors
+    /// A temperature that is not above 0, or a file that cannot be read or written.
+    pub fn record_temperature(dir: &Path, temperature: f64) -> Result<(), Error> {
+        let path = dir.join(CONFIG);
+        let config_error = |reason: String| Error::Config {
+            path: path.clone(),
+            reason,
+        };
+        check_temperature(temperature).map_err(config_error)?;
+        let text = read_text(&path)?;
+        let fields = serde_json::from_str::<Map<String, Value>>(&text);
+        let mut fields = fields.map_err(|error| config_error(error.to_string()))?;
+        fields.insert(TEMPERATURE.to_owned(), temperature.into());
+        let text = serde_json::to_string_pretty(&fields);
+        let text = text.map_err(|error| config_error(error.to_string()))?;
+        Ok(model_dir::write(&path, text + "\n")?)
+    }
+
     fn check(&self) -> Result<(), String> {
+        check_temperature(self.calibration_temperature.unwrap_or(1.0))?;
         self.check_sizes()?;
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(

@@ -115,10 +115,23 @@ impl Logits {
     /// # Panics
     /// There is no such row.
     pub fn probabilities(&self, row: usize) -> impl Iterator<Item = f32> + '_ {
+        self.tempered_probabilities(row, 1.0)
+    }
+
+    /// The softmax of one row's logits divided by a temperature: above 1 it is less sure than the model, below 1 surer.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn tempered_probabilities(
+        &self,
+        row: usize,
+        temperature: f32,
+    ) -> impl Iterator<Item = f32> + '_ {
         let row = self.row(row);
         let max = row.iter().copied().fold(f32::MIN, f32::max);
-        let sum: f32 = row.iter().map(|logit| (logit - max).exp()).sum();
-        row.iter().map(move |logit| (logit - max).exp() / sum)
+        let weight = move |logit: &f32| ((logit - max) / temperature).exp();
+        let sum: f32 = row.iter().map(weight).sum();
+        row.iter().map(move |logit| weight(logit) / sum)
     }
 }
 
@@ -180,6 +193,17 @@ impl Transitions {
             start: sum(&self.start, &other.start),
             end: sum(&self.end, &other.end),
             between: sum(&self.between, &other.between),
+        }
+    }
+
+    /// The scores divided by a temperature. What is forbidden stays so.
+    #[must_use]
+    pub fn tempered(&self, temperature: f64) -> Self {
+        let divide = |scores: &[f64]| scores.iter().map(|score| score / temperature).collect();
+        Self {
+            start: divide(&self.start),
+            end: divide(&self.end),
+            between: divide(&self.between),
         }
     }
 

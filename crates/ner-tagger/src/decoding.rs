@@ -8,6 +8,7 @@ use ner_model::{Logits, Posterior, TokenClassifier, Transitions};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::min_scores::MinScores;
 use crate::tagged::{TaggedSentence, WordEntity, WordTag};
 
 /// Which label sequences can be predicted.
@@ -52,6 +53,9 @@ pub struct Decoder {
     /// The ways to read the labels, never none. A sentence gets the one under which its labels are likelier.
     readings: Vec<Reading>,
     has_crf: bool,
+    /// What scores are divided by before they become probabilities; chooses no label.
+    temperature: f64,
+    min_scores: MinScores,
 }
 
 /// What restricts and scores label sequences.
@@ -113,7 +117,39 @@ impl Decoder {
             tags,
             readings,
             has_crf,
+            temperature: config.calibration_temperature.unwrap_or(1.0),
+            min_scores: MinScores::default(),
         })
+    }
+
+    /// Another temperature than the model's ([`ModelConfig::calibration_temperature`](ner_model::ModelConfig::calibration_temperature)). Scores
+    /// change with it, labels do not.
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Leaves out entities with lower scores than these; their words are then tagged `O`.
+    ///
+    /// # Errors
+    /// A type that no label has.
+    pub fn with_min_scores(mut self, min_scores: MinScores) -> Result<Self> {
+        min_scores.check(&self.tags)?;
+        self.min_scores = min_scores;
+        Ok(self)
+    }
+
+    /// The least scores of entities.
+    #[must_use]
+    pub fn min_scores(&self) -> &MinScores {
+        &self.min_scores
+    }
+
+    /// The temperature.
+    #[must_use]
+    pub fn temperature(&self) -> f64 {
+        self.temperature
     }
 
     /// The labels as tags.
@@ -131,31 +167,8 @@ impl Decoder {
     /// - logits: a row for each word
     #[must_use]
     pub fn decode(&self, logits: &Logits) -> TaggedSentence {
-        let count = logits.labels();
-        let probabilities: Vec<f32> = (0..logits.len())
-            .flat_map(|word| logits.probabilities(word))
-            .collect();
-        let mut found: Option<(Vec<usize>, &Reading, f64)> = None;
-        for reading in &self.readings {
-            let Some(transitions) = &reading.transitions else {
-                continue;
-            };
-            let Some(labels) = transitions.best_sequence(&probabilities) else {
-                continue;
-            };
-            let score = transitions.sequence_score(&probabilities, &labels);
-            if found.as_ref().is_none_or(|best| score > best.2) {
-                found = Some((labels, reading, score));
-            }
-        }
-        let (labels, transitions) = match found {
-            Some((labels, reading, _)) => (labels, reading.transitions.as_ref()),
-            None => (
-                (0..logits.len()).map(|word| logits.best(word).0).collect(),
-                None,
-            ),
-        };
-        let posterior = Posterior::new(transitions, &probabilities, count);
+        let (labels, transitions) = self.best(logits);
+        let posterior = self.posterior(logits, transitions);
         let tag = |(word, &label): (usize, &usize)| WordTag {
             tag: self.tags.labels()[label].clone(),
             score: posterior.label(word, label) as f32,
@@ -173,16 +186,76 @@ impl Decoder {
                 words,
             }
         };
-        TaggedSentence {
-            tags: labels.iter().enumerate().map(tag).collect(),
-            entities: self
-                .tags
-                .entities(&labels)
-                .into_iter()
-                .map(entity)
-                .collect(),
+        let entities = self.tags.entities(&labels).into_iter().map(entity);
+        let (entities, unsure) = entities
+            .partition(|found: &WordEntity| self.min_scores.keeps(&found.entity, found.score));
+        let unsure: Vec<WordEntity> = unsure;
+        let mut tags: Vec<WordTag> = labels.iter().enumerate().map(tag).collect();
+        let outside = (0..logits.labels()).find(|&label| self.tags.is_outside(label));
+        for word in unsure.into_iter().flat_map(|entity| entity.words) {
+            tags[word] = WordTag {
+                tag: OUTSIDE.to_owned(),
+                score: outside.map_or(0.0, |label| posterior.label(word, label) as f32),
+            };
+        }
+        TaggedSentence { tags, entities }
+    }
+
+    /// The probability of every label of every word under the decoding, among all sequences that can be predicted.
+    ///
+    /// # Shapes
+    /// - logits: a row for each word; output: `[words, labels]`, row-major
+    #[must_use]
+    pub fn label_probabilities(&self, logits: &Logits) -> Vec<f64> {
+        let (_, transitions) = self.best(logits);
+        let posterior = self.posterior(logits, transitions);
+        let words = 0..logits.len();
+        words
+            .flat_map(|word| (0..logits.labels()).map(move |label| (word, label)))
+            .map(|(word, label)| posterior.label(word, label))
+            .collect()
+    }
+
+    fn posterior(&self, logits: &Logits, transitions: Option<&Transitions>) -> Posterior {
+        let probabilities = probabilities(logits, self.temperature as f32);
+        let transitions = transitions.map(|scores| scores.tempered(self.temperature));
+        Posterior::new(transitions.as_ref(), &probabilities, logits.labels())
+    }
+
+    /// The labels of a sentence's words, and the transitions by which they were chosen.
+    fn best(&self, logits: &Logits) -> (Vec<usize>, Option<&Transitions>) {
+        let probabilities = probabilities(logits, 1.0);
+        let mut found: Option<(Vec<usize>, &Reading, f64)> = None;
+        for reading in &self.readings {
+            let Some(transitions) = &reading.transitions else {
+                continue;
+            };
+            let Some(labels) = transitions.best_sequence(&probabilities) else {
+                continue;
+            };
+            let score = transitions.sequence_score(&probabilities, &labels);
+            if found.as_ref().is_none_or(|best| score > best.2) {
+                found = Some((labels, reading, score));
+            }
+        }
+        match found {
+            Some((labels, reading, _)) => (labels, reading.transitions.as_ref()),
+            None => (
+                (0..logits.len()).map(|word| logits.best(word).0).collect(),
+                None,
+            ),
         }
     }
+}
+
+/// The tag of a word outside of entities.
+const OUTSIDE: &str = "O";
+
+/// Probability of each label of each word by itself, `[words, labels]`.
+fn probabilities(logits: &Logits, temperature: f32) -> Vec<f32> {
+    (0..logits.len())
+        .flat_map(|word| logits.tempered_probabilities(word, temperature))
+        .collect()
 }
 
 /// What acts on label sequences, such as `CRF, constrained to iob2`.

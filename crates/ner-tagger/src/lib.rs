@@ -17,13 +17,16 @@
 //! | sequences to passes of like length, made ready while the model computes | [`batching`], [`prefetch`] |
 //! | passes to the logits of each word or sub-word | the engine, private |
 //! | logits to labels, entities and their probabilities | [`Decoder`] |
+//! | probabilities that hold on held-out data | [`calibration`] |
 //!
 //! It knows nothing of training; `ner-train` builds on it.
 
 pub mod batching;
+pub mod calibration;
 mod decoding;
 mod error;
 mod inference;
+mod min_scores;
 pub mod prefetch;
 mod sentence;
 mod sequence;
@@ -32,6 +35,7 @@ mod tagger;
 
 pub use decoding::{Decode, Decoder};
 pub use error::{Error, Result};
+pub use min_scores::MinScores;
 pub use sentence::Sentence;
 pub use sequence::{Sequence, Sequencer};
 pub use subword_align::{Aggregation, EntitySpan, Segmentation};

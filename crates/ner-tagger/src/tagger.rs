@@ -13,6 +13,7 @@ use subword_align::{
 use crate::decoding::{Decode, Decoder};
 use crate::error::{Error, Result};
 use crate::inference::{Engine, Output, Scored, Unit};
+use crate::min_scores::MinScores;
 use crate::sentence::Sentence;
 use crate::sequence::Sequencer;
 use crate::tagged::{TaggedSentence, TaggedText};
@@ -46,7 +47,7 @@ pub struct Tagger {
 }
 
 /// How a [`Tagger`] is made; what is not given is the model's own choice, or suits its device.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TaggerBuilder {
     device: DeviceChoice,
     precision: Option<Precision>,
@@ -56,6 +57,7 @@ pub struct TaggerBuilder {
     max_length: Option<usize>,
     document_context: Option<usize>,
     batch_tokens: Option<usize>,
+    min_scores: MinScores,
 }
 
 impl TaggerBuilder {
@@ -116,6 +118,13 @@ impl TaggerBuilder {
         self
     }
 
+    /// Leaves out entities with lower scores than these. Default: none.
+    #[must_use]
+    pub fn min_scores(mut self, min_scores: MinScores) -> Self {
+        self.min_scores = min_scores;
+        self
+    }
+
     /// Loads a fine-tuned model as `ner-cli train` or `transformers` saves it.
     ///
     /// # Errors
@@ -160,7 +169,8 @@ impl TaggerBuilder {
         }
         Sequencer::new(&tokenizer, max_length)?;
         Ok(Tagger {
-            decoder: Decoder::new(&model, self.decode, self.scheme)?,
+            decoder: Decoder::new(&model, self.decode, self.scheme)?
+                .with_min_scores(self.min_scores)?,
             batch_tokens: self.batch_tokens.unwrap_or(model.batch_tokens()),
             document_context: self
                 .document_context
@@ -334,15 +344,21 @@ impl Tagger {
                 .flat_map(|row| scored.logits.probabilities(row))
                 .collect();
             let text = text.as_ref();
-            Ok(aggregate(
-                text,
-                &scored.source,
-                &probabilities,
-                labels,
-                aggregation,
-            )?)
+            let mut entities =
+                aggregate(text, &scored.source, &probabilities, labels, aggregation)?;
+            entities.retain(|found| self.is_sure(&found.entity, found.score));
+            Ok(entities)
         });
         entities.collect()
+    }
+
+    /// Whether an entity of the pipeline's strategies, named by its type or by its label, has the score that it needs.
+    fn is_sure(&self, name: &str, score: f32) -> bool {
+        let label = self.labels().iter().position(|label| label == name);
+        let of_label = label.and_then(|label| self.decoder.tags().entity_type(label));
+        self.decoder
+            .min_scores()
+            .keeps(of_label.unwrap_or(name), score)
     }
 
     fn engine(&self, unit: Unit, document_context: usize) -> Result<Engine<'_>> {

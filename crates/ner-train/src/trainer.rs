@@ -265,7 +265,8 @@ fn prepare_model(
             settings.optimizer.freeze_embeddings,
             settings.optimizer.freeze_layers,
         )
-        .with_document_context(settings.data.document_context);
+        .with_document_context(settings.data.document_context)
+        .without_temperature();
     let scheme = settings.decoding.decode_scheme;
     // A teacher has given the labels, and their scheme where it is known.
     if !has_teacher || scheme.is_some() {

@@ -1,6 +1,8 @@
 //! `evaluate`: reports.
 
 mod errors;
+mod explain;
+mod section;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,8 @@ use ner_tagger::Tagger;
 use ner_train::evaluate_as_text;
 use serde_json::{Map, Value, json};
 
-use self::errors::ErrorReport;
+use self::explain::{Explain, ExplainArguments};
+use self::section::{Section, to_csv, to_json, to_text};
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
@@ -46,12 +49,10 @@ pub struct Arguments {
     #[arg(long, requires = "model", conflicts_with = "as_text")]
     predictions: Option<PathBuf>,
     /// Join the words to running text, tag that as `predict` does, and compare spans of characters: what the model is worth in use.
-    #[arg(long, requires = "model", conflicts_with_all = ["report", "mode", "scheme"])]
+    #[arg(long, requires = "model", conflicts_with_all = ["report", "mode", "scheme", "errors", "train", "bootstrap"])]
     as_text: bool,
-    /// Also show what is wrong: near misses by nervaluate's schemes, errors by kind, which type was taken for which, and each error with its line.
-    /// As CSV, the errors alone.
-    #[arg(long, conflicts_with = "as_text")]
-    errors: bool,
+    #[command(flatten)]
+    explain: ExplainArguments,
     /// `entity` is seqeval's text, `token` scikit-learn's, `conlleval` the shared task's.
     #[arg(long, value_enum, default_value_t = Report::Entity)]
     report: Report,
@@ -76,6 +77,15 @@ pub struct Arguments {
     layout: Layout,
     #[command(flatten)]
     hub: HubArguments,
+}
+
+impl Arguments {
+    fn mode(&self) -> Mode {
+        match self.mode {
+            ModeName::Default => Mode::Default,
+            ModeName::Strict => Mode::Strict(self.scheme),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -186,66 +196,42 @@ fn report(
     decoding: Option<String>,
     quiet: bool,
 ) -> Result<String> {
-    let mode = match arguments.mode {
-        ModeName::Default => Mode::Default,
-        ModeName::Strict => Mode::Strict(arguments.scheme),
-    };
-    let errors = arguments
-        .errors
-        .then(|| ErrorReport::new(gold, predicted, mode))
-        .transpose()?;
-    let gold = gold.tags();
-    let ill_formed = warn(arguments, &gold, predicted, decoding.as_deref(), quiet);
+    let mode = arguments.mode();
+    let explain = Explain::new(&arguments.explain, &arguments.layout, gold, predicted, mode)?;
+    let tags = gold.tags();
+    let ill_formed = warn(arguments, &tags, predicted, decoding.as_deref(), quiet);
     let wanted = |report| arguments.report == report || arguments.report == Report::All;
-    let entity = wanted(Report::Entity)
-        .then(|| EntityReport::new(&gold, predicted, mode))
-        .transpose()?;
-    let token = wanted(Report::Token)
-        .then(|| TokenReport::new(&gold, predicted))
-        .transpose()?;
-    let conlleval = wanted(Report::Conlleval)
-        .then(|| ConllevalSummary::new(&gold, predicted))
-        .transpose()?;
-
+    let mut sections = Vec::new();
     let digits = arguments.digits;
-    let texts = match arguments.format {
-        Format::Text => [
-            entity.map(|report| report.to_text(digits)),
-            token.map(|report| report.to_text(digits)),
-            conlleval.map(|summary| summary.to_text()),
-            errors.map(|errors| errors.to_text(digits)),
-        ],
-        Format::Csv if let Some(errors) = &errors => [Some(errors.to_csv()?), None, None, None],
-        Format::Csv if arguments.report == Report::Conlleval => {
-            bail!("--report conlleval has no CSV form; choose --format text or json")
-        }
-        Format::Csv => [
-            entity.map(|report| report.to_csv()),
-            token.map(|report| report.to_csv()),
-            None,
-            None,
-        ],
+    if wanted(Report::Entity) {
+        let report = EntityReport::new(&tags, predicted, mode)?;
+        sections.push(
+            Section::new("entity", &report, report.to_text(digits))?.with_csv(report.to_csv()),
+        );
+    }
+    if wanted(Report::Token) {
+        let report = TokenReport::new(&tags, predicted)?;
+        sections.push(
+            Section::new("token", &report, report.to_text(digits))?.with_csv(report.to_csv()),
+        );
+    }
+    if wanted(Report::Conlleval) {
+        let summary = ConllevalSummary::new(&tags, predicted)?;
+        sections.push(Section::new("conlleval", &summary, summary.to_text())?);
+    }
+    sections.extend(explain.sections(digits)?);
+    match arguments.format {
+        Format::Text => Ok(to_text(&sections)),
+        Format::Csv => to_csv(&sections),
         Format::Json => {
-            let mut reports = Map::new();
+            let mut about = Map::new();
             if let Some(decoding) = decoding {
-                reports.insert("decoding".to_owned(), decoding.into());
+                about.insert("decoding".to_owned(), decoding.into());
             }
-            reports.insert("ill_formed_sentences".to_owned(), ill_formed.into());
-            for (name, report) in [
-                ("entity", entity.map(serde_json::to_value)),
-                ("token", token.map(serde_json::to_value)),
-                ("conlleval", conlleval.map(serde_json::to_value)),
-                ("errors", errors.map(serde_json::to_value)),
-            ] {
-                if let Some(report) = report {
-                    reports.insert(name.to_owned(), report?);
-                }
-            }
-            [Some(pretty(&reports.into())?), None, None, None]
+            about.insert("ill_formed_sentences".to_owned(), ill_formed.into());
+            pretty(&to_json(about, sections))
         }
-    };
-    let texts: Vec<String> = texts.into_iter().flatten().collect();
-    Ok(texts.join("\n"))
+    }
 }
 
 /// Says on stderr what a table does not show. Returns the number of predicted sentences that are not well-formed.

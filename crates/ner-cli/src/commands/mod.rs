@@ -1,7 +1,10 @@
 //! One module a command.
 
+pub mod calibrate;
+pub mod compare;
 pub mod distill;
 pub mod evaluate;
+pub mod info;
 pub mod labels;
 pub mod new_model;
 pub mod predict;

@@ -69,6 +69,14 @@ impl TokenClassifier {
         self
     }
 
+    /// Forgets a temperature ([`ModelConfig::calibration_temperature`](crate::ModelConfig::calibration_temperature)), which other weights do not
+    /// share.
+    #[must_use]
+    pub fn without_temperature(mut self) -> Self {
+        self.config.calibration_temperature = None;
+        self
+    }
+
     /// Records the tagging scheme of the labels in the configuration ([`ModelConfig::tagging_scheme`](crate::ModelConfig::tagging_scheme)), for
     /// those who decode them; computes nothing else.
     #[must_use]

@@ -92,7 +92,7 @@ impl Outcome<'_> {
                     continue;
                 }
             };
-            let tagger = builder.from_dir(&dir)?;
+            let tagger = builder.clone().from_dir(&dir)?;
             let batch_size = settings.evaluation.eval_batch_size;
             let found = evaluate(&tagger, &dev.sentences, batch_size, |_| {})?;
             progress.say(&format!(

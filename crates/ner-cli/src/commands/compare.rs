@@ -1,0 +1,210 @@
+//! `compare`: is one system better than another?
+
+mod report;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use ner_metrics::{Entity, Mode, Resampling, Scheme};
+
+use self::report::Report;
+use crate::data::{Layout, TaggedFile};
+use crate::hub::HubArguments;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::tagger::InferenceArguments;
+
+/// Compare two systems on the same gold data: a paired bootstrap, approximate randomization, and the entities that only one of them finds.
+///
+/// A system is a column file of predicted tags, or a model that predicts them now. With several runs of a side (`--a 'runs/s*/pred.txt'`), as of
+/// several seeds, the test says whether the difference outlives the seeds.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct Arguments {
+    /// Two systems, each a prediction file or a model.
+    #[arg(value_name = "A B", num_args = 2, conflicts_with_all = ["a", "b"], required_unless_present = "a")]
+    systems: Vec<String>,
+    /// Runs of the first system: files or models, with wildcards.
+    #[arg(long, value_name = "PATTERN", requires = "b")]
+    a: Vec<String>,
+    /// Runs of the second system.
+    #[arg(long, value_name = "PATTERN", requires = "a")]
+    b: Vec<String>,
+    /// Column file with the true tags.
+    #[arg(long, value_name = "FILE")]
+    gold: PathBuf,
+    /// How often sentences are drawn anew, documents where the gold file has several.
+    #[arg(long, default_value_t = 10_000)]
+    samples: usize,
+    /// Share of samples between the ends of an interval.
+    #[arg(long, default_value_t = 0.95)]
+    level: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Tagging scheme whose well-formed entities alone count, as in `evaluate --mode strict`; the conlleval rule where not given.
+    #[arg(long, value_name = "SCHEME")]
+    strict: Option<Scheme>,
+    /// Entities to show of those that only one side finds, for each side.
+    #[arg(long, default_value_t = 10)]
+    examples: usize,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// File to write instead of stdout.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "With models")]
+    inference: InferenceArguments,
+    #[command(flatten)]
+    layout: Layout,
+    #[command(flatten)]
+    hub: HubArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// One side: the entities that each of its runs predicts.
+pub struct Side {
+    /// What stands on the command line.
+    pub name: String,
+    /// Of each run, of each sentence.
+    pub runs: Vec<Vec<Vec<OwnedEntity>>>,
+}
+
+/// An entity with its own type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwnedEntity {
+    pub entity_type: String,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl OwnedEntity {
+    /// The same, borrowed.
+    pub fn as_entity(&self) -> Entity<'_> {
+        Entity {
+            entity_type: &self.entity_type,
+            start: self.start,
+            end: self.end,
+        }
+    }
+}
+
+impl From<Entity<'_>> for OwnedEntity {
+    fn from(entity: Entity<'_>) -> Self {
+        Self {
+            entity_type: entity.entity_type.to_owned(),
+            start: entity.start,
+            end: entity.end,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    let gold = TaggedFile::read(&arguments.gold, &arguments.layout)?;
+    let [a, b] = match arguments.systems.as_slice() {
+        [a, b] => [vec![a.clone()], vec![b.clone()]],
+        _ => [expand(&arguments.a)?, expand(&arguments.b)?],
+    };
+    let sides = [
+        arguments.side(a, &gold, quiet)?,
+        arguments.side(b, &gold, quiet)?,
+    ];
+    let resampling = Resampling {
+        samples: arguments.samples,
+        level: arguments.level,
+        seed: arguments.seed,
+    };
+    let report = Report::new(&gold, arguments.mode(), &sides, &resampling)?;
+    let text = match arguments.format {
+        Format::Text => report.to_text(arguments.examples),
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    let mut output = Output::create(arguments.output.as_deref())?;
+    write!(output, "{text}")?;
+    output.finish()
+}
+
+/// The files and directories that patterns stand for; what is no pattern stands for itself.
+fn expand(patterns: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for pattern in patterns {
+        if !pattern.contains(['*', '?', '[']) {
+            found.push(pattern.clone());
+            continue;
+        }
+        let paths = glob::glob(pattern).with_context(|| format!("pattern `{pattern}`"))?;
+        let before = found.len();
+        for path in paths {
+            let path = path?;
+            let name = path.to_str();
+            let name = name.with_context(|| format!("{}: is not UTF-8", path.display()))?;
+            found.push(name.to_owned());
+        }
+        ensure!(
+            found.len() > before,
+            "pattern `{pattern}`: no file or directory matches it"
+        );
+    }
+    Ok(found)
+}
+
+impl Arguments {
+    fn mode(&self) -> Mode {
+        self.strict.map_or(Mode::Default, Mode::Strict)
+    }
+
+    fn side(&self, sources: Vec<String>, gold: &TaggedFile, quiet: bool) -> Result<Side> {
+        let runs = sources
+            .iter()
+            .map(|source| self.entities(source, gold, quiet))
+            .collect::<Result<_>>()?;
+        Ok(Side {
+            name: sources.join(", "),
+            runs,
+        })
+    }
+
+    /// What a file or a model predicts.
+    fn entities(
+        &self,
+        source: &str,
+        gold: &TaggedFile,
+        quiet: bool,
+    ) -> Result<Vec<Vec<OwnedEntity>>> {
+        let tags = if Path::new(source).is_file() {
+            let file = TaggedFile::read(Path::new(source), &self.layout)?;
+            gold.check_same_words(&file)?;
+            let sentences = file.sentences.into_iter();
+            sentences.map(|sentence| sentence.tags).collect()
+        } else {
+            self.predict(source, gold, quiet)?
+        };
+        let read = |tags: &Vec<String>| -> Result<Vec<OwnedEntity>> {
+            let entities = self.mode().entities(tags)?;
+            Ok(entities.into_iter().map(OwnedEntity::from).collect())
+        };
+        tags.iter().map(read).collect()
+    }
+
+    fn predict(&self, model: &str, gold: &TaggedFile, quiet: bool) -> Result<Vec<Vec<String>>> {
+        let dir = self.hub.model(model, quiet)?;
+        let tagger = self.inference.load(&dir, quiet)?;
+        gold.check_tags(tagger.labels())?;
+        let mut progress = Progress::new(quiet);
+        progress.start(model, gold.sentences.len());
+        let scored = tagger.score(&gold.sentences, |done| progress.set(done, String::new))?;
+        progress.end();
+        let tagged = tagger.decode(&scored).into_iter();
+        Ok(tagged
+            .map(|sentence| sentence.tags.into_iter().map(|word| word.tag).collect())
+            .collect())
+    }
+}

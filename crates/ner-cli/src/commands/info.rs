@@ -1,0 +1,160 @@
+//! `info`: what a model is.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use ner_metrics::TagSet;
+use ner_model::{Head, ModelConfig, StoredModel, WeightSize};
+use serde_json::{Map, Value, json};
+use subword_align::SubwordTokenizer;
+
+use crate::hub::HubArguments;
+use crate::output::Output;
+
+/// Bytes that training holds for each parameter in f32: the weight, its gradient and AdamW's two moments.
+const TRAINING_BYTES: u64 = 16;
+/// Bytes of a parameter in f32.
+const F32_BYTES: u64 = 4;
+
+/// Show what a model is: architecture, size, labels, tokenizer, memory, and whence it comes.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct Arguments {
+    /// A directory, or NAME[@REVISION] of the hub.
+    model: String,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    hub: HubArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let facts = facts(&dir)?;
+    let text = match arguments.format {
+        Format::Json => serde_json::to_string_pretty(&facts)? + "\n",
+        Format::Text => to_text(&facts),
+    };
+    let mut output = Output::create(None)?;
+    write!(output, "{text}")?;
+    output.finish()
+}
+
+/// What is said of a model, by name.
+fn facts(dir: &Path) -> Result<Map<String, Value>> {
+    let stored = StoredModel::open(dir)?;
+    let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
+    let config = stored.config();
+    let mut facts = Map::new();
+    let mut add = |name: &str, value: Value| {
+        facts.insert(name.to_owned(), value);
+    };
+    add("model", dir.display().to_string().into());
+    add("family", serde_json::to_value(config.model_type)?);
+    add("layers", config.num_hidden_layers.into());
+    add("hidden size", config.hidden_size.into());
+    add("attention heads", config.num_attention_heads.into());
+    add("feed-forward size", config.intermediate_size.into());
+    add("longest sequence", config.usable_positions().into());
+    let WeightSize { parameters, bytes } = stored.size();
+    add("parameters", parameters.into());
+    add(
+        "of these word embeddings",
+        (config.vocab_size * config.embedding_size()).into(),
+    );
+    add("bytes of weights", bytes.into());
+    add(
+        "memory of the weights in f32",
+        megabytes(parameters * F32_BYTES),
+    );
+    add(
+        "memory of training in f32, activations apart",
+        megabytes(parameters * TRAINING_BYTES),
+    );
+    describe_labels(config, &mut add)?;
+    add("sub-words", tokenizer.vocab_size().into());
+    add("word form", tokenizer.word_boundary().name().into());
+    let temperature = config.calibration_temperature;
+    add(
+        "temperature",
+        temperature.map_or_else(|| "1 (not calibrated)".into(), Into::into),
+    );
+    if config.document_context > 0 {
+        add(
+            "document context, sub-words a side",
+            config.document_context.into(),
+        );
+    }
+    let weights = model_dir::weight_file(dir)?;
+    let name = weights.file_name().unwrap_or_default().to_string_lossy();
+    add("weight file", name.into_owned().into());
+    if let Some(source) = source(dir, config) {
+        add("made from", source.into());
+    }
+    Ok(facts)
+}
+
+fn describe_labels(config: &ModelConfig, add: &mut impl FnMut(&str, Value)) -> Result<()> {
+    if config.has_placeholder_labels() {
+        add("labels", "none: this is an encoder to be fine-tuned".into());
+        return Ok(());
+    }
+    let tags = TagSet::new(&config.id2label)?;
+    add("labels", json!(config.id2label));
+    let scheme = config.tagging_scheme.clone();
+    let told = tags
+        .scheme()
+        .map(|scheme| format!("{} (by its labels' letters)", scheme.name()));
+    add(
+        "tagging scheme",
+        scheme.or(told).unwrap_or_else(|| "none".to_owned()).into(),
+    );
+    let head = match config.head {
+        Head::Linear => "linear",
+        Head::Crf => "CRF",
+    };
+    add("head", head.into());
+    Ok(())
+}
+
+/// What the model was trained from: the `model` of its settings, or the name that `transformers` keeps.
+fn source(dir: &Path, config: &ModelConfig) -> Option<String> {
+    let settings = fs::read_to_string(dir.join("settings.toml")).ok();
+    let settings = settings.and_then(|text| text.parse::<toml::Table>().ok());
+    let of_settings = settings
+        .as_ref()
+        .and_then(|table| table.get("model")?.as_str());
+    let of_config = config.extra.get("_name_or_path").and_then(Value::as_str);
+    let name = of_settings.or(of_config)?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn megabytes(bytes: u64) -> Value {
+    format!("{} MB", bytes.div_ceil(1_000_000)).into()
+}
+
+fn to_text(facts: &Map<String, Value>) -> String {
+    let width = facts.keys().map(String::len).max().unwrap_or(0);
+    let value = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => {
+            let values = values.iter().filter_map(Value::as_str);
+            values.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    };
+    facts
+        .iter()
+        .map(|(name, fact)| format!("{name:<width$}  {}\n", value(fact)))
+        .collect()
+}

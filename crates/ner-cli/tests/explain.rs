@@ -1,0 +1,290 @@
+//! What explains a score: intervals, comparisons, calibration, and what a model is.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
+/// The second sentence stands in [`TRAIN`].
+const GOLD: &str = "Eva B-PER\nva O\na O\nLima B-LOC\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nAna B-LOC\nPaz I-LOC\n\nRosa B-PER\n";
+
+fn ner_cli(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let output = ner_cli(arguments);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {message}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&stdout(&[arguments, &["--format", "json"]].concat())).unwrap()
+}
+
+fn failure(code: i32, arguments: &[&str]) -> String {
+    let output = ner_cli(arguments);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    message
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        fs::create_dir_all(self.0.path().join(name).parent().unwrap()).unwrap();
+        fs::write(self.0.path().join(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// A model that knows [`TRAIN`] by heart, in `out`.
+    fn model(&self) -> String {
+        let [train, model, out] = ["train.conll", "model", "out"].map(|name| self.path(name));
+        self.write("train.conll", TRAIN);
+        let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
+        let new = ["new-model", "--train", &train, "--output", &model];
+        stdout(&[&new[..], &sizes.split(' ').collect::<Vec<_>>()].concat());
+        let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2 --head crf --seed 3";
+        let train = ["train", "--model", &model, "--train", &train, "--output-dir", &out];
+        stdout(&[&train[..], &settings.split(' ').collect::<Vec<_>>()].concat());
+        out
+    }
+}
+
+#[test]
+fn a_training_file_tells_what_is_new() {
+    let folder = Folder::new();
+    let train = folder.write("train.conll", TRAIN);
+    let gold = folder.write("gold.conll", GOLD);
+    let pred = folder.write(
+        "pred.conll",
+        &GOLD.replace("B-LOC\nPaz I-LOC", "B-PER\nPaz I-PER"),
+    );
+    let evaluate = ["evaluate", "--gold", &gold, "--pred", &pred, "--train", &train];
+    let found = json(&[&evaluate[..], &["--unique", "--errors"]].concat());
+    assert_eq!(found["unique"]["sentences_left_out"], 1);
+    assert_eq!(found["unique"]["entities_left_out"], 1);
+    assert_eq!(found["unique"]["entity"]["micro"]["support"], 4);
+    let breakdown = |by: &str| {
+        let breakdowns = found["breakdowns"].as_array().unwrap();
+        let is_it = |one: &&Value| one["by"].as_str().unwrap().starts_with(by);
+        breakdowns.iter().find(is_it).unwrap()["rows"].clone()
+    };
+    let row = |by: &str, group: &str| {
+        let rows = breakdown(by);
+        let rows = rows.as_array().unwrap().iter();
+        rows.clone()
+            .find(|row| row["group"] == group)
+            .unwrap_or_else(|| panic!("{by}: {group}"))
+            .clone()
+    };
+    assert_eq!(row("length", "1 token")["support"], 3);
+    assert_eq!(row("length", "2 tokens")["correct"], 0);
+    assert_eq!(row("position", "first token")["support"], 3);
+    // Eva and Rosa are new; `Ana Paz` was a PER, as predicted, and is a LOC.
+    assert_eq!(row("what", "unseen")["f1"], 1.0);
+    assert_eq!(row("what", "seen with another type")["support"], 1);
+    assert_eq!(row("what", "seen with this type")["support"], 2);
+    assert_eq!(row("what", "seen with this type")["predicted"], 3);
+    assert_eq!(row("entities of", "0")["support"], 2);
+    let text = stdout(&[&evaluate[..], &["--unique", "--errors"]].concat());
+    let wanted = format!("without 1 of 4 sentences, with 1 of 5 entities, that stand in {train}");
+    assert!(text.lines().any(|line| line == wanted), "{text}");
+    let message = failure(1, &evaluate);
+    assert!(message.contains("--errors and --unique"), "{message}");
+    failure(2, &["evaluate", "--gold", &gold, "--pred", &pred, "--unique"]);
+}
+
+#[test]
+fn intervals_hold_the_score_and_depend_on_the_seed_alone() {
+    let folder = Folder::new();
+    let gold = folder.write("gold.conll", &GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa B-PER\n\n"));
+    let pred = GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa O\n\n");
+    let pred = folder.write("pred.conll", &pred);
+    let evaluate = ["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "500"];
+    let found = json(&evaluate);
+    let recall = &found["intervals"]["micro"]["recall"];
+    assert_eq!(recall["estimate"], 0.8);
+    let [low, high] = ["low", "high"].map(|end| recall[end].as_f64().unwrap());
+    assert!(0.7 < low && low < 0.8 && 0.8 < high && high < 0.9, "{low} {high}");
+    assert_eq!(found["intervals"]["units"], 120);
+    assert_eq!(found, json(&evaluate));
+    assert_ne!(found, json(&[&evaluate[..], &["--seed", "1"]].concat()));
+    let csv = stdout(&[&evaluate[..], &["--format", "csv"]].concat());
+    assert!(csv.contains("\nmicro avg,recall,0.8,"), "{csv}");
+    // Sentences of a document stand and fall together.
+    let documents = |text: &str| format!("-DOCSTART- O\n\n{text}\n").repeat(3);
+    let [gold, pred] = [&gold, &pred].map(|path| {
+        let text = documents(&fs::read_to_string(path).unwrap());
+        folder.write(&format!("{}.docs", path.rsplit('/').next().unwrap()), &text)
+    });
+    let found = json(&["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "100"]);
+    assert_eq!(found["intervals"]["units"], 3);
+    let none = failure(1, &["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "0"]);
+    assert!(none.contains("0 samples"), "{none}");
+}
+
+#[test]
+fn two_systems_are_compared() {
+    let folder = Folder::new();
+    let gold = GOLD.repeat(20).replace("Rosa B-PER\n", "Rosa B-PER\n\n");
+    let gold_path = folder.write("gold.conll", &gold);
+    // Of every run of `a` another of the twenty Rosas is right, none of `b`'s.
+    let wrong = gold.replace("Rosa B-PER", "Rosa O").replace("Eva B-PER", "Eva B-LOC");
+    for run in 0..3 {
+        let some = wrong.replacen("Rosa O", "Rosa B-PER", 8 + run);
+        folder.write(&format!("a{run}/pred.conll"), &some);
+        folder.write(&format!("b{run}/pred.conll"), &gold.replacen("Lima B-LOC", "Lima O", 1 + run));
+    }
+    let (a, b) = (folder.path("a0/pred.conll"), folder.path("b0/pred.conll"));
+    let one = json(&["compare", &a, &b, "--gold", &gold_path, "--samples", "999"]);
+    let difference = one["all"]["difference"]["estimate"].as_f64().unwrap();
+    assert!(difference > 0.2, "{difference}");
+    assert!(one["all"]["bootstrap_p"].as_f64().unwrap() < 0.01);
+    assert!(one["all"]["randomization_p"].as_f64().unwrap() < 0.01);
+    assert_eq!(one["all"]["seeds_p"], Value::Null);
+    let only = one["only"].as_array().unwrap();
+    let of = |side: &str| only.iter().filter(|one| one["side"] == side).count();
+    assert_eq!((of("a"), of("b")), (1, 32)); // a Lima; 12 Rosas and 20 Evas
+    assert_eq!((only[0]["line"].as_u64(), only[0]["text"].as_str()), (Some(1), Some("Eva")));
+
+    let [a, b] = ["a*/pred.conll", "b*/pred.conll"].map(|pattern| folder.path(pattern));
+    let compare = ["compare", "--a", &a, "--b", &b, "--gold", &gold_path, "--samples", "200"];
+    let several = json(&compare);
+    assert_eq!(several["all"]["a"]["f1"].as_array().unwrap().len(), 3);
+    assert!(several["all"]["seeds_p"].as_f64().unwrap() < 0.01);
+    let text = stdout(&[&compare[..], &["--examples", "2"]].concat());
+    assert!(text.contains("F1 of a: 0."), "{text}");
+    assert!(text.contains("(3 runs: "), "{text}");
+    assert!(text.contains("entities that only b finds\n  line 1: PER `Eva`\n"), "{text}");
+    assert!(text.contains(" more (--examples)"), "{text}");
+
+    let same = json(&["compare", &gold_path, &gold_path, "--gold", &gold_path, "--samples", "99"]);
+    assert_eq!(same["all"]["bootstrap_p"], 1.0);
+    let nothing = folder.path("c*/pred.conll");
+    let message = failure(1, &["compare", "--a", &nothing, "--b", &b, "--gold", &gold_path]);
+    assert!(message.contains("no file or directory matches it"), "{message}");
+    let other = folder.write("other.conll", "Eva B-PER\n");
+    let message = failure(1, &["compare", &other, &gold_path, "--gold", &gold_path]);
+    assert!(message.contains("sentence"), "{message}");
+    failure(2, &["compare", &a, "--gold", &gold_path]);
+}
+
+#[test]
+fn scores_are_calibrated_and_thresholds_act() {
+    let folder = Folder::new();
+    let model = folder.model();
+    let dev = folder.write("dev.conll", &format!("{GOLD}\n{TRAIN}"));
+    let predict = |more: &[&str]| -> Value {
+        let base = ["predict", "--model", &model, "--format", "jsonl", "Ana Paz vive en Lima ."];
+        serde_json::from_str(&stdout(&[&base[..], more].concat())).unwrap()
+    };
+    let before = predict(&[]);
+    let config = || fs::read_to_string(folder.path("out/config.json")).unwrap();
+    let untouched = config();
+    let calibrate = ["calibrate", "--model", &model, "--data", &dev];
+    let dry = json(&[&calibrate[..], &["--dry-run"]].concat());
+    assert_eq!(config(), untouched);
+
+    let report = json(&[&calibrate[..], &["--precision-of", "0.9"]].concat());
+    assert_eq!(report["temperature"], dry["temperature"]);
+    let temperature = report["temperature"].as_f64().unwrap();
+    assert!((temperature - 1.0).abs() > 0.01, "{temperature}");
+    let error = |when: &str| report[when]["brier"].as_f64().unwrap();
+    assert!(error("after") < error("before"), "{report}");
+    let all = &report["thresholds"][0];
+    assert_eq!((&all["type"], &all["support"]), (&"all".into(), &8.into()));
+    assert!(all["wished_precision"]["precision"].as_f64().unwrap() >= 0.9);
+    let written: Value = serde_json::from_str(&config()).unwrap();
+    assert_eq!(written["calibration_temperature"], report["temperature"]);
+    // Nothing else of the file has changed.
+    let mut without = written.as_object().unwrap().clone();
+    without.remove("calibration_temperature");
+    assert_eq!(Value::from(without), serde_json::from_str::<Value>(&untouched).unwrap());
+
+    // The same entities with other scores.
+    let after = predict(&[]);
+    let column = |found: &Value, name: &str| -> Vec<Value> {
+        let entities = found["entities"].as_array().unwrap().iter();
+        entities.map(|entity| entity[name].clone()).collect()
+    };
+    for name in ["entity_group", "word", "start"] {
+        assert_eq!(column(&before, name), column(&after, name));
+    }
+    assert_ne!(column(&before, "score"), column(&after, "score"));
+    // Calibrated twice is calibrated once.
+    let again = json(&calibrate);
+    assert_eq!(again["temperature"], report["temperature"]);
+    assert_eq!(again["before"], report["after"]);
+
+    // A threshold takes out, and the words are then tagged O.
+    assert_eq!(column(&predict(&["--min-score", "1,LOC=0"]), "word"), ["Lima"]);
+    let as_conll = ["predict", "--model", &model, "--format", "conll", "--min-score", "1", "Ana vive"];
+    assert_eq!(stdout(&as_conll), "Ana O\nvive O\n\n");
+    let simple = ["--aggregation", "simple", "--min-score", "1,PER=0"];
+    assert_eq!(column(&predict(&simple), "entity_group"), ["PER"]);
+    for (score, reason) in [
+        ("2", "from 0 to 1"),
+        ("PER=x", "from 0 to 1"),
+        ("0.1,0.2", "second score"),
+    ] {
+        let arguments = ["predict", "--model", &model, "--min-score", score, "Ana"];
+        let message = failure(2, &arguments);
+        assert!(message.contains(reason), "{score}: {message}");
+    }
+    let unknown = failure(1, &["predict", "--model", &model, "--min-score", "PRE=0.5", "Ana"]);
+    assert!(unknown.contains("no type `PRE`, only LOC, ORG, PER"), "{unknown}");
+
+    // Training anew forgets a temperature that other weights had.
+    let [train, next] = ["train.conll", "next"].map(|name| folder.path(name));
+    stdout(&["train", "--model", &model, "--train", &train, "--output-dir", &next, "--max-steps", "1"]);
+    let next = fs::read_to_string(folder.path("next/config.json")).unwrap();
+    assert!(!next.contains("calibration_temperature"), "{next}");
+
+    let text = stdout(&["info", &model]);
+    let has = |line: &str| text.lines().any(|found| found.split_whitespace().eq(line.split_whitespace()));
+    assert!(has("layers 1") && has("hidden size 16") && has("head CRF"), "{text}");
+    assert!(has(&format!("temperature {temperature}")), "{text}");
+    assert!(text.contains("B-LOC B-ORG B-PER"), "{text}");
+    let facts = json(&["info", &model]);
+    let parameters = facts["parameters"].as_u64().unwrap();
+    assert!(parameters > 300 * 16, "{facts}");
+}
+
+#[test]
+fn what_cannot_be_calibrated_is_said() {
+    let folder = Folder::new();
+    let model = folder.model();
+    let no_entity = folder.write("none.conll", "zz O\nzz O\n");
+    let found = ner_cli(&["calibrate", "--model", &model, "--data", &no_entity]);
+    // Where the model finds nothing there is nothing to fit on; an invented entity would do.
+    if !found.status.success() {
+        let message = String::from_utf8(found.stderr).unwrap();
+        assert!(message.contains("no entity"), "{message}");
+    }
+    let message = failure(1, &["calibrate", "--model", "some/model", "--data", &no_entity]);
+    assert!(message.contains("is no directory"), "{message}");
+    let foreign = folder.write("foreign.conll", "Ana B-GPE\n");
+    let message = failure(1, &["calibrate", "--model", &model, "--data", &foreign]);
+    assert!(message.contains("foreign.conll:1"), "{message}");
+    let message = failure(1, &["info", &folder.path("nowhere")]);
+    assert!(message.contains("nowhere"), "{message}");
+}
