@@ -63,7 +63,17 @@ impl Folder {
         let new = ["new-model", "--train", &train, "--output", &model];
         stdout(&[&new[..], &sizes.split(' ').collect::<Vec<_>>()].concat());
         let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2 --head crf --seed 3";
-        let train = ["train", "--model", &model, "--train", &train, "--output-dir", &out];
+        let train = [
+            "train",
+            "--model",
+            &model,
+            "--train",
+            &train,
+            "--dev",
+            &train,
+            "--output-dir",
+            &out,
+        ];
         stdout(&[&train[..], &settings.split(' ').collect::<Vec<_>>()].concat());
         out
     }
@@ -78,7 +88,9 @@ fn a_training_file_tells_what_is_new() {
         "pred.conll",
         &GOLD.replace("B-LOC\nPaz I-LOC", "B-PER\nPaz I-PER"),
     );
-    let evaluate = ["evaluate", "--gold", &gold, "--pred", &pred, "--train", &train];
+    let evaluate = [
+        "evaluate", "--gold", &gold, "--pred", &pred, "--train", &train,
+    ];
     let found = json(&[&evaluate[..], &["--unique", "--errors"]].concat());
     assert_eq!(found["unique"]["sentences_left_out"], 1);
     assert_eq!(found["unique"]["entities_left_out"], 1);
@@ -110,21 +122,38 @@ fn a_training_file_tells_what_is_new() {
     assert!(text.lines().any(|line| line == wanted), "{text}");
     let message = failure(1, &evaluate);
     assert!(message.contains("--errors and --unique"), "{message}");
-    failure(2, &["evaluate", "--gold", &gold, "--pred", &pred, "--unique"]);
+    failure(
+        2,
+        &["evaluate", "--gold", &gold, "--pred", &pred, "--unique"],
+    );
 }
 
 #[test]
 fn intervals_hold_the_score_and_depend_on_the_seed_alone() {
     let folder = Folder::new();
-    let gold = folder.write("gold.conll", &GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa B-PER\n\n"));
+    let gold = folder.write(
+        "gold.conll",
+        &GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa B-PER\n\n"),
+    );
     let pred = GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa O\n\n");
     let pred = folder.write("pred.conll", &pred);
-    let evaluate = ["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "500"];
+    let evaluate = [
+        "evaluate",
+        "--gold",
+        &gold,
+        "--pred",
+        &pred,
+        "--bootstrap",
+        "500",
+    ];
     let found = json(&evaluate);
     let recall = &found["intervals"]["micro"]["recall"];
     assert_eq!(recall["estimate"], 0.8);
     let [low, high] = ["low", "high"].map(|end| recall[end].as_f64().unwrap());
-    assert!(0.7 < low && low < 0.8 && 0.8 < high && high < 0.9, "{low} {high}");
+    assert!(
+        0.7 < low && low < 0.8 && 0.8 < high && high < 0.9,
+        "{low} {high}"
+    );
     assert_eq!(found["intervals"]["units"], 120);
     assert_eq!(found, json(&evaluate));
     assert_ne!(found, json(&[&evaluate[..], &["--seed", "1"]].concat()));
@@ -136,9 +165,28 @@ fn intervals_hold_the_score_and_depend_on_the_seed_alone() {
         let text = documents(&fs::read_to_string(path).unwrap());
         folder.write(&format!("{}.docs", path.rsplit('/').next().unwrap()), &text)
     });
-    let found = json(&["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "100"]);
+    let found = json(&[
+        "evaluate",
+        "--gold",
+        &gold,
+        "--pred",
+        &pred,
+        "--bootstrap",
+        "100",
+    ]);
     assert_eq!(found["intervals"]["units"], 3);
-    let none = failure(1, &["evaluate", "--gold", &gold, "--pred", &pred, "--bootstrap", "0"]);
+    let none = failure(
+        1,
+        &[
+            "evaluate",
+            "--gold",
+            &gold,
+            "--pred",
+            &pred,
+            "--bootstrap",
+            "0",
+        ],
+    );
     assert!(none.contains("0 samples"), "{none}");
 }
 
@@ -148,11 +196,16 @@ fn two_systems_are_compared() {
     let gold = GOLD.repeat(20).replace("Rosa B-PER\n", "Rosa B-PER\n\n");
     let gold_path = folder.write("gold.conll", &gold);
     // Of every run of `a` another of the twenty Rosas is right, none of `b`'s.
-    let wrong = gold.replace("Rosa B-PER", "Rosa O").replace("Eva B-PER", "Eva B-LOC");
+    let wrong = gold
+        .replace("Rosa B-PER", "Rosa O")
+        .replace("Eva B-PER", "Eva B-LOC");
     for run in 0..3 {
         let some = wrong.replacen("Rosa O", "Rosa B-PER", 8 + run);
         folder.write(&format!("a{run}/pred.conll"), &some);
-        folder.write(&format!("b{run}/pred.conll"), &gold.replacen("Lima B-LOC", "Lima O", 1 + run));
+        folder.write(
+            &format!("b{run}/pred.conll"),
+            &gold.replacen("Lima B-LOC", "Lima O", 1 + run),
+        );
     }
     let (a, b) = (folder.path("a0/pred.conll"), folder.path("b0/pred.conll"));
     let one = json(&["compare", &a, &b, "--gold", &gold_path, "--samples", "999"]);
@@ -164,24 +217,54 @@ fn two_systems_are_compared() {
     let only = one["only"].as_array().unwrap();
     let of = |side: &str| only.iter().filter(|one| one["side"] == side).count();
     assert_eq!((of("a"), of("b")), (1, 32)); // a Lima; 12 Rosas and 20 Evas
-    assert_eq!((only[0]["line"].as_u64(), only[0]["text"].as_str()), (Some(1), Some("Eva")));
+    assert_eq!(
+        (only[0]["line"].as_u64(), only[0]["text"].as_str()),
+        (Some(1), Some("Eva"))
+    );
 
     let [a, b] = ["a*/pred.conll", "b*/pred.conll"].map(|pattern| folder.path(pattern));
-    let compare = ["compare", "--a", &a, "--b", &b, "--gold", &gold_path, "--samples", "200"];
+    let compare = [
+        "compare",
+        "--a",
+        &a,
+        "--b",
+        &b,
+        "--gold",
+        &gold_path,
+        "--samples",
+        "200",
+    ];
     let several = json(&compare);
     assert_eq!(several["all"]["a"]["f1"].as_array().unwrap().len(), 3);
     assert!(several["all"]["seeds_p"].as_f64().unwrap() < 0.01);
     let text = stdout(&[&compare[..], &["--examples", "2"]].concat());
     assert!(text.contains("F1 of a: 0."), "{text}");
     assert!(text.contains("(3 runs: "), "{text}");
-    assert!(text.contains("entities that only b finds\n  line 1: PER `Eva`\n"), "{text}");
+    assert!(
+        text.contains("entities that only b finds\n  line 1: PER `Eva`\n"),
+        "{text}"
+    );
     assert!(text.contains(" more (--examples)"), "{text}");
 
-    let same = json(&["compare", &gold_path, &gold_path, "--gold", &gold_path, "--samples", "99"]);
+    let same = json(&[
+        "compare",
+        &gold_path,
+        &gold_path,
+        "--gold",
+        &gold_path,
+        "--samples",
+        "99",
+    ]);
     assert_eq!(same["all"]["bootstrap_p"], 1.0);
     let nothing = folder.path("c*/pred.conll");
-    let message = failure(1, &["compare", "--a", &nothing, "--b", &b, "--gold", &gold_path]);
-    assert!(message.contains("no file or directory matches it"), "{message}");
+    let message = failure(
+        1,
+        &["compare", "--a", &nothing, "--b", &b, "--gold", &gold_path],
+    );
+    assert!(
+        message.contains("no file or directory matches it"),
+        "{message}"
+    );
     let other = folder.write("other.conll", "Eva B-PER\n");
     let message = failure(1, &["compare", &other, &gold_path, "--gold", &gold_path]);
     assert!(message.contains("sentence"), "{message}");
@@ -192,9 +275,19 @@ fn two_systems_are_compared() {
 fn scores_are_calibrated_and_thresholds_act() {
     let folder = Folder::new();
     let model = folder.model();
-    let dev = folder.write("dev.conll", &format!("{GOLD}\n{TRAIN}"));
+    let dev = folder.write(
+        "dev.conll",
+        &format!("{GOLD}\n{TRAIN}").replace("I-LOC", "O"),
+    );
     let predict = |more: &[&str]| -> Value {
-        let base = ["predict", "--model", &model, "--format", "jsonl", "Ana Paz vive en Lima ."];
+        let base = [
+            "predict",
+            "--model",
+            &model,
+            "--format",
+            "jsonl",
+            "Ana Paz vive en Lima .",
+        ];
         serde_json::from_str(&stdout(&[&base[..], more].concat())).unwrap()
     };
     let before = predict(&[]);
@@ -218,7 +311,10 @@ fn scores_are_calibrated_and_thresholds_act() {
     // Nothing else of the file has changed.
     let mut without = written.as_object().unwrap().clone();
     without.remove("calibration_temperature");
-    assert_eq!(Value::from(without), serde_json::from_str::<Value>(&untouched).unwrap());
+    assert_eq!(
+        Value::from(without),
+        serde_json::from_str::<Value>(&untouched).unwrap()
+    );
 
     // The same entities with other scores.
     let after = predict(&[]);
@@ -236,11 +332,27 @@ fn scores_are_calibrated_and_thresholds_act() {
     assert_eq!(again["before"], report["after"]);
 
     // A threshold takes out, and the words are then tagged O.
-    assert_eq!(column(&predict(&["--min-score", "1,LOC=0"]), "word"), ["Lima"]);
-    let as_conll = ["predict", "--model", &model, "--format", "conll", "--min-score", "1", "Ana vive"];
+    assert_eq!(
+        column(&predict(&["--min-score", "1,LOC=0"]), "word"),
+        ["Lima"]
+    );
+    let as_conll = [
+        "predict",
+        "--model",
+        &model,
+        "--format",
+        "conll",
+        "--min-score",
+        "1",
+        "Ana vive",
+    ];
     assert_eq!(stdout(&as_conll), "Ana O\nvive O\n\n");
-    let simple = ["--aggregation", "simple", "--min-score", "1,PER=0"];
-    assert_eq!(column(&predict(&simple), "entity_group"), ["PER"]);
+    let simple = predict(&["--aggregation", "simple", "--min-score", "1,PER=0"]);
+    let types = column(&simple, "entity_group");
+    assert!(
+        !types.is_empty() && types.iter().all(|name| name == "PER"),
+        "{types:?}"
+    );
     for (score, reason) in [
         ("2", "from 0 to 1"),
         ("PER=x", "from 0 to 1"),
@@ -250,18 +362,49 @@ fn scores_are_calibrated_and_thresholds_act() {
         let message = failure(2, &arguments);
         assert!(message.contains(reason), "{score}: {message}");
     }
-    let unknown = failure(1, &["predict", "--model", &model, "--min-score", "PRE=0.5", "Ana"]);
-    assert!(unknown.contains("no type `PRE`, only LOC, ORG, PER"), "{unknown}");
+    let unknown = failure(
+        1,
+        &[
+            "predict",
+            "--model",
+            &model,
+            "--min-score",
+            "PRE=0.5",
+            "Ana",
+        ],
+    );
+    assert!(
+        unknown.contains("no type `PRE`, only LOC, ORG, PER"),
+        "{unknown}"
+    );
 
     // Training anew forgets a temperature that other weights had.
     let [train, next] = ["train.conll", "next"].map(|name| folder.path(name));
-    stdout(&["train", "--model", &model, "--train", &train, "--output-dir", &next, "--max-steps", "1"]);
+    stdout(&[
+        "train",
+        "--model",
+        &model,
+        "--train",
+        &train,
+        "--dev",
+        &train,
+        "--output-dir",
+        &next,
+        "--max-steps",
+        "1",
+    ]);
     let next = fs::read_to_string(folder.path("next/config.json")).unwrap();
     assert!(!next.contains("calibration_temperature"), "{next}");
 
     let text = stdout(&["info", &model]);
-    let has = |line: &str| text.lines().any(|found| found.split_whitespace().eq(line.split_whitespace()));
-    assert!(has("layers 1") && has("hidden size 16") && has("head CRF"), "{text}");
+    let has = |line: &str| {
+        text.lines()
+            .any(|found| found.split_whitespace().eq(line.split_whitespace()))
+    };
+    assert!(
+        has("layers 1") && has("hidden size 16") && has("head CRF"),
+        "{text}"
+    );
     assert!(has(&format!("temperature {temperature}")), "{text}");
     assert!(text.contains("B-LOC B-ORG B-PER"), "{text}");
     let facts = json(&["info", &model]);
@@ -273,14 +416,8 @@ fn scores_are_calibrated_and_thresholds_act() {
 fn what_cannot_be_calibrated_is_said() {
     let folder = Folder::new();
     let model = folder.model();
-    let no_entity = folder.write("none.conll", "zz O\nzz O\n");
-    let found = ner_cli(&["calibrate", "--model", &model, "--data", &no_entity]);
-    // Where the model finds nothing there is nothing to fit on; an invented entity would do.
-    if !found.status.success() {
-        let message = String::from_utf8(found.stderr).unwrap();
-        assert!(message.contains("no entity"), "{message}");
-    }
-    let message = failure(1, &["calibrate", "--model", "some/model", "--data", &no_entity]);
+    let data = folder.path("train.conll");
+    let message = failure(1, &["calibrate", "--model", "some/model", "--data", &data]);
     assert!(message.contains("is no directory"), "{message}");
     let foreign = folder.write("foreign.conll", "Ana B-GPE\n");
     let message = failure(1, &["calibrate", "--model", &model, "--data", &foreign]);

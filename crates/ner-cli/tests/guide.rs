@@ -44,7 +44,12 @@ fn the_guide_works_from_its_first_command_to_its_last() {
         let mut arguments: Vec<String> = words(&line)
             .into_iter()
             .map(|word| match word.strip_prefix("fixtures/") {
-                Some(rest) => root.join("fixtures").join(rest).to_str().unwrap().to_owned(),
+                Some(rest) => root
+                    .join("fixtures")
+                    .join(rest)
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
                 None => word,
             })
             .collect();
