@@ -15,7 +15,8 @@ use crate::{Error, ErrorKind};
 /// a CR alone, U+0085, U+2028, white space at either end. Blank lines are texts too. A byte-order
 /// mark is dropped at the start of the file, and Ctrl-Z at its end.
 ///
-/// Each line is given as soon as its end was read. After an error there are no more lines.
+/// Each line is given as soon as its end was read. A line that is not UTF-8 is an error of that line alone, and the next ones follow; after any
+/// other error there are no more.
 ///
 /// ```
 /// use conll_io::TextLines;
@@ -58,7 +59,14 @@ impl<R: BufRead> TextLines<R> {
         }
     }
 
-    /// Number of lines given so far: that of the last one in its file, counted from 1.
+    /// Gives the reader a name, which errors will say.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<PathBuf>) -> Self {
+        self.path = Some(name.into());
+        self
+    }
+
+    /// Number of lines read so far: that of the last one in its file, counted from 1.
     pub fn lines_read(&self) -> u64 {
         self.lines_read
     }
@@ -105,17 +113,11 @@ impl<R: BufRead> Iterator for TextLines<R> {
             return None;
         }
         let outcome = self.read_line();
-        self.done = !matches!(outcome, Ok(Some(_)));
-        match outcome {
-            Ok(Some(text)) => {
-                self.lines_read += 1;
-                Some(Ok(text))
-            }
-            Ok(None) => None,
-            Err(kind) => {
-                let line = Some(self.lines_read + 1);
-                Some(Err(Error::new(kind, self.path.as_deref(), line)))
-            }
+        self.done = matches!(outcome, Ok(None) | Err(ErrorKind::Io(_)));
+        if !matches!(outcome, Ok(None)) {
+            self.lines_read += 1;
         }
+        let error = |kind| Error::new(kind, self.path.as_deref(), Some(self.lines_read));
+        outcome.map_err(error).transpose()
     }
 }

@@ -135,6 +135,9 @@ fn texts_that_cannot_be_read() {
         lines.next().unwrap().unwrap_err().to_string(),
         "line 3: byte 0xF1 is not valid UTF-8: if the file is Latin-1 (ISO-8859-1), read it with that encoding, or convert it to UTF-8"
     );
+    // The lines after it can be read.
+    assert_eq!(lines.next().unwrap().unwrap(), "b");
+    assert_eq!(lines.lines_read(), 4);
     assert!(lines.next().is_none());
     let error = texts(b"\xFE\xFF\0a").unwrap_err();
     assert!(error.to_string().contains("the text is UTF-16"), "{error}");

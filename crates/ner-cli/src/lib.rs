@@ -16,7 +16,9 @@ pub mod http;
 pub mod hub;
 mod interrupt;
 mod output;
+mod paths;
 mod progress;
+mod records;
 mod tagger;
 
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ mod report;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ner_metrics::{Entity, Mode, Resampling, Scheme};
 
@@ -13,6 +13,7 @@ use self::report::Report;
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
+use crate::paths::expand;
 use crate::progress::Progress;
 use crate::tagger::InferenceArguments;
 
@@ -110,12 +111,12 @@ impl From<Entity<'_>> for OwnedEntity {
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let gold = TaggedFile::read(&arguments.gold, &arguments.layout)?;
     let [a, b] = match arguments.systems.as_slice() {
-        [a, b] => [vec![a.clone()], vec![b.clone()]],
+        [a, b] => [vec![a.into()], vec![b.into()]],
         _ => [expand(&arguments.a)?, expand(&arguments.b)?],
     };
     let sides = [
-        arguments.side(a, &gold, quiet)?,
-        arguments.side(b, &gold, quiet)?,
+        arguments.side(&a, &gold, quiet)?,
+        arguments.side(&b, &gold, quiet)?,
     ];
     let resampling = Resampling {
         samples: arguments.samples,
@@ -132,42 +133,19 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     output.finish()
 }
 
-/// The files and directories that patterns stand for; what is no pattern stands for itself.
-fn expand(patterns: &[String]) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for pattern in patterns {
-        if !pattern.contains(['*', '?', '[']) {
-            found.push(pattern.clone());
-            continue;
-        }
-        let paths = glob::glob(pattern).with_context(|| format!("pattern `{pattern}`"))?;
-        let before = found.len();
-        for path in paths {
-            let path = path?;
-            let name = path.to_str();
-            let name = name.with_context(|| format!("{}: is not UTF-8", path.display()))?;
-            found.push(name.to_owned());
-        }
-        ensure!(
-            found.len() > before,
-            "pattern `{pattern}`: no file or directory matches it"
-        );
-    }
-    Ok(found)
-}
-
 impl Arguments {
     fn mode(&self) -> Mode {
         self.strict.map_or(Mode::Default, Mode::Strict)
     }
 
-    fn side(&self, sources: Vec<String>, gold: &TaggedFile, quiet: bool) -> Result<Side> {
+    fn side(&self, sources: &[PathBuf], gold: &TaggedFile, quiet: bool) -> Result<Side> {
         let runs = sources
             .iter()
             .map(|source| self.entities(source, gold, quiet))
             .collect::<Result<_>>()?;
+        let names = sources.iter().map(|source| source.display().to_string());
         Ok(Side {
-            name: sources.join(", "),
+            name: names.collect::<Vec<_>>().join(", "),
             runs,
         })
     }
@@ -175,17 +153,19 @@ impl Arguments {
     /// What a file or a model predicts.
     fn entities(
         &self,
-        source: &str,
+        source: &Path,
         gold: &TaggedFile,
         quiet: bool,
     ) -> Result<Vec<Vec<OwnedEntity>>> {
-        let tags = if Path::new(source).is_file() {
-            let file = TaggedFile::read(Path::new(source), &self.layout)?;
+        let tags = if source.is_file() {
+            let file = TaggedFile::read(source, &self.layout)?;
             gold.check_same_words(&file)?;
             let sentences = file.sentences.into_iter();
             sentences.map(|sentence| sentence.tags).collect()
         } else {
-            self.predict(source, gold, quiet)?
+            let model = source.to_str();
+            let model = model.with_context(|| format!("{}: is not UTF-8", source.display()))?;
+            self.predict(model, gold, quiet)?
         };
         let read = |tags: &Vec<String>| -> Result<Vec<OwnedEntity>> {
             let entities = self.mode().entities(tags)?;
