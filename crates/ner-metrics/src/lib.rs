@@ -47,6 +47,8 @@
 //! - [`OverlapReport`]: nervaluate's four schemes, which tell near misses from misses; [`entity_errors`]: what is wrong, entity by entity.
 //! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
 //! - [`tags_without_position`]: tags that the reports would misread.
+//! - [`foreign_tags`], [`odd_types`], [`rare_tags`]: slips in the tags of a corpus; [`LabelIssues`]: labels that a model's probabilities speak
+//!   against, as cleanlab finds them.
 //!
 //! The crate knows sequences of tags only: no files, no sub-words, no tensors.
 
@@ -57,6 +59,8 @@ mod entity;
 mod entity_report;
 mod error;
 mod intern;
+mod label_issues;
+mod lint;
 mod mode;
 mod overlap;
 mod read;
@@ -72,9 +76,14 @@ mod transition;
 
 pub use conlleval::{ConllevalSummary, Percent, PercentByType};
 pub use convert::convert;
+pub use detect::SchemeFit;
 pub use entity::Entity;
 pub use entity_report::{EntityReport, TypeScores};
 pub use error::{Error, Result, Side};
+pub use label_issues::{LabelIssue, LabelIssues};
+pub use lint::{
+    ForeignTag, IllegalTransition, OddType, Oddity, foreign_tags, odd_types, rare_tags,
+};
 pub use mode::Mode;
 pub use overlap::{
     EntityError, EntityErrorKind, OverlapReport, OverlapScheme, OverlapScores, SchemeScores,
