@@ -132,29 +132,8 @@ impl Decoder {
     #[must_use]
     pub fn decode(&self, logits: &Logits) -> TaggedSentence {
         let count = logits.labels();
-        let probabilities: Vec<f32> = (0..logits.len())
-            .flat_map(|word| logits.probabilities(word))
-            .collect();
-        let mut found: Option<(Vec<usize>, &Reading, f64)> = None;
-        for reading in &self.readings {
-            let Some(transitions) = &reading.transitions else {
-                continue;
-            };
-            let Some(labels) = transitions.best_sequence(&probabilities) else {
-                continue;
-            };
-            let score = transitions.sequence_score(&probabilities, &labels);
-            if found.as_ref().is_none_or(|best| score > best.2) {
-                found = Some((labels, reading, score));
-            }
-        }
-        let (labels, transitions) = match found {
-            Some((labels, reading, _)) => (labels, reading.transitions.as_ref()),
-            None => (
-                (0..logits.len()).map(|word| logits.best(word).0).collect(),
-                None,
-            ),
-        };
+        let probabilities = all_probabilities(logits);
+        let (labels, transitions) = self.choose(logits, &probabilities);
         let posterior = Posterior::new(transitions, &probabilities, count);
         let tag = |(word, &label): (usize, &usize)| WordTag {
             tag: self.tags.labels()[label].clone(),
@@ -183,6 +162,54 @@ impl Decoder {
                 .collect(),
         }
     }
+
+    /// Probability of each label of each word among all sequences that can be predicted, as the scores of [`Self::decode`]: `[words, labels]`,
+    /// row-major. Each row sums to 1.
+    ///
+    /// # Shapes
+    /// - logits: a row for each word
+    #[must_use]
+    pub fn label_probabilities(&self, logits: &Logits) -> Vec<f64> {
+        let count = logits.labels();
+        let probabilities = all_probabilities(logits);
+        let (_, transitions) = self.choose(logits, &probabilities);
+        let posterior = Posterior::new(transitions, &probabilities, count);
+        let places = (0..logits.len()).flat_map(|word| (0..count).map(move |label| (word, label)));
+        places
+            .map(|(word, label)| posterior.label(word, label))
+            .collect()
+    }
+
+    /// The labels of a sentence's words, and the transitions of the reading under which they are likelier.
+    fn choose(&self, logits: &Logits, probabilities: &[f32]) -> (Vec<usize>, Option<&Transitions>) {
+        let mut found: Option<(Vec<usize>, &Transitions, f64)> = None;
+        for reading in &self.readings {
+            let Some(transitions) = &reading.transitions else {
+                continue;
+            };
+            let Some(labels) = transitions.best_sequence(probabilities) else {
+                continue;
+            };
+            let score = transitions.sequence_score(probabilities, &labels);
+            if found.as_ref().is_none_or(|best| score > best.2) {
+                found = Some((labels, transitions, score));
+            }
+        }
+        match found {
+            Some((labels, transitions, _)) => (labels, Some(transitions)),
+            None => (
+                (0..logits.len()).map(|word| logits.best(word).0).collect(),
+                None,
+            ),
+        }
+    }
+}
+
+/// The softmax of each row: `[words, labels]`.
+fn all_probabilities(logits: &Logits) -> Vec<f32> {
+    (0..logits.len())
+        .flat_map(|word| logits.probabilities(word))
+        .collect()
 }
 
 /// What acts on label sequences, such as `CRF, constrained to iob2`.
