@@ -46,6 +46,7 @@ enum Command {
     Evaluate(commands::evaluate::Arguments),
     Predict(commands::predict::Arguments),
     Shrink(commands::shrink::Arguments),
+    Check(Box<commands::check::Arguments>),
 }
 
 /// Runs one command line, whose first argument is the program's name.
@@ -93,6 +94,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
+        Command::Check(arguments) => commands::check::run(&arguments, quiet),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod check;
 pub mod distill;
 pub mod evaluate;
 pub mod labels;
