@@ -164,7 +164,7 @@ impl Decoder {
     }
 
     /// Probability of each label of each word among all sequences that can be predicted, as the scores of [`Self::decode`]: `[words, labels]`,
-    /// row-major. Each row sums to 1.
+    /// row-major. Each row sums to 1, up to rounding.
     ///
     /// # Shapes
     /// - logits: a row for each word
