@@ -485,6 +485,7 @@ fn a_model_tells_labels_that_are_probably_wrong() {
         ["Cuzco", "O", "B-LOC"]
     );
     assert_eq!(found["context"], "Eva canta en [Cuzco] .");
+    assert_eq!(found["words"][0]["line"], 124);
     let [sure, doubt] = ["probability", "self_confidence"].map(|key| found[key].as_f64().unwrap());
     assert!(sure > 0.9 && doubt < 0.05, "{sure} {doubt}");
     assert_eq!(found["sentence_score"], found["self_confidence"]);

@@ -193,7 +193,7 @@ static ABOUT: [About; 24] = [
         Kind::LabelIssue,
         Warning,
         "labels that are probably wrong",
-        "look at them in this order; the model errs too, least where it was not trained on the file",
+        "look at them in this order; the model errs too, and has learnt the mistakes of what it was trained on",
     ),
     about(
         Kind::RareTag,

@@ -1,6 +1,7 @@
 //! Labels that a model speaks against.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use anyhow::Result;
 use ner_metrics::{LabelIssue, LabelIssues};
@@ -36,10 +37,10 @@ pub fn check(
             .collect();
         let given: Vec<&[usize]> = known.iter().map(|(_, labels)| labels.as_slice()).collect();
         let found = LabelIssues::find(&given, &probabilities, tagger.labels().len())?;
-        for issue in &found.issues {
-            let score = found.sentence_scores[issue.sentence];
-            let number = known[issue.sentence].0;
-            add(view, tagger, (number, score), issue, findings);
+        for run in runs(found.issues) {
+            let sentence = run.words[0].sentence;
+            let score = found.sentence_scores[sentence];
+            add(view, tagger, (known[sentence].0, score), &run, findings);
         }
     }
     Ok(())
@@ -76,44 +77,117 @@ fn known(view: &View<'_>, labels: &[String], findings: &mut Findings) -> Vec<(us
     known
 }
 
+/// Issues of words that follow each other: mostly those of one entity.
+struct Run {
+    /// In the order of the sentence.
+    words: Vec<LabelIssue>,
+    /// The one that the model is least sure of.
+    worst: LabelIssue,
+}
+
+/// Puts issues of neighbouring words together; the order is that of the worst of each.
+fn runs(issues: Vec<LabelIssue>) -> Vec<Run> {
+    let at = |issue: &LabelIssue| (issue.sentence, issue.token);
+    let mut open: BTreeMap<(usize, usize), LabelIssue> =
+        issues.iter().map(|issue| (at(issue), *issue)).collect();
+    let mut runs = Vec::new();
+    for worst in issues {
+        let (sentence, token) = at(&worst);
+        let Some(own) = open.remove(&(sentence, token)) else {
+            continue; // in a run already
+        };
+        let before = (0..token).rev();
+        let before = before.map_while(|token| open.remove(&(sentence, token)));
+        let mut words: Vec<LabelIssue> = before.collect();
+        words.reverse();
+        words.push(own);
+        words.extend((token + 1..).map_while(|token| open.remove(&(sentence, token))));
+        runs.push(Run { words, worst });
+    }
+    runs
+}
+
 fn add(
     view: &View<'_>,
     tagger: &Tagger,
     (number, sentence_score): (usize, f64),
-    issue: &LabelIssue,
+    run: &Run,
     findings: &mut Findings,
 ) {
     let sentence = &view.sentences()[number];
     let labels = tagger.labels();
-    let (given, suggested) = (&labels[issue.given], &labels[issue.suggested]);
-    let context = context(sentence, issue.token);
-    let what = format!(
-        "{given}, not {suggested}? probabilities {:.4} and {:.4}: {context}",
-        issue.self_confidence, issue.probability
-    );
-    let details = json!({
-        "word": sentence.words[issue.token], "tag": given, "suggested": suggested, "self_confidence": issue.self_confidence,
-        "probability": issue.probability, "sentence_score": sentence_score, "context": context,
+    let joined = |text: &dyn Fn(&LabelIssue) -> String| {
+        let texts: Vec<String> = run.words.iter().map(text).collect();
+        texts.join(" ")
+    };
+    let given = joined(&|issue| labels[issue.given].clone());
+    let suggested = joined(&|issue| labels[issue.suggested].clone());
+    let start = run.words[0].token;
+    let context = context(sentence, start..start + run.words.len());
+    let (doubt, sure) = (run.worst.self_confidence, run.worst.probability);
+    let what =
+        format!("{given}, not {suggested}? probabilities {doubt:.1e} and {sure:.4}: {context}");
+    let words = run.words.iter().map(|issue| {
+        json!({
+            "line": view.file.line(number, issue.token), "word": sentence.words[issue.token], "tag": labels[issue.given],
+            "suggested": labels[issue.suggested], "self_confidence": issue.self_confidence, "probability": issue.probability,
+        })
     });
-    findings.add(
-        Kind::LabelIssue,
-        view.place(number, issue.token),
-        what,
-        details,
-    );
+    let details = json!({
+        "word": joined(&|issue| sentence.words[issue.token].clone()), "tag": given, "suggested": suggested, "self_confidence": doubt,
+        "probability": sure, "sentence_score": sentence_score, "context": context, "words": words.collect::<Vec<_>>(),
+    });
+    findings.add(Kind::LabelIssue, view.place(number, start), what, details);
 }
 
-/// A word in brackets among its neighbours.
-fn context(sentence: &Sentence, word: usize) -> String {
+/// Words in brackets among their neighbours.
+fn context(sentence: &Sentence, marked: Range<usize>) -> String {
     let words = &sentence.words;
-    let before = &words[word.saturating_sub(CONTEXT)..word];
-    let after = &words[word + 1..words.len().min(word + 1 + CONTEXT)];
-    let middle = format!("[{}]", words[word]);
-    let all: Vec<&str> = before
-        .iter()
-        .map(String::as_str)
-        .chain([middle.as_str()])
-        .chain(after.iter().map(String::as_str))
-        .collect();
-    all.join(" ")
+    let before = words[marked.start.saturating_sub(CONTEXT)..marked.start].join(" ");
+    let after = words[marked.end..words.len().min(marked.end + CONTEXT)].join(" ");
+    let middle = format!("[{}]", words[marked].join(" "));
+    let parts = [before, middle, after].into_iter();
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issues_of_neighbours_are_one_run() {
+        let issue = |sentence, token, self_confidence| LabelIssue {
+            sentence,
+            token,
+            given: 0,
+            suggested: 1,
+            self_confidence,
+            probability: 0.9,
+        };
+        // Ranked, as they are found.
+        let issues = vec![
+            issue(0, 3, 0.1),
+            issue(1, 0, 0.2),
+            issue(0, 2, 0.3),
+            issue(0, 5, 0.4),
+            issue(0, 4, 0.5),
+            issue(0, 7, 0.6),
+            issue(1, 2, 0.7),
+        ];
+        let found: Vec<(usize, Vec<usize>, f64)> = runs(issues)
+            .iter()
+            .map(|run| {
+                let tokens = run.words.iter().map(|issue| issue.token).collect();
+                (run.words[0].sentence, tokens, run.worst.self_confidence)
+            })
+            .collect();
+        let expected = [
+            (0, vec![2, 3, 4, 5], 0.1),
+            (1, vec![0], 0.2),
+            (0, vec![7], 0.6),
+            (1, vec![2], 0.7),
+        ];
+        assert_eq!(found, expected);
+    }
 }
