@@ -12,7 +12,7 @@ const LANES: usize = 32;
 ///
 /// Of no width are the format characters (Unicode's category Cf) that are not shown as a sign, and
 /// the Hangul fillers.
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c,

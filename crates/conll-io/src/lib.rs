@@ -95,6 +95,7 @@ pub use csv_reader::{CsvReader, CsvReaderBuilder};
 pub use csv_writer::{CsvWriter, CsvWriterBuilder};
 pub use encoding::Encoding;
 pub use error::{Error, ErrorKind, Position};
+pub use invisible::is_invisible;
 pub use labels::{Label, read_labels};
 pub use reader::{Reader, ReaderBuilder, read_path};
 pub use sentence::Sentence;

@@ -127,18 +127,35 @@ impl TaggedFile {
 
     /// Reads a file with or without tags.
     pub fn read_any(path: &Path, layout: &Layout) -> Result<Self> {
-        let mut lines = Vec::new();
-        let read = layout.reader().from_path(path)?.into_sentences();
-        let read = read.inspect(|sentence| {
-            if let Ok(sentence) = sentence {
-                lines.push((0..sentence.len()).map(|i| sentence.line(i)).collect());
-            }
-        });
-        Ok(Self {
+        match Self::read_sound(path, layout) {
+            (file, None) => Ok(file),
+            (_, Some(fault)) => Err(fault.into()),
+        }
+    }
+
+    /// Reads a file as far as it can be read: the sentences before its first fault, and the fault.
+    pub fn read_sound(path: &Path, layout: &Layout) -> (Self, Option<conll_io::Error>) {
+        let mut file = Self {
             path: path.to_owned(),
-            sentences: Sentence::from_reader(read)?,
-            lines,
-        })
+            sentences: Vec::new(),
+            lines: Vec::new(),
+        };
+        let reader = match layout.reader().from_path(path) {
+            Ok(reader) => reader,
+            Err(fault) => return (file, Some(fault)),
+        };
+        let mut fault = None;
+        let sound = reader.into_sentences().map_while(|sentence| {
+            let sentence = sentence.map_err(|error| fault = Some(error)).ok()?;
+            let lines = (0..sentence.len()).map(|i| sentence.line(i));
+            file.lines.push(lines.collect());
+            Some(Ok(sentence))
+        });
+        match Sentence::from_reader(sound) {
+            Ok(sentences) => file.sentences = sentences,
+            Err(error) => fault = Some(error),
+        }
+        (file, fault)
     }
 
     /// The line of a word.

@@ -51,6 +51,7 @@ enum Command {
     Info(commands::info::Arguments),
     Predict(commands::predict::Arguments),
     Shrink(commands::shrink::Arguments),
+    Check(Box<commands::check::Arguments>),
 }
 
 /// Runs one command line, whose first argument is the program's name.
@@ -101,6 +102,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Info(arguments) => commands::info::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
+        Command::Check(arguments) => commands::check::run(&arguments, quiet),
     }
 }
 

@@ -42,6 +42,11 @@ pub struct InferenceArguments {
 }
 
 impl InferenceArguments {
+    /// Longest sequence of sub-words that was asked for.
+    pub fn max_length(&self) -> Option<usize> {
+        self.max_length
+    }
+
     /// Loads a fine-tuned model.
     pub fn load(&self, dir: &Path, quiet: bool) -> Result<Tagger> {
         let builder = Tagger::builder()

@@ -44,9 +44,33 @@ impl Scheme {
         G: AsRef<[S]>,
         S: AsRef<str>,
     {
+        let fit = SchemeFit::nearest(sentences)?;
+        fit.is_followed().then_some(fit.scheme)
+    }
+}
+
+/// The scheme that tags come nearest to, and how near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemeFit {
+    /// The scheme with the fewest illegal transitions; the order of [`Scheme::of_sentences`] decides among equals.
+    pub scheme: Scheme,
+    /// Transitions that involve an entity.
+    pub transitions: usize,
+    /// Those of them that the scheme forbids.
+    pub illegal: usize,
+}
+
+impl SchemeFit {
+    /// The nearest scheme; `None` where all tags are `O`.
+    #[must_use]
+    pub fn nearest<G, S>(sentences: &[G]) -> Option<Self>
+    where
+        G: AsRef<[S]>,
+        S: AsRef<str>,
+    {
         let transitions = entity_transitions(sentences);
         let all: usize = transitions.iter().map(|(_, count)| count).sum();
-        let illegal = |scheme: &Scheme| {
+        let illegal = |scheme: Scheme| {
             let illegal =
                 |(from, to): (&str, &str)| match (scheme.split(from, 0), scheme.split(to, 0)) {
                     (Ok(from), Ok(to)) => scheme.link(from, to).is_none(),
@@ -55,11 +79,18 @@ impl Scheme {
             let illegal = transitions.iter().filter(|(pair, _)| illegal(*pair));
             illegal.map(|(_, count)| count).sum::<usize>()
         };
-        let (scheme, illegal) = ORDER
-            .into_iter()
-            .map(|scheme| (scheme, illegal(&scheme)))
-            .min_by_key(|&(_, illegal)| illegal)?;
-        (all > 0 && illegal <= all / TRANSITIONS_PER_SLIP).then_some(scheme)
+        let fits = ORDER.into_iter().map(|scheme| Self {
+            scheme,
+            transitions: all,
+            illegal: illegal(scheme),
+        });
+        fits.min_by_key(|fit| fit.illegal).filter(|_| all > 0)
+    }
+
+    /// Whether the tags follow the scheme, slips aside: see [`Scheme::of_sentences`].
+    #[must_use]
+    pub fn is_followed(self) -> bool {
+        self.illegal <= self.transitions / TRANSITIONS_PER_SLIP
     }
 }
 

@@ -124,6 +124,28 @@ pub enum Error {
         reason: String,
     },
 
+    /// Probabilities that are not one for each label of each token.
+    #[error(
+        "sentence {sentence} has {found} probabilities where {expected} are needed, one for each label of each token"
+    )]
+    Probabilities {
+        /// The sentence.
+        sentence: usize,
+        /// Labels times tokens.
+        expected: usize,
+        /// Probabilities given.
+        found: usize,
+    },
+
+    /// A number that is no label.
+    #[error("{label} is no label: there are {labels}, counted from 0")]
+    UnknownLabel {
+        /// The number.
+        label: usize,
+        /// How many labels there are.
+        labels: usize,
+    },
+
     /// An error in one sentence of gold or prediction.
     #[error("{side} sentence {sentence}: {reason}")]
     InSentence {

@@ -50,6 +50,8 @@
 //! - [`Reliability`], [`ThresholdCurve`]: whether scores are probabilities, and what a threshold on them gives.
 //! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
 //! - [`tags_without_position`]: tags that the reports would misread.
+//! - [`foreign_tags`], [`odd_types`], [`rare_tags`]: slips in the tags of a corpus; [`LabelIssues`]: labels that a model's probabilities speak
+//!   against, as cleanlab finds them.
 //!
 //! The crate knows sequences of tags only: no files, no sub-words, no tensors.
 
@@ -63,6 +65,8 @@ mod entity;
 mod entity_report;
 mod error;
 mod intern;
+mod label_issues;
+mod lint;
 mod mode;
 mod overlap;
 mod read;
@@ -84,9 +88,14 @@ pub use calibration::{
 pub use comparison::{Comparison, RunScores};
 pub use conlleval::{ConllevalSummary, Percent, PercentByType};
 pub use convert::convert;
+pub use detect::SchemeFit;
 pub use entity::Entity;
 pub use entity_report::{EntityReport, TypeScores};
 pub use error::{Error, Result, Side};
+pub use label_issues::{LabelIssue, LabelIssues};
+pub use lint::{
+    ForeignTag, IllegalTransition, OddType, Oddity, foreign_tags, odd_types, rare_tags,
+};
 pub use mode::Mode;
 pub use overlap::{
     EntityError, EntityErrorKind, OverlapReport, OverlapScheme, OverlapScores, SchemeScores,

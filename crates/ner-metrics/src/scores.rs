@@ -119,7 +119,7 @@ fn average(rows: &[Scores], weight: impl Fn(&Scores) -> f64) -> Scores {
 
 /// Sums in the order of numpy's pairwise summation, because a report must not differ from the reference in its last
 /// digit. Source: `pairwise_sum` of numpy 2, `numpy/_core/src/umath/loops_utils.h.src`.
-fn numpy_sum(values: &[f64]) -> f64 {
+pub(crate) fn numpy_sum(values: &[f64]) -> f64 {
     const LANES: usize = 8;
     const BLOCK: usize = 128;
     if values.len() > BLOCK {

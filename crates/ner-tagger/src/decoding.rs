@@ -201,10 +201,11 @@ impl Decoder {
         TaggedSentence { tags, entities }
     }
 
-    /// The probability of every label of every word under the decoding, among all sequences that can be predicted.
+    /// Probability of each label of each word among all sequences that can be predicted, as the scores of [`Self::decode`]: `[words, labels]`,
+    /// row-major. Each row sums to 1, up to rounding.
     ///
     /// # Shapes
-    /// - logits: a row for each word; output: `[words, labels]`, row-major
+    /// - logits: a row for each word
     #[must_use]
     pub fn label_probabilities(&self, logits: &Logits) -> Vec<f64> {
         let (_, transitions) = self.best(logits);

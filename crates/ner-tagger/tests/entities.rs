@@ -240,3 +240,28 @@ fn a_model_without_a_classifier_is_refused() {
         .to_string();
     assert!(long.contains("512 positions"), "{long}");
 }
+
+#[test]
+fn probabilities_of_labels_are_the_scores_of_tags() {
+    let labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+    let (_dir, model) = table_model::new(&labels, &[("Ana", "B-PER"), ("Ruiz", "I-PER")]);
+    let sentence = Sentence::untagged(["Ruiz", "Ana", "Ruiz", "habla"]);
+    for decode in [Decode::Constrained, Decode::Argmax] {
+        let builder = Tagger::builder().decode(decode).scheme(Some(Scheme::Iob2));
+        let tagger = builder.from_dir(&model).unwrap();
+        let scored = tagger
+            .score(std::slice::from_ref(&sentence), |_| {})
+            .unwrap();
+        let tagged = &tagger.decode(&scored)[0];
+        let probabilities = tagger.decoder().label_probabilities(&scored[0].logits);
+        assert_eq!(probabilities.len(), sentence.words.len() * labels.len());
+        for (row, word) in probabilities.chunks(labels.len()).zip(&tagged.tags) {
+            let label = labels.iter().position(|label| *label == word.tag).unwrap();
+            assert_eq!(row[label] as f32, word.score);
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+        }
+        // `I-PER` cannot be first in a well-formed sequence.
+        let first = probabilities[2];
+        assert_eq!(first == 0.0, decode == Decode::Constrained, "{first}");
+    }
+}

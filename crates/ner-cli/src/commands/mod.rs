@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub mod calibrate;
+pub mod check;
 pub mod compare;
 pub mod distill;
 pub mod evaluate;
