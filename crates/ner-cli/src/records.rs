@@ -115,8 +115,8 @@ impl Records {
         };
         let field = self.reader.field.clone();
         Ok(match format {
-            RecordFormat::Text => Box::new(texts(input, &name)),
-            RecordFormat::Jsonl => Box::new(objects(input, &name, field)),
+            RecordFormat::Text => Box::new(texts(input, name)),
+            RecordFormat::Jsonl => Box::new(objects(input, name, field)),
             RecordFormat::Csv => Box::new(rows(input, name, field, b',')?),
             RecordFormat::Tsv => Box::new(rows(input, name, field, b'\t')?),
         })
@@ -146,7 +146,7 @@ impl Iterator for Records {
 }
 
 /// Lines, each with its number.
-fn lines(input: impl BufRead, name: &Path) -> impl Iterator<Item = (u64, Result<String, Fault>)> {
+fn lines(input: impl BufRead, name: PathBuf) -> impl Iterator<Item = (u64, Result<String, Fault>)> {
     let lines = TextLines::from_reader(input).named(name);
     (1..).zip(lines.map(|line| {
         line.map_err(|error| match error.kind() {
@@ -156,7 +156,7 @@ fn lines(input: impl BufRead, name: &Path) -> impl Iterator<Item = (u64, Result<
     }))
 }
 
-fn texts(input: impl BufRead, name: &Path) -> impl Iterator<Item = Result<Record, Fault>> {
+fn texts(input: impl BufRead, name: PathBuf) -> impl Iterator<Item = Result<Record, Fault>> {
     lines(input, name).map(|(_, line)| {
         Ok(Record {
             text: line?,
@@ -168,11 +168,10 @@ fn texts(input: impl BufRead, name: &Path) -> impl Iterator<Item = Result<Record
 /// Blank lines are no objects, and no faults either.
 fn objects(
     input: impl BufRead,
-    name: &Path,
+    name: PathBuf,
     field: String,
 ) -> impl Iterator<Item = Result<Record, Fault>> {
-    let name = name.to_owned();
-    lines(input, &name.clone()).filter_map(move |(number, line)| {
+    lines(input, name.clone()).filter_map(move |(number, line)| {
         let line = match line {
             Ok(line) if line.trim().is_empty() => return None,
             Ok(line) => line,
