@@ -1,6 +1,6 @@
 //! Which type has which color.
 
-/// Colors of `style.css`, those of Okabe and Ito, which people who do not see red and green tell apart.
+/// Colors of `style.css`, after Okabe and Ito (2008, <https://jfly.uni-koeln.de/color/>): people who do not see red and green tell them apart.
 const COLORS: usize = 7;
 
 /// Types in the order of their colors. The usual ones have theirs from the start, so that pages look alike.
