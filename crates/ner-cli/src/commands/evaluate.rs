@@ -14,7 +14,7 @@ use ner_tagger::Tagger;
 use ner_train::evaluate_as_text;
 use serde_json::{Map, Value, json};
 
-use self::errors::ErrorReport;
+pub use self::errors::ErrorReport;
 use crate::data::{Layout, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::Output;
