@@ -5,6 +5,7 @@ mod download;
 mod evaluate;
 mod folder;
 mod manifest;
+mod page;
 mod pipeline;
 mod preprocess;
 mod pretrained;
@@ -158,9 +159,16 @@ fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
     let report = Report::collect(&pipeline.folder, &pipeline.manifest)?;
     report.write(&pipeline.folder)?;
     log.say(format_args!(
-        "report: {}\n",
+        "report: {}",
         pipeline.folder.report_text().display()
     ));
+    let page = match page::write(&report, &pipeline.folder)? {
+        true => pipeline.folder.report_html().display().to_string(),
+        false => {
+            "none, for the training left no data for one; --from train trains again".to_owned()
+        }
+    };
+    log.say(format_args!("page: {page}\n"));
     Ok(report.summary())
 }
 

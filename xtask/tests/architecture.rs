@@ -26,7 +26,7 @@ struct Room {
 /// What only the programs that own a terminal may use.
 const TERMINAL: [&str; 3] = ["anyhow", "clap", "indicatif"];
 
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     Room {
         name: "conll-io",
         uses: &[],
@@ -42,6 +42,12 @@ const ROOMS: [Room; 9] = [
     Room {
         name: "ner-metrics",
         uses: &[],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+        optional: &[],
+    },
+    Room {
+        name: "ner-pages",
+        uses: &["ner-metrics"],
         avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
         optional: &[],
     },
@@ -86,6 +92,7 @@ const ROOMS: [Room; 9] = [
             "model-dir",
             "ner-metrics",
             "ner-model",
+            "ner-pages",
             "ner-tagger",
             "ner-train",
             "subword-align",
@@ -102,6 +109,7 @@ const ROOMS: [Room; 9] = [
             "ner-cli",
             "ner-metrics",
             "ner-model",
+            "ner-pages",
             "ner-tagger",
             "ner-train",
             "subword-align",

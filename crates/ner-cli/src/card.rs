@@ -11,7 +11,7 @@ use ner_tagger::Sentence;
 use ner_train::{DistillSettings, Evaluation, TrainSettings};
 use serde_json::Value;
 
-use crate::data::TaggedFile;
+use crate::data::{TaggedFile, file_name};
 
 /// What a model was before.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,39 @@ pub struct Base<'a> {
     pub model: Option<&'a str>,
     /// How its teachers count, and their names, where it had some.
     pub lesson: Option<(DistillSettings, &'a [String])>,
+}
+
+impl Base<'_> {
+    /// What the model was, and how it was trained. A directory of this machine has no name there.
+    pub fn in_words(&self) -> String {
+        let named = |model: &str| match Path::new(model).exists() {
+            true => "a local model".to_owned(),
+            false => format!("`{model}`"),
+        };
+        let base = self.model.map_or("a new model".to_owned(), named);
+        match self.lesson {
+            None => format!("{base}, fine-tuned with `ner-cli train`"),
+            Some((_, teachers)) => {
+                let teachers: Vec<String> = teachers.iter().map(|name| named(name)).collect();
+                let teachers = teachers.join(" and ");
+                format!("{base}, which learnt from {teachers} with `ner-cli distill`")
+            }
+        }
+    }
+
+    /// The settings of a run, those of its lesson included, by name.
+    pub fn settings(&self, settings: &TrainSettings) -> Result<Vec<(String, Value)>> {
+        let mut tables = vec![serde_json::to_value(settings)?];
+        if let Some((lesson, _)) = self.lesson {
+            tables.push(serde_json::to_value(lesson)?);
+        }
+        let tables = tables.into_iter().filter_map(|table| match table {
+            Value::Object(table) => Some(table),
+            _ => None,
+        });
+        let settings = tables.flatten().filter(|(_, value)| !value.is_null());
+        Ok(settings.collect())
+    }
 }
 
 /// A part of the training data.
@@ -64,10 +97,7 @@ pub struct Card<'a> {
 impl Card<'_> {
     /// The card's text. `directory` is where the model lies.
     pub fn text(&self, directory: &Path) -> Result<String> {
-        let name = directory.file_name().map_or_else(
-            || "model".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        );
+        let name = model_name(directory);
         let mut text = format!(
             "{}\n# {name}\n\n{}\n",
             self.front_matter(&name),
@@ -122,23 +152,9 @@ impl Card<'_> {
     }
 
     fn about(&self) -> String {
-        let named = |model: &str| match Path::new(model).exists() {
-            true => "a local model".to_owned(),
-            false => format!("`{model}`"),
-        };
-        let base = self.base.model.map_or("a new model".to_owned(), named);
-        let how = match self.base.lesson {
-            None => "fine-tuned with `ner-cli train`".to_owned(),
-            Some((_, teachers)) => {
-                let teachers: Vec<String> = teachers.iter().map(|name| named(name)).collect();
-                format!(
-                    "which learnt from {} with `ner-cli distill`",
-                    teachers.join(" and ")
-                )
-            }
-        };
         format!(
-            "A named-entity tagger: {base}, {how}. Its labels: {}.\n",
+            "A named-entity tagger: {}. Its labels: {}.\n",
+            self.base.in_words(),
             self.labels.join(", ")
         )
     }
@@ -208,22 +224,19 @@ impl Card<'_> {
     fn training(&self) -> Result<String> {
         let mut text =
             "AdamW with a linear schedule.\n\n![Loss and F1 over the steps](curves.svg)\n\n| setting | value |\n|---|---|\n".to_owned();
-        let mut tables = vec![serde_json::to_value(self.settings)?];
-        if let Some((lesson, _)) = self.base.lesson {
-            tables.push(serde_json::to_value(lesson)?);
-        }
-        for table in tables {
-            let Value::Object(settings) = table else {
-                continue;
-            };
-            for (key, value) in settings {
-                if !value.is_null() {
-                    _ = writeln!(text, "| {key} | {value} |");
-                }
-            }
+        for (key, value) in self.base.settings(self.settings)? {
+            _ = writeln!(text, "| {key} | {value} |");
         }
         Ok(text)
     }
+}
+
+/// The name that a directory gives its model.
+pub fn model_name(directory: &Path) -> String {
+    directory.file_name().map_or_else(
+        || "model".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn usage(name: &str) -> String {
@@ -243,13 +256,6 @@ pipeline("ner", model="{name}", aggregation_strategy="simple")("Ana Paz vive en 
 
 To share it: `hf upload USER/{name} {name}`.
 "#
-    )
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
     )
 }
 

@@ -1,11 +1,13 @@
 //! Column files as sentences of words and tags.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use conll_io::{Column, Comments, Encoding, Label, ReaderBuilder, Separator, WriterBuilder};
+use ner_pages::Mark;
 use ner_tagger::Sentence;
 
 /// How column files are laid out.
@@ -287,6 +289,31 @@ impl TaggedFile {
         );
         Ok(())
     }
+}
+
+/// Words as a text with one space between them, and how to mark a run of the words in it.
+pub fn joined(words: &[String]) -> (String, impl Fn(&str, Range<usize>) -> Mark) {
+    let mut starts = Vec::with_capacity(words.len() + 1);
+    starts.push(0);
+    for word in words {
+        starts.push(starts[starts.len() - 1] + word.chars().count() + 1);
+    }
+    let mark = move |label: &str, words: Range<usize>| Mark {
+        label: label.to_owned(),
+        start: starts[words.start],
+        // One space follows each word.
+        end: starts[words.end] - 1,
+        score: None,
+    };
+    (words.join(" "), mark)
+}
+
+/// The last part of a path: where it lies on this machine means nothing to others.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// The tags of files, sorted, each once.

@@ -95,6 +95,16 @@ impl Progress {
         }
     }
 
+    /// Says what went wrong without ending the command, even where talk is silenced.
+    pub fn warn(&self, line: &str) {
+        let loud = Self {
+            quiet: false,
+            json: self.json,
+            bar: None,
+        };
+        loud.say(line);
+    }
+
     /// Says what happened: as a line that stays, or by its fields where talk is JSON.
     pub fn tell(&self, event: &str, line: &str, fields: impl FnOnce() -> Value) {
         if self.json {

@@ -134,6 +134,8 @@ fn from_a_column_file_to_a_tagger() {
         "eval_log.csv",
         "eval_results.txt",
         "model.safetensors",
+        "report.html",
+        "report.json",
         "settings.toml",
         "tensorboard",
         "test_predictions.txt",

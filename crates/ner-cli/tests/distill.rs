@@ -110,6 +110,8 @@ fn texts_alone_make_a_tagger() {
         "curves.svg",
         "eval_log.csv",
         "model.safetensors",
+        "report.html",
+        "report.json",
         "settings.toml",
         "tensorboard",
         "tokenizer.json",

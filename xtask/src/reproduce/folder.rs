@@ -93,6 +93,15 @@ impl Folder {
         self.root.join("report.txt")
     }
 
+    pub fn report_html(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// The page of the training, as data.
+    pub fn training_report(&self) -> PathBuf {
+        self.output().join("report.json")
+    }
+
     pub fn log(&self) -> PathBuf {
         self.root.join("logs/reproduce.log")
     }

@@ -52,6 +52,7 @@ impl Pipeline<'_> {
         // A report of an earlier run must not outlive what it reports on.
         files::remove(&self.folder.report_json())?;
         files::remove(&self.folder.report_text())?;
+        files::remove(&self.folder.report_html())?;
         for output in &plan.outputs {
             let path = self.folder.root.join(output);
             files::remove(&path)?;

@@ -19,25 +19,25 @@ use crate::reproduce::{
 /// The shape of `report.json`.
 #[derive(Serialize)]
 pub struct Report {
-    recipe: String,
-    device: String,
-    seed: u64,
+    pub recipe: String,
+    pub device: String,
+    pub seed: u64,
     dev: SplitReport,
-    test: SplitReport,
+    pub test: SplitReport,
     /// Seconds per stage, of the run that did the stage, and their sum under `total`.
     #[serde(serialize_with = "seconds_with_total")]
     seconds: Vec<(Stage, f64)>,
     /// The highest of all stages.
     #[serde(skip_serializing_if = "Option::is_none")]
-    peak_memory_bytes: Option<u64>,
+    pub peak_memory_bytes: Option<u64>,
     example: Tagged,
-    published: Vec<Published>,
+    pub published: Vec<Published>,
     #[serde(skip)]
     texts: Vec<(String, String)>,
 }
 
 #[derive(Serialize)]
-struct SplitReport {
+pub struct SplitReport {
     /// By seqeval's default rule.
     #[serde(flatten)]
     scores: Figures,
@@ -48,7 +48,7 @@ struct SplitReport {
     as_text: TextReport,
     /// How labels were chosen.
     decoding: String,
-    per_type: Vec<TypeFigures>,
+    pub per_type: Vec<TypeFigures>,
     token: TokenScores,
 }
 
@@ -219,6 +219,11 @@ impl Report {
         text
     }
 
+    /// Seconds of all stages.
+    pub fn total_seconds(&self) -> f64 {
+        total(&self.seconds)
+    }
+
     /// This run beside the published figures, what it took, and the example sentence.
     pub fn summary(&self) -> String {
         let Cut {
@@ -241,7 +246,7 @@ impl Report {
         _ = write!(
             text,
             "\nseconds: {:.1} ({})",
-            total(&self.seconds),
+            self.total_seconds(),
             stages.join(", ")
         );
         if let Some(bytes) = self.peak_memory_bytes {
@@ -261,29 +266,28 @@ impl Report {
         text
     }
 
+    /// The figures of this run on the development and the test set, each with the name of how it was scored.
+    pub fn own(&self) -> [(&'static str, Figures, Figures); 4] {
+        let (dev, test) = (&self.dev, &self.test);
+        [
+            ("this run, words given", dev.scores, test.scores),
+            (
+                "this run, as running text",
+                dev.as_text.scores,
+                test.as_text.scores,
+            ),
+            ("this run, strict mode", dev.strict, test.strict),
+            ("this run, sentences rejoined", dev.rejoined, test.rejoined),
+        ]
+    }
+
     fn scores(&self) -> String {
         let mut table = Table::new([
             "", "dev P", "dev R", "dev F1", "entities", "test P", "test R", "test F1", "entities",
         ]);
-        table.row(
-            "this run, words given",
-            cells([Some(self.dev.scores), Some(self.test.scores)]),
-        );
-        table.row(
-            "this run, as running text",
-            cells([
-                Some(self.dev.as_text.scores),
-                Some(self.test.as_text.scores),
-            ]),
-        );
-        table.row(
-            "this run, strict mode",
-            cells([Some(self.dev.strict), Some(self.test.strict)]),
-        );
-        table.row(
-            "this run, sentences rejoined",
-            cells([Some(self.dev.rejoined), Some(self.test.rejoined)]),
-        );
+        for (name, dev, test) in self.own() {
+            table.row(name, cells([Some(dev), Some(test)]));
+        }
         for published in &self.published {
             table.row(&published.system, cells([published.dev, published.test]));
         }
@@ -394,7 +398,7 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+pub fn json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
     serde_json::from_str(&read(path)?)
         .with_context(|| format!("{} is not as expected", path.display()))
 }

@@ -101,6 +101,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             model: (arguments.student != NEW).then_some(&arguments.student),
             lesson: Some((arguments.distillation, &arguments.teacher)),
         },
+        plan: None,
     };
     run.run(&mut progress)
 }

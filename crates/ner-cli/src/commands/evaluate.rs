@@ -16,6 +16,7 @@ use ner_tagger::Tagger;
 use ner_train::evaluate_as_text;
 use serde_json::{Map, Value, json};
 
+pub use self::errors::ErrorReport;
 use self::explain::{Explain, ExplainArguments};
 use self::section::{Section, to_csv, to_json, to_text};
 use crate::data::{Layout, TaggedFile};

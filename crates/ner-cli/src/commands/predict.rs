@@ -7,10 +7,13 @@ use std::str::FromStr;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use conll_io::{TextLines, Writer as ColumnWriter};
+use ner_metrics::read_entities;
+use ner_pages::{Fact, Mark, MarkedText, TextsPage};
 use ner_tagger::{Aggregation, EntitySpan, TaggedSentence, Tagger};
 use serde_json::{Map, Value, json};
 
-use crate::data::{InputFormat, Layout, TaggedFile};
+use crate::card::model_name;
+use crate::data::{InputFormat, Layout, TaggedFile, file_name, joined};
 use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::tagger::InferenceArguments;
@@ -33,7 +36,8 @@ pub struct Arguments {
     /// `conll` takes words as a column file gives them.
     #[arg(long, value_enum, default_value_t = InputFormat::Text)]
     input_format: InputFormat,
-    /// Form of the result.
+    /// Form of the result. `html` is a page to look at: the texts with their entities marked, gold ones of a column file beside them where they
+    /// differ, and how often each entity came.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// What becomes an entity: `word` decides the words of a text as training and `evaluate` do; none, simple, first, average and max are the
@@ -83,6 +87,7 @@ enum Format {
     Jsonl,
     Conll,
     Csv,
+    Html,
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
@@ -101,8 +106,12 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             .as_deref()
             .context("--input-format conll needs --input FILE")?;
         let file = TaggedFile::read_any(path, &arguments.layout)?;
-        for (sentence, tagged) in file.sentences.iter().zip(tagger.tag(&file.sentences)?) {
-            writer.write_words(&sentence.words, tagged)?;
+        for (number, tagged) in tagger.tag(&file.sentences)?.into_iter().enumerate() {
+            if arguments.format == Format::Html {
+                writer.write_page(&marked_sentence(&file, number, tagged)?)?;
+            } else {
+                writer.write_words(&file.sentences[number].words, tagged)?;
+            }
         }
         return writer.finish();
     }
@@ -178,6 +187,8 @@ enum Sink {
     Lines(Output),
     /// A column file, whose writer refuses what would not be read back.
     Columns(Box<ColumnWriter<Output>>),
+    /// A page.
+    Page(Box<TextsPage<Output>>),
 }
 
 /// Writes results in the form asked for.
@@ -207,6 +218,7 @@ impl Writer {
             (Format::Conll, InputFormat::Text) => {
                 Sink::Columns(Box::new(ColumnWriter::from_writer(output)))
             }
+            (Format::Html, _) => Sink::Page(Box::new(arguments.page(output)?)),
             _ => Sink::Lines(output),
         };
         let on_terminal = arguments.output.is_none() && io::stdout().is_terminal();
@@ -218,6 +230,14 @@ impl Writer {
             colored,
             texts: 0,
         })
+    }
+
+    /// A text of a page.
+    fn write_page(&mut self, text: &MarkedText) -> Result<()> {
+        if let Sink::Page(page) = &mut self.sink {
+            page.write(text)?;
+        }
+        Ok(())
     }
 
     fn write_entities(&mut self, text: &str, entities: &[EntitySpan]) -> Result<()> {
@@ -237,6 +257,7 @@ impl Writer {
                 }
                 String::from_utf8(rows.into_inner()?)?
             }
+            Format::Html => return self.write_page(&marked_text(text, entities)),
             Format::Text | Format::Conll => marked(text, entities, self.colored) + "\n",
         };
         if let Sink::Lines(output) = &mut self.sink {
@@ -264,25 +285,20 @@ impl Writer {
             let tags = tagged.tags.iter().map(|word| word.tag.as_str());
             return self.write_columns(words.iter().map(String::as_str), tags);
         }
-        let mut starts = Vec::with_capacity(words.len());
-        let mut at = 0;
-        for word in words {
-            starts.push(at);
-            at += word.chars().count() + 1;
-        }
+        let (text, mark) = joined(words);
         let entities = tagged.entities.into_iter().map(|found| {
-            let word = words[found.words.clone()].join(" ");
-            let start = starts[found.words.start];
+            let Mark { start, end, .. } = mark(&found.entity, found.words.clone());
             EntitySpan {
                 entity: found.entity,
                 score: found.score,
-                end: start + word.chars().count(),
-                word,
+                word: words[found.words].join(" "),
                 start,
+                end,
                 index: None,
             }
         });
-        self.write_entities(&words.join(" "), &entities.collect::<Vec<_>>())
+        let entities: Vec<EntitySpan> = entities.collect();
+        self.write_entities(&text, &entities)
     }
 
     /// One line a word, which the separator of the input reads back.
@@ -304,6 +320,7 @@ impl Writer {
         match &mut self.sink {
             Sink::Lines(output) => output.flush()?,
             Sink::Columns(columns) => columns.flush()?,
+            Sink::Page(page) => page.flush()?,
         }
         Ok(())
     }
@@ -312,8 +329,68 @@ impl Writer {
         match self.sink {
             Sink::Lines(output) => output.finish(),
             Sink::Columns(columns) => columns.into_inner()?.finish(),
+            Sink::Page(page) => page.finish()?.finish(),
         }
     }
+}
+
+impl Arguments {
+    /// A page that says what was tagged by what.
+    fn page(&self, output: Output) -> Result<TextsPage<Output>> {
+        // A directory that leads to the model says nothing of it; a name of the hub says all.
+        let model = match Path::new(&self.model).exists() {
+            true => model_name(Path::new(&self.model)),
+            false => self.model.clone(),
+        };
+        let mut facts = vec![Fact::new("model", model)];
+        let input = self.input.as_deref().map(file_name);
+        let title = match input.filter(|name| name != "-") {
+            Some(name) => format!("Entities in {name}"),
+            None => "Entities".to_owned(),
+        };
+        facts.push(Fact::new(
+            "made with",
+            concat!("ner-cli ", env!("CARGO_PKG_VERSION")),
+        ));
+        Ok(TextsPage::new(output, &title, &facts)?)
+    }
+}
+
+/// A text and its entities, for a page.
+fn marked_text(text: &str, entities: &[EntitySpan]) -> MarkedText {
+    let marks = entities.iter().map(|entity| Mark {
+        label: entity.entity.clone(),
+        start: entity.start,
+        end: entity.end,
+        score: Some(entity.score),
+    });
+    MarkedText {
+        text: text.to_owned(),
+        predicted: marks.collect(),
+        ..MarkedText::default()
+    }
+}
+
+/// A sentence of a column file and its entities, for a page: the file's own too, where it has tags.
+fn marked_sentence(file: &TaggedFile, number: usize, tagged: TaggedSentence) -> Result<MarkedText> {
+    let sentence = &file.sentences[number];
+    let (text, mark) = joined(&sentence.words);
+    let predicted = tagged.entities.into_iter().map(|found| Mark {
+        score: Some(found.score),
+        ..mark(&found.entity, found.words)
+    });
+    let gold = read_entities(&sentence.tags)?.into_iter();
+    let gold = gold.map(|entity| mark(entity.entity_type, entity.start..entity.end));
+    Ok(MarkedText {
+        place: Some(format!(
+            "{}:{}",
+            file_name(&file.path),
+            file.line(number, 0)
+        )),
+        text,
+        gold: (!sentence.tags.is_empty()).then(|| gold.collect()),
+        predicted: predicted.collect(),
+    })
 }
 
 /// The text with its entities marked: colored with their type behind them, or `[PER Ana]` where there is no color.

@@ -4,6 +4,7 @@ mod curves;
 mod devices;
 mod observer;
 mod outcome;
+mod page;
 mod record;
 pub mod run;
 mod tensorboard;
@@ -21,8 +22,8 @@ use crate::data::{TaggedFile, read_labels, sorted_tags};
 /// Fine-tune a model on a column file, evaluate it as it goes, and save the best and the last.
 ///
 /// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the best development figure,
-/// settings.toml, train_log.csv, eval_log.csv, curves.svg, events for TensorBoard in tensorboard/, eval_results.txt and, with --test,
-/// test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's, but for --decode.
+/// settings.toml, train_log.csv, eval_log.csv, curves.svg, report.html with report.json, events for TensorBoard in tensorboard/,
+/// eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's, but for --decode.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -118,6 +119,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             model: Some(&arguments.model),
             lesson: None,
         },
+        plan: None,
     };
     run.run(&mut progress)
 }

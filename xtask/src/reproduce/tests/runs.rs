@@ -30,6 +30,8 @@ struct Bench {
     commands: RefCell<Vec<String>>,
     /// This command writes some of its files and fails.
     fails: Cell<Option<&'static str>>,
+    /// Training could not write its page.
+    leaves_no_page: Cell<bool>,
 }
 
 impl Bench {
@@ -50,6 +52,7 @@ impl Bench {
             workspace,
             commands: RefCell::default(),
             fails: Cell::default(),
+            leaves_no_page: Cell::default(),
         }
     }
 
@@ -109,7 +112,15 @@ impl Bench {
             }
             "labels" => fs::write(path("--output"), "B-PER\nO\n")?,
             "new-model" => write_model(&path("--output"), option("--layers").unwrap())?,
-            "train" => write_model(&path("--output-dir"), option("--epochs").unwrap_or("3"))?,
+            "train" => {
+                let folder = path("--output-dir");
+                write_model(&folder, option("--epochs").unwrap_or("3"))?;
+                let page =
+                    json!({"title": "output", "facts": [{"name": "decoding", "value": "argmax"}]});
+                if !self.leaves_no_page.get() {
+                    fs::write(folder.join("report.json"), page.to_string())?;
+                }
+            }
             "evaluate" => {
                 if args.contains(&"--as-text") {
                     assert!(option("--data").unwrap().contains("data/raw/"));
@@ -244,6 +255,43 @@ fn a_run_leaves_report_and_manifest() {
         "{}",
         bench.log()
     );
+}
+
+#[test]
+fn a_run_leaves_a_page_with_the_published_figures() {
+    let bench = Bench::new();
+    let published = "system = \"others\"\nsource = \"a paper\"\ntest = { f1 = 0.4321 }\n";
+    let recipe = bench.workspace.path().join("mine.toml");
+    let text = format!("base = \"quickstart\"\n[[published]]\n{published}");
+    fs::write(&recipe, text).unwrap();
+    let out = bench.workspace.path().join("out");
+    let arguments = [recipe.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    bench.run(&arguments).0.unwrap();
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for part in [
+        "<title>mine</title>",
+        "<dd><bdi>argmax</bdi></dd>",
+        "<bdi>this run, as running text</bdi></th><td class=\"number\">0.5000</td>",
+        "<bdi>others</bdi></th>",
+        "<td class=\"number\">0.4321</td><td><bdi>a paper</bdi></td>",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+
+    // A page of an earlier run must not outlive what it shows.
+    let again = [&arguments[..], &["--from", "evaluate"]].concat();
+    bench.fails.set(Some("evaluate"));
+    assert!(bench.run(&again).0.is_err());
+    assert!(!out.join("report.html").exists());
+}
+
+#[test]
+fn a_training_without_a_page_has_its_report() {
+    let bench = Bench::new();
+    bench.leaves_no_page.set(true);
+    bench.run(&[]).0.unwrap();
+    assert!(bench.path("report.txt").is_file() && !bench.path("report.html").exists());
+    assert!(bench.log().contains("page: none"), "{}", bench.log());
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::ops::Range;
 
 use anyhow::Result;
 use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, entity_errors};
+use ner_pages::{ConfusionCell, ErrorKind, MarkedText};
 use serde::Serialize;
 
-use crate::data::TaggedFile;
+use crate::data::{TaggedFile, file_name, joined};
 
 /// The errors of a file.
 #[derive(Debug, Serialize)]
@@ -15,17 +17,10 @@ pub struct ErrorReport {
     /// Near misses, by nervaluate's schemes.
     schemes: OverlapReport,
     /// How often a gold type (or none) was predicted as a type (or none), entities that overlap taken together.
-    confusion: Vec<Confusion>,
+    confusion: Vec<ConfusionCell>,
     errors: Vec<Row>,
     #[serde(skip)]
     file: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Confusion {
-    gold: Option<String>,
-    predicted: Option<String>,
-    count: usize,
 }
 
 /// One error.
@@ -33,6 +28,9 @@ struct Confusion {
 struct Row {
     /// Line of the first word of either entity.
     line: u64,
+    /// Number of the sentence, from 0.
+    #[serde(skip)]
+    sentence: usize,
     kind: EntityErrorKind,
     gold: Option<Span>,
     predicted: Option<Span>,
@@ -43,6 +41,8 @@ struct Span {
     #[serde(rename = "type")]
     entity_type: String,
     text: String,
+    #[serde(skip)]
+    words: Range<usize>,
 }
 
 impl ErrorReport {
@@ -56,6 +56,7 @@ impl ErrorReport {
             let span = |entity: Entity<'_>| Span {
                 entity_type: entity.entity_type.to_owned(),
                 text: sentence.words[entity.start..entity.end].join(" "),
+                words: entity.start..entity.end,
             };
             let errors = entity_errors(&gold, &predicted);
             for entity in gold.iter().filter(|entity| predicted.contains(entity)) {
@@ -70,6 +71,7 @@ impl ErrorReport {
                 let first = places.map(|entity| entity.start).min().unwrap_or(0);
                 rows.push(Row {
                     line: file.line(number, first),
+                    sentence: number,
                     kind: error.kind,
                     gold: error.gold.map(span),
                     predicted: error.predicted.map(span),
@@ -80,7 +82,7 @@ impl ErrorReport {
         }
         let confusion = confusion.into_iter().map(|((gold, predicted), count)| {
             let [gold, predicted] = [gold, predicted].map(|name| name.map(str::to_owned));
-            Confusion {
+            ConfusionCell {
                 gold,
                 predicted,
                 count,
@@ -92,6 +94,39 @@ impl ErrorReport {
             errors: rows,
             file: file.path.display().to_string(),
         })
+    }
+
+    /// How often a gold type (or none) was predicted as a type (or none).
+    pub fn confusion(&self) -> &[ConfusionCell] {
+        &self.confusion
+    }
+
+    /// The errors by kind, with the sentences of the first of each. `file` is the one that they are of.
+    pub fn examples(&self, file: &TaggedFile, most: usize) -> Vec<ErrorKind> {
+        let name = file_name(&file.path);
+        let example = |row: &Row| {
+            let (text, mark) = joined(&file.sentences[row.sentence].words);
+            let marks = |span: &Option<Span>| {
+                let span = span.iter();
+                span.map(|span| mark(&span.entity_type, span.words.clone()))
+                    .collect()
+            };
+            MarkedText {
+                place: Some(format!("{name}:{}", row.line)),
+                gold: Some(marks(&row.gold)),
+                predicted: marks(&row.predicted),
+                text,
+            }
+        };
+        let of_kind = |kind: EntityErrorKind| {
+            let rows = self.errors.iter().filter(|row| row.kind == kind);
+            ErrorKind {
+                name: kind.to_string(),
+                count: rows.clone().count(),
+                examples: rows.take(most).map(example).collect(),
+            }
+        };
+        EntityErrorKind::ALL.map(of_kind).into()
     }
 
     /// Tables, then a line for each error.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use ner_train::{Evaluation, Event};
+use ner_train::{Evaluation, Event, Plan};
 use serde_json::json;
 
 use super::outcome::summary;
@@ -23,7 +23,8 @@ pub struct Observer<'a> {
     pub progress: &'a mut Progress,
     pub failed: Option<anyhow::Error>,
     pub last_evaluation: Option<Evaluation>,
-    pub total_steps: usize,
+    /// What the run does, once that is known.
+    pub plan: Option<Plan>,
 }
 
 impl Observer<'_> {
@@ -47,7 +48,7 @@ impl Observer<'_> {
         }
         match event {
             Event::Planned(plan) => {
-                self.total_steps = plan.total_steps;
+                self.plan = Some((*plan).clone());
                 let text = format!(
                     "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
                     plan.sentences,
@@ -80,7 +81,7 @@ impl Observer<'_> {
                 }
             }
             Event::Logged(step) => {
-                let total = self.total_steps;
+                let total = self.plan.as_ref().map_or(0, |plan| plan.total_steps);
                 let text = || {
                     format!(
                         "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",

@@ -1,10 +1,11 @@
-//! What a finished run leaves beside its model: results, predictions, curves and the model card.
+//! What a finished run leaves beside its model: results, predictions, curves, the model card and the page.
 
 use anyhow::Result;
 use ner_tagger::Tagger;
 use ner_train::{Checkpoint, Evaluation, evaluate};
 
 use super::curves;
+use super::page::{self, Page};
 use super::run::Run;
 use crate::card::Card;
 use crate::commands::evaluate::write_predictions;
@@ -19,6 +20,14 @@ pub struct Outcome<'a> {
     pub tagger: &'a Tagger,
     /// Its evaluation on the development data, where there is some.
     pub last_evaluation: Option<&'a Evaluation>,
+}
+
+/// A part of the data, and what the last model finds in it.
+pub struct Scored<'a> {
+    /// `dev` or `test`.
+    pub name: &'static str,
+    pub file: &'a TaggedFile,
+    pub found: &'a Evaluation,
 }
 
 impl Outcome<'_> {
@@ -40,7 +49,8 @@ impl Outcome<'_> {
             Some(file) => Some((file, self.test(file, progress)?)),
             None => None,
         };
-        curves::write(dir)?;
+        let curves = curves::read(dir)?;
+        curves::write(dir, &curves)?;
         let card = Card {
             base: self.run.base,
             labels: &self.run.config.id2label,
@@ -49,7 +59,22 @@ impl Outcome<'_> {
             dev,
             test: test.as_ref().map(|(file, found)| (*file, found)),
         };
-        write_file(&dir.join("README.md"), &card.text(dir)?)
+        write_file(&dir.join("README.md"), &card.text(dir)?)?;
+        let parts = [("dev", card.dev), ("test", card.test)];
+        let scored = parts
+            .into_iter()
+            .filter_map(|(name, part)| part.map(|(file, found)| Scored { name, file, found }));
+        let page = Page {
+            run: self.run,
+            tagger: self.tagger,
+            scored: &scored.collect::<Vec<_>>(),
+            curves: &curves,
+        };
+        // The model is complete: a page that fails takes nothing from it.
+        if let Err(error) = page.write() {
+            progress.warn(&format!("{} could not be written: {error:#}", page::FILE));
+        }
+        Ok(())
     }
 
     fn test(&self, file: &TaggedFile, progress: &mut Progress) -> Result<Evaluation> {

@@ -9,13 +9,15 @@ use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, LoadReport, ModelConfig, TokenClassifier};
 use ner_tagger::{Sentence, Tagger};
 use ner_train::{
-    Checkpoint, Corpus, DataParallel, Distillation, Evaluation, TrainSettings, Trainer, evaluate,
+    Checkpoint, Corpus, DataParallel, Distillation, Evaluation, Plan, TrainSettings, Trainer,
+    evaluate,
 };
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use super::devices::DeviceList;
 use super::observer::Observer;
 use super::outcome::Outcome;
+use super::page;
 use super::record::Record;
 use super::tensorboard;
 use crate::card::{Base, Part};
@@ -123,6 +125,8 @@ pub struct Run<'a> {
     pub distillation: Option<Distillation>,
     /// What the model card says of its beginnings.
     pub base: Base<'a>,
+    /// What the run does, once that is known.
+    pub plan: Option<Plan>,
 }
 
 /// A model that is about to be trained.
@@ -198,7 +202,7 @@ impl Run<'_> {
             progress,
             failed: None,
             last_evaluation: None,
-            total_steps: 0,
+            plan: None,
         };
         let corpus = Corpus {
             train: &self.data.train,
@@ -219,6 +223,7 @@ impl Run<'_> {
             return Err(error);
         }
         let last_evaluation = observer.last_evaluation;
+        self.plan = observer.plan;
         drop(observer.record);
         progress.end();
         let model = trained.map_err(|error| match error {
@@ -256,6 +261,10 @@ fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Re
         left.extend([ner_train::BEST, tensorboard::DIR].map(|name| dir.join(name)));
         for path in left.iter().filter(|path| path.is_dir()) {
             std::fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
+        }
+        let pages = [page::FILE, page::DATA_FILE].map(|name| dir.join(name));
+        for path in pages.iter().filter(|path| path.is_file()) {
+            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
         }
     }
     write_file(&dir.join("settings.toml"), &arguments.effective.to_string())?;

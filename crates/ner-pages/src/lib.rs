@@ -1,0 +1,51 @@
+//! Pages to look at, as self-contained HTML: tagged texts, and the report of a training run.
+//!
+//! A page fetches nothing and needs no script. Whatever a text holds comes out as text.
+//!
+//! ```
+//! use ner_pages::{Mark, MarkedText, TextsPage};
+//!
+//! let mut page = TextsPage::new(Vec::new(), "Two cities", &[])?;
+//! page.write(&MarkedText {
+//!     text: "Ana vive en Lima".to_owned(),
+//!     predicted: vec![Mark { label: "LOC".to_owned(), start: 12, end: 16, score: Some(0.98) }],
+//!     ..MarkedText::default()
+//! })?;
+//! let html = String::from_utf8(page.finish()?).unwrap();
+//! assert!(html.starts_with("<!DOCTYPE html>") && html.contains("Lima<span class=\"label\""));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! - [`TextsPage`]: texts with their entities marked, written as they come.
+//! - [`RunPage`]: settings, data, curves, scores and errors of a run, and the figures of others beside them.
+//! - [`curves_svg`]: the curves alone, as an image.
+//!
+//! The crate makes pages of plain data: it knows no model, no file and no terminal.
+
+mod charts;
+mod colors;
+mod comparison;
+mod confusion;
+mod marks;
+mod page;
+mod plain;
+mod reliability;
+mod run_page;
+mod scores;
+mod tables;
+mod texts_page;
+
+pub use charts::{Curve, Panel, curves_svg};
+pub use comparison::{ComparisonRow, Figures, TypeFigure};
+pub use confusion::ConfusionCell;
+pub use marks::{Mark, MarkedText};
+pub use page::Fact;
+pub use reliability::{Calibration, ReliabilityBin};
+pub use run_page::{DataPart, ErrorKind, Errors, RunPage, Split};
+pub use scores::{Interval, ScoreInterval, ScoreRow, ScoreTable};
+pub use texts_page::TextsPage;
+
+/// Runs the README's example as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,96 @@
+//! Whether scores are what they say.
+
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use crate::tables::{Cell, Row, Table};
+
+/// Predictions whose scores lie in one range.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// The lower end of the range, 0 to 1.
+    pub low: f64,
+    /// The upper end of the range, 0 to 1.
+    pub high: f64,
+    /// Predictions in it.
+    pub count: usize,
+    /// The mean of their scores, 0 to 1.
+    pub confidence: f64,
+    /// The share of them that is right, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// How well scores and shares of right predictions agree.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What is predicted, such as `entities`.
+    pub of: String,
+    /// The expected calibration error, 0 to 1, where it is known.
+    pub error: Option<f64>,
+    /// Ranges of scores, in order.
+    pub bins: Vec<ReliabilityBin>,
+}
+
+/// Side of the plot in the units of the picture.
+const SIDE: f64 = 220.0;
+
+impl Calibration {
+    pub(crate) fn markup(&self) -> Markup {
+        let title = format!("Scores of {} and the share that is right", self.of);
+        html! {
+            div.tables {
+                figure {
+                    (diagram(&title, &self.bins))
+                    figcaption {
+                        "Bars: the share of " (self.of) " that is right, by their score. Dots: the mean score. On the dashed line both are the same."
+                        @if let Some(error) = self.error { " Expected calibration error " (format!("{error:.4}")) "." }
+                    }
+                }
+                (self.table(&title))
+            }
+        }
+    }
+
+    fn table(&self, title: &str) -> Markup {
+        let mut table = Table::new(title, ["Scores", "Count", "Mean score", "Share right"]);
+        table.rows = self
+            .bins
+            .iter()
+            .map(|bin| Row {
+                name: format!("{:.2} – {:.2}", bin.low, bin.high),
+                class: "",
+                cells: vec![
+                    Cell::count(bin.count),
+                    Cell::score((bin.count > 0).then_some(bin.confidence)),
+                    Cell::score((bin.count > 0).then_some(bin.accuracy)),
+                ],
+            })
+            .collect();
+        table.markup()
+    }
+}
+
+fn diagram(title: &str, bins: &[ReliabilityBin]) -> Markup {
+    let x = |value: f64| value * SIDE;
+    let y = |value: f64| SIDE - value * SIDE;
+    html! {
+        svg.chart.square viewBox="-36 -10 266 266" role="img" aria-label=(title) {
+            @for tick in 0..=4 {
+                @let share = f64::from(tick) / 4.0;
+                line.grid x1="0" y1=(y(share)) x2=(SIDE) y2=(y(share)) {}
+                text x="-6" y=(y(share) + 4.0) text-anchor="end" { (share) }
+                text x=(x(share)) y=(SIDE + 16.0) text-anchor="middle" { (share) }
+            }
+            text x=(SIDE / 2.0) y=(SIDE + 32.0) text-anchor="middle" { "score" }
+            @for bin in bins.iter().filter(|bin| bin.count > 0) {
+                rect.bar x=(x(bin.low)) y=(y(bin.accuracy)) width=(x(bin.high - bin.low)) height=(x(bin.accuracy)) {
+                    title { (bin.count) " with scores from " (bin.low) " to " (bin.high) ", " (format!("{:.1} % right", bin.accuracy * 100.0)) }
+                }
+            }
+            line.diagonal x1="0" y1=(SIDE) x2=(SIDE) y2="0" {}
+            @for bin in bins.iter().filter(|bin| bin.count > 0) {
+                circle.estimate cx=(format!("{:.1}", x(bin.confidence))) cy=(format!("{:.1}", y(bin.accuracy))) r="3.5" {}
+            }
+        }
+    }
+}
