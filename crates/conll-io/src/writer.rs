@@ -300,6 +300,11 @@ impl<W: Write> Writer<W> {
             .map_err(|error| self.error(ErrorKind::Io(error)))
     }
 
+    /// The writer underneath. What is written to it by another way than this one stands before text that was not [flushed](Self::flush).
+    pub fn get_mut(&mut self) -> &mut W {
+        self.inner.get_mut()
+    }
+
     /// Flushes and gives back the writer underneath.
     ///
     /// # Errors

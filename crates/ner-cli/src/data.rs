@@ -137,26 +137,59 @@ impl TaggedFile {
 
     /// Reads a file as far as it can be read: the sentences before its first fault, and the fault.
     pub fn read_sound(path: &Path, layout: &Layout) -> (Self, Option<conll_io::Error>) {
-        let mut file = Self {
-            path: path.to_owned(),
-            sentences: Vec::new(),
-            lines: Vec::new(),
-        };
-        let reader = match layout.reader().from_path(path) {
-            Ok(reader) => reader,
-            Err(fault) => return (file, Some(fault)),
-        };
-        let mut fault = None;
-        let sound = reader.into_sentences().map_while(|sentence| {
+        match layout.reader().from_path(path) {
+            Ok(reader) => Self::of(path, reader.into_sentences()),
+            Err(fault) => Self::of(path, [Err(fault)]),
+        }
+    }
+
+    /// A file with or without tags, some sentences at a time: about `size`, or more where whole documents are needed.
+    pub fn parts(
+        path: &Path,
+        layout: &Layout,
+        size: usize,
+        whole_documents: bool,
+    ) -> Result<impl Iterator<Item = Result<Self>>> {
+        let mut read = layout.reader().from_path(path)?.into_sentences().peekable();
+        let path = path.to_owned();
+        Ok(std::iter::from_fn(move || {
+            read.peek()?;
+            let mut part = Vec::new();
+            while let Some(Ok(next)) = read.peek() {
+                let may_end = !whole_documents || next.starts_document();
+                if part.len() >= size && may_end {
+                    break;
+                }
+                part.extend(read.next());
+            }
+            if part.is_empty() {
+                part.extend(read.next()); // an error
+            }
+            Some(match Self::of(&path, part) {
+                (part, None) => Ok(part),
+                (_, Some(fault)) => Err(fault.into()),
+            })
+        }))
+    }
+
+    /// The sentences before the first fault, and the fault.
+    fn of(
+        path: &Path,
+        read: impl IntoIterator<Item = Result<conll_io::Sentence, conll_io::Error>>,
+    ) -> (Self, Option<conll_io::Error>) {
+        let (mut lines, mut fault) = (Vec::new(), None);
+        let sound = read.into_iter().map_while(|sentence| {
             let sentence = sentence.map_err(|error| fault = Some(error)).ok()?;
-            let lines = (0..sentence.len()).map(|i| sentence.line(i));
-            file.lines.push(lines.collect());
+            let of_words = (0..sentence.len()).map(|i| sentence.line(i));
+            lines.push(of_words.collect());
             Some(Ok(sentence))
         });
-        match Sentence::from_reader(sound) {
-            Ok(sentences) => file.sentences = sentences,
-            Err(error) => fault = Some(error),
-        }
+        let sentences = Sentence::from_reader(sound).unwrap_or_default(); // faults are taken out above
+        let file = Self {
+            path: path.to_owned(),
+            sentences,
+            lines,
+        };
         (file, fault)
     }
 

@@ -57,6 +57,18 @@ impl Progress {
         self.set(done as usize, String::new);
     }
 
+    /// Moves the bar of a file that is read, and starts it where there is none: bytes read, of how many where that is known.
+    pub fn set_texts(&mut self, done: u64, total: Option<u64>, message: String) {
+        if self.bar.is_none() {
+            let template = match total {
+                Some(_) => "{prefix} [{bar:30}] {percent}% {msg} {elapsed} < {eta}",
+                None => "{prefix} {msg} {elapsed}",
+            };
+            self.start_bar("predict", total.unwrap_or(0) as usize, template);
+        }
+        self.set(done as usize, || message);
+    }
+
     fn start_bar(&mut self, what: &str, total: usize, template: &str) {
         self.end();
         if self.on_terminal() {

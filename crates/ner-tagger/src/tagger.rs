@@ -384,6 +384,12 @@ impl Tagger {
         &self.tokenizer
     }
 
+    /// Sub-words of its document that a sentence is read beside, on each side.
+    #[must_use]
+    pub fn document_context(&self) -> usize {
+        self.document_context
+    }
+
     /// Its labels, by number.
     #[must_use]
     pub fn labels(&self) -> &[String] {

@@ -1,0 +1,381 @@
+//! Results in their forms.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use conll_io::Writer as ColumnWriter;
+use ner_metrics::read_entities;
+use ner_pages::{Fact, Mark, MarkedText, TextsPage};
+use ner_tagger::{Aggregation, EntitySpan, TaggedSentence, TaggedText};
+use serde_json::{Map, Value, json};
+
+use super::offsets::Offsets;
+use super::resume::Resumable;
+use super::texts::count;
+use super::{Arguments, Format, Grouping};
+use crate::card::model_name;
+use crate::data::{TaggedFile, file_name, joined};
+use crate::output::Output;
+use crate::records::Record;
+
+/// Where bytes go.
+enum Bytes {
+    /// To a file that is whole or absent, or to stdout.
+    Whole(Output),
+    /// To a file that a killed run leaves to go on with.
+    Resumable(Box<Resumable>),
+}
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Whole(output) => output.write(bytes),
+            Self::Resumable(output) => output.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Whole(output) => output.flush(),
+            Self::Resumable(output) => output.flush(),
+        }
+    }
+}
+
+impl Bytes {
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Whole(output) => output.finish(),
+            Self::Resumable(output) => output.finish(),
+        }
+    }
+}
+
+/// Where results go.
+enum Sink {
+    /// Lines of a form of this program.
+    Lines(Bytes),
+    /// A column file, whose writer refuses what would not be read back.
+    Columns(Box<ColumnWriter<Bytes>>),
+    /// A page.
+    Page(Box<TextsPage<Bytes>>),
+}
+
+/// Writes results in the form asked for.
+pub struct Writer {
+    sink: Sink,
+    format: Format,
+    offsets: Offsets,
+    /// Name of the field that holds an entity's type or label.
+    entity_field: &'static str,
+    /// Name of the field that holds a record's entities.
+    entities_field: String,
+    colored: bool,
+    /// Results written, and those of the run that this one goes on with.
+    texts: usize,
+    /// Records that the run answered that this one goes on with.
+    records: u64,
+}
+
+impl Writer {
+    pub fn new(arguments: &Arguments) -> Result<Self> {
+        let mut output = match &arguments.output {
+            Some(path) if arguments.resume => {
+                Bytes::Resumable(Box::new(Resumable::open(path, arguments.command())?))
+            }
+            path => Bytes::Whole(Output::create(path.as_deref())?),
+        };
+        let records = match &output {
+            Bytes::Resumable(output) => output.records(),
+            Bytes::Whole(_) => 0,
+        };
+        let entity_field = match arguments.aggregation {
+            Grouping::Pipeline(Aggregation::None) => "entity",
+            _ => "entity_group",
+        };
+        if arguments.format == Format::Csv && records == 0 {
+            writeln!(output, "text,{entity_field},score,word,start,end")?;
+        }
+        let sink = match arguments.format {
+            Format::Conll if arguments.takes_words() => {
+                Sink::Columns(Box::new(arguments.layout.writer().from_writer(output)))
+            }
+            Format::Conll => Sink::Columns(Box::new(ColumnWriter::from_writer(output))),
+            Format::Html => Sink::Page(Box::new(arguments.page(output)?)),
+            _ => Sink::Lines(output),
+        };
+        let on_terminal = arguments.output.is_none() && io::stdout().is_terminal();
+        let colored = on_terminal && std::env::var_os("NO_COLOR").is_none();
+        Ok(Self {
+            sink,
+            format: arguments.format,
+            offsets: arguments.offsets,
+            entity_field,
+            entities_field: arguments.entities_field.clone(),
+            colored,
+            texts: count(records)?,
+            records,
+        })
+    }
+
+    /// Records that need no answer any more.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Says that so many records of the input are answered or left out.
+    pub fn answered(&mut self, records: u64) -> Result<()> {
+        let output = match &mut self.sink {
+            Sink::Lines(output) => output,
+            Sink::Columns(columns) => columns.get_mut(),
+            Sink::Page(_) => return Ok(()),
+        };
+        self.texts = count(records)?;
+        match output {
+            Bytes::Resumable(output) => output.answered(records),
+            Bytes::Whole(_) => Ok(()),
+        }
+    }
+
+    /// A text with its words, tags and entities.
+    pub fn write_text(&mut self, record: &Record, tagged: &TaggedText) -> Result<()> {
+        if self.format != Format::Conll {
+            return self.write(record, &tagged.entities);
+        }
+        let words = tagged.words.iter().map(|range| &record.text[range.clone()]);
+        let tags = tagged.tags.iter().map(|word| word.tag.as_str());
+        self.write_columns(words, tags)
+    }
+
+    /// A text with its entities.
+    pub fn write(&mut self, record: &Record, entities: &[EntitySpan]) -> Result<()> {
+        self.texts += 1;
+        let text = record.text.as_str();
+        let lines = match self.format {
+            Format::Jsonl => self.object(record, entities)?.to_string() + "\n",
+            Format::Csv => {
+                let mut rows = csv::WriterBuilder::new()
+                    .has_headers(false)
+                    .from_writer(Vec::new());
+                for e in self.offsets.of(text, entities) {
+                    rows.serialize((self.texts, e.entity, e.score, e.word, e.start, e.end))?;
+                }
+                String::from_utf8(rows.into_inner()?)?
+            }
+            Format::Html => return self.write_page(&marked_text(text, entities)),
+            Format::Text | Format::Conll => marked(text, entities, self.colored) + "\n",
+        };
+        if let Sink::Lines(output) = &mut self.sink {
+            output.write_all(lines.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The fields of a record, and its entities.
+    fn object(&self, record: &Record, entities: &[EntitySpan]) -> Result<Value> {
+        let entities = self.offsets.of(&record.text, entities);
+        let entities: Vec<Value> = entities.iter().map(|entity| self.json(entity)).collect();
+        let mut fields = record.fields.clone();
+        if fields.is_empty() {
+            fields.insert("text".to_owned(), json!(record.text));
+        }
+        ensure!(
+            !fields.contains_key(&self.entities_field),
+            "text {} has a field `{}` already; --entities-field names another one for the entities",
+            self.texts,
+            self.entities_field
+        );
+        fields.insert(self.entities_field.clone(), entities.into());
+        Ok(fields.into())
+    }
+
+    fn json(&self, entity: &EntitySpan) -> Value {
+        let mut fields = Map::new();
+        fields.insert(self.entity_field.to_owned(), json!(entity.entity));
+        fields.insert("score".to_owned(), json!(entity.score));
+        if let Some(index) = entity.index {
+            fields.insert("index".to_owned(), json!(index));
+        }
+        fields.insert("word".to_owned(), json!(entity.word));
+        fields.insert("start".to_owned(), json!(entity.start));
+        fields.insert("end".to_owned(), json!(entity.end));
+        Value::Object(fields)
+    }
+
+    /// A sentence of a column file: as a column file, or as a text with one space between words.
+    pub fn write_sentence(
+        &mut self,
+        file: &TaggedFile,
+        number: usize,
+        tagged: TaggedSentence,
+    ) -> Result<()> {
+        let words = &file.sentences[number].words;
+        if self.format == Format::Conll {
+            let tags = tagged.tags.iter().map(|word| word.tag.as_str());
+            return self.write_columns(words.iter().map(String::as_str), tags);
+        }
+        if self.format == Format::Html {
+            return self.write_page(&marked_sentence(file, number, tagged)?);
+        }
+        let (text, mark) = joined(words);
+        let entities = tagged.entities.into_iter().map(|found| {
+            let Mark { start, end, .. } = mark(&found.entity, found.words.clone());
+            EntitySpan {
+                entity: found.entity,
+                score: found.score,
+                word: words[found.words].join(" "),
+                start,
+                end,
+                index: None,
+            }
+        });
+        let entities: Vec<EntitySpan> = entities.collect();
+        let record = Record {
+            text,
+            fields: Map::new(),
+        };
+        self.write(&record, &entities)
+    }
+
+    /// One line a word, which the separator of the input reads back.
+    fn write_columns<'w>(
+        &mut self,
+        words: impl Iterator<Item = &'w str>,
+        tags: impl Iterator<Item = &'w str>,
+    ) -> Result<()> {
+        if let Sink::Columns(columns) = &mut self.sink {
+            for (word, tag) in words.zip(tags) {
+                columns.write_row([word, tag])?;
+            }
+            columns.end_sentence()?;
+        }
+        Ok(())
+    }
+
+    /// A text of a page.
+    fn write_page(&mut self, text: &MarkedText) -> Result<()> {
+        if let Sink::Page(page) = &mut self.sink {
+            page.write(text)?;
+        }
+        Ok(())
+    }
+
+    pub fn flush(&mut self) -> Result<()> {
+        match &mut self.sink {
+            Sink::Lines(output) => output.flush()?,
+            Sink::Columns(columns) => columns.flush()?,
+            Sink::Page(page) => page.flush()?,
+        }
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<()> {
+        match self.sink {
+            Sink::Lines(output) => output.finish(),
+            Sink::Columns(columns) => columns.into_inner()?.finish(),
+            Sink::Page(page) => page.finish()?.finish(),
+        }
+    }
+}
+
+impl Arguments {
+    /// What tells runs apart that do not go on with each other.
+    fn command(&self) -> String {
+        let input = self.input.join(" ");
+        format!(
+            "--model {} --input {input} --text-field {} --format {:?} --offsets {:?} --aggregation {:?} --on-error {:?}",
+            self.model, self.text_field, self.format, self.offsets, self.aggregation, self.on_error
+        )
+    }
+
+    /// A page that says what was tagged by what.
+    fn page(&self, output: Bytes) -> Result<TextsPage<Bytes>> {
+        // A directory that leads to the model says nothing of it; a name of the hub says all.
+        let model = match Path::new(&self.model).exists() {
+            true => model_name(Path::new(&self.model)),
+            false => self.model.clone(),
+        };
+        let title = match self.only_input().map(file_name) {
+            Some(name) => format!("Entities in {name}"),
+            None => "Entities".to_owned(),
+        };
+        let facts = [
+            Fact::new("model", model),
+            Fact::new("made with", concat!("ner-cli ", env!("CARGO_PKG_VERSION"))),
+        ];
+        Ok(TextsPage::new(output, &title, &facts)?)
+    }
+}
+
+/// A text and its entities, for a page.
+fn marked_text(text: &str, entities: &[EntitySpan]) -> MarkedText {
+    let marks = entities.iter().map(|entity| Mark {
+        label: entity.entity.clone(),
+        start: entity.start,
+        end: entity.end,
+        score: Some(entity.score),
+    });
+    MarkedText {
+        text: text.to_owned(),
+        predicted: marks.collect(),
+        ..MarkedText::default()
+    }
+}
+
+/// A sentence of a column file and its entities, for a page: the file's own too, where it has tags.
+fn marked_sentence(file: &TaggedFile, number: usize, tagged: TaggedSentence) -> Result<MarkedText> {
+    let sentence = &file.sentences[number];
+    let (text, mark) = joined(&sentence.words);
+    let predicted = tagged.entities.into_iter().map(|found| Mark {
+        score: Some(found.score),
+        ..mark(&found.entity, found.words)
+    });
+    let gold = read_entities(&sentence.tags)?.into_iter();
+    let gold = gold.map(|entity| mark(entity.entity_type, entity.start..entity.end));
+    Ok(MarkedText {
+        place: Some(format!(
+            "{}:{}",
+            file_name(&file.path),
+            file.line(number, 0)
+        )),
+        text,
+        gold: (!sentence.tags.is_empty()).then(|| gold.collect()),
+        predicted: predicted.collect(),
+    })
+}
+
+/// The text with its entities marked: colored with their type behind them, or `[PER Ana]` where there is no color.
+fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
+    const PALETTE: [u8; 6] = [32, 34, 35, 36, 33, 31]; // foreground colors of ANSI X3.64
+    let bytes: Vec<usize> = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .collect();
+    let mut marked = String::with_capacity(text.len() + entities.len() * 16);
+    let mut done = 0;
+    for entity in entities {
+        let (start, end) = (bytes[entity.start], bytes[entity.end]);
+        marked.push_str(&text[done..start]);
+        if colored {
+            let color = match entity.entity.rsplit('-').next().unwrap_or_default() {
+                "PER" => PALETTE[0],
+                "LOC" => PALETTE[1],
+                "ORG" => PALETTE[2],
+                "MISC" => PALETTE[3],
+                other => PALETTE[other.bytes().map(usize::from).sum::<usize>() % PALETTE.len()],
+            };
+            marked.push_str(&format!(
+                "\x1b[1;{color}m{}\x1b[0;2m {}\x1b[0m",
+                &text[start..end],
+                entity.entity
+            ));
+        } else {
+            marked.push_str(&format!("[{} {}]", entity.entity, &text[start..end]));
+        }
+        done = end;
+    }
+    marked.push_str(&text[done..]);
+    marked
+}

@@ -1,0 +1,345 @@
+//! `predict` on files and pipes of every form.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
+
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A program that ends early does not read all of it.
+    _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(arguments: &[&str], input: &[u8]) -> String {
+    let output = run(arguments, input);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {message}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn failure(arguments: &[&str], input: &[u8]) -> (String, String) {
+    let output = run(arguments, input);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let [out, error] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (out, error)
+}
+
+/// A model that knows [`TRAIN`] by heart, made once.
+fn model() -> &'static str {
+    static MODEL: OnceLock<(TempDir, String)> = OnceLock::new();
+    let (_, path) = MODEL.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let [train, new, out] = ["train.conll", "model", "out"].map(path);
+        fs::write(&train, TRAIN).unwrap();
+        let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
+        let arguments = ["new-model", "--train", &train, "--output", &new];
+        stdout(
+            &[&arguments[..], &sizes.split(' ').collect::<Vec<_>>()].concat(),
+            b"",
+        );
+        let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2";
+        let arguments = [
+            "train",
+            "--model",
+            &new,
+            "--train",
+            &train,
+            "--dev",
+            &train,
+            "--output-dir",
+            &out,
+        ];
+        stdout(
+            &[&arguments[..], &settings.split(' ').collect::<Vec<_>>()].concat(),
+            b"",
+        );
+        (folder, out)
+    });
+    path
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        fs::write(self.0.path().join(name), bytes).unwrap();
+        self.path(name)
+    }
+}
+
+fn jsonl(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Types and words of the entities of each record.
+fn entities(records: &[Value]) -> Vec<Vec<(String, String)>> {
+    let name = |entity: &Value, field: &str| entity[field].as_str().unwrap().to_owned();
+    let of_record = |record: &Value| {
+        let found = record["entities"].as_array().unwrap().iter();
+        found
+            .map(|entity| (name(entity, "entity_group"), name(entity, "word")))
+            .collect()
+    };
+    records.iter().map(of_record).collect()
+}
+
+#[test]
+fn fields_of_records_are_kept() {
+    let folder = Folder::new();
+    let records = folder.write(
+        "a.jsonl",
+        "{\"id\": 7, \"body\": \"Ana Paz vive en Lima .\", \"more\": {\"x\": [1.50]}}\n{\"body\": \"Llueve .\", \"id\": null}\n",
+    );
+    let predict = [
+        "predict",
+        "--model",
+        model(),
+        "--format",
+        "jsonl",
+        "--text-field",
+        "body",
+    ];
+    let found = jsonl(&stdout(
+        &[&predict[..], &["--input", &records]].concat(),
+        b"",
+    ));
+    assert_eq!(
+        (&found[0]["id"], &found[0]["more"]),
+        (&json!(7), &json!({"x": [1.5]}))
+    );
+    let names: Vec<&String> = found[0].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["id", "body", "more", "entities"]);
+    let wanted = [("PER", "Ana Paz"), ("LOC", "Lima")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(entities(&found), [wanted.to_vec(), vec![]]);
+
+    // The same from columns, and from a pipe whose form is named.
+    let table = "id\tbody\n7\tAna Paz vive en Lima .\n8\tLlueve .\n";
+    let file = folder.write("a.tsv", table);
+    let by_name = stdout(&[&predict[..], &["--input", &file]].concat(), b"");
+    let piped = stdout(
+        &[&predict[..], &["--input-format", "tsv"]].concat(),
+        table.as_bytes(),
+    );
+    assert_eq!(by_name, piped);
+    let rows = jsonl(&by_name);
+    assert_eq!(rows[1]["id"], "8");
+    assert_eq!(entities(&rows), entities(&found));
+
+    let taken = [
+        &predict[..],
+        &["--input", &records, "--entities-field", "id"],
+    ]
+    .concat();
+    let (_, message) = failure(&taken, b"");
+    assert!(message.contains("has a field `id` already"), "{message}");
+    let other = [
+        &predict[..],
+        &["--input", &records, "--entities-field", "ner"],
+    ]
+    .concat();
+    assert!(jsonl(&stdout(&other, b""))[0]["ner"].is_array());
+}
+
+#[test]
+fn files_are_found_by_pattern_and_unpacked() {
+    let folder = Folder::new();
+    folder.write("1.txt", "Ana vive .\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all("Llueve .\n".as_bytes()).unwrap();
+    folder.write("2.txt.gz", packed.finish().unwrap());
+    folder.write(
+        "3.txt.zst",
+        zstd::stream::encode_all(&b"En Lima .\n"[..], 1).unwrap(),
+    );
+    let pattern = folder.path("*.txt*");
+    let predict = ["predict", "--model", model(), "--format", "jsonl"];
+    let found = jsonl(&stdout(
+        &[&predict[..], &["--input", &pattern]].concat(),
+        b"",
+    ));
+    let texts: Vec<&str> = found
+        .iter()
+        .map(|one| one["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts, ["Ana vive .", "Llueve .", "En Lima ."]);
+    let none = folder.path("*.nothing");
+    let (_, message) = failure(&[&predict[..], &["--input", &none]].concat(), b"");
+    assert!(
+        message.contains("no file or directory matches it"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_bad_record_ends_the_run_or_is_left_out() {
+    let input = b"{\"text\": \"Ana vive .\"}\n{\"text\": 3}\n{\"text\": \"Llueve .\"}\n";
+    let predict = [
+        "predict",
+        "--model",
+        model(),
+        "--format",
+        "jsonl",
+        "--input-format",
+        "jsonl",
+    ];
+    let (answered, message) = failure(&predict, input);
+    assert_eq!(jsonl(&answered).len(), 1, "texts before it are answered");
+    assert!(
+        message.contains("stdin:2: field `text` is a number"),
+        "{message}"
+    );
+    assert!(message.contains("--on-error skip"), "{message}");
+    let skip = [&predict[..], &["--on-error", "skip"]].concat();
+    let output = run(&skip, input);
+    assert!(output.status.success());
+    let found = jsonl(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(found.len(), 2);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("left out: stdin:2: field `text` is a number"),
+        "{message}"
+    );
+    assert!(
+        message.contains("1 of 3 records were left out"),
+        "{message}"
+    );
+}
+
+#[test]
+fn places_are_counted_as_asked() {
+    let text = "😀 Ana Paz vive en Lima .";
+    let place = |offsets: &str| -> (u64, u64) {
+        let predict = [
+            "predict",
+            "--model",
+            model(),
+            "--format",
+            "jsonl",
+            "--offsets",
+            offsets,
+            text,
+        ];
+        let found = jsonl(&stdout(&predict, b""));
+        let entity = found[0]["entities"].as_array().unwrap();
+        let lima = entity.iter().find(|one| one["word"] == "Lima").unwrap();
+        (
+            lima["start"].as_u64().unwrap(),
+            lima["end"].as_u64().unwrap(),
+        )
+    };
+    let bytes = text.find("Lima").unwrap() as u64;
+    assert_eq!(place("bytes"), (bytes, bytes + 4));
+    assert_eq!(place("code-points"), (bytes - 3, bytes + 1));
+    assert_eq!(place("utf-16"), (bytes - 2, bytes + 2));
+}
+
+#[test]
+fn a_killed_run_goes_on() {
+    let folder = Folder::new();
+    let texts: Vec<String> = (0..40)
+        .map(|number| format!("{{\"n\": {number}, \"text\": \"Ana {number} vive en Lima .\"}}"))
+        .collect();
+    let whole = folder.write("texts.jsonl", texts.join("\n"));
+    let [out, twice] = ["out.jsonl", "twice.jsonl"].map(|name| folder.path(name));
+    let command = |input: &str, output: &str| -> Vec<String> {
+        let line = format!(
+            "predict --model {} --input {input} --format jsonl --output {output} --batch-size 8 --resume",
+            model()
+        );
+        line.split(' ').map(str::to_owned).collect()
+    };
+    let call = |words: &[String], input: &[u8]| {
+        run(&words.iter().map(String::as_str).collect::<Vec<_>>(), input)
+    };
+    assert!(call(&command(&whole, &out), b"").status.success());
+    let wanted = fs::read_to_string(&out).unwrap();
+    assert_eq!(wanted.lines().count(), 40);
+
+    // A pipe that ends in the middle of a record: what stands before is answered, and kept.
+    let cut = texts[..21].join("\n") + "\n{\"n\": 21, \"te";
+    let line = [
+        command("-", &twice),
+        vec!["--input-format".into(), "jsonl".into()],
+    ]
+    .concat();
+    assert_eq!(call(&line, cut.as_bytes()).status.code(), Some(1));
+    assert!(!fs::exists(&twice).unwrap());
+    let part = fs::read_to_string(format!("{twice}.part")).unwrap();
+    assert_eq!(part.lines().count(), 21);
+    // As a kill leaves it: with the beginning of a batch after what is answered for.
+    fs::write(format!("{twice}.part"), format!("{part}{{\"n\": 21, \"te")).unwrap();
+    let other = [line.clone(), vec!["--offsets".into(), "bytes".into()]].concat();
+    let message = String::from_utf8(call(&other, b"").stderr).unwrap();
+    assert!(message.contains("other settings"), "{message}");
+    let short = String::from_utf8(call(&line, texts[..3].join("\n").as_bytes()).stderr).unwrap();
+    assert!(short.contains("is it the same input?"), "{short}");
+    assert!(call(&line, texts.join("\n").as_bytes()).status.success());
+    assert_eq!(fs::read_to_string(&twice).unwrap(), wanted);
+    assert!(!fs::exists(format!("{twice}.part.json")).unwrap());
+}
+
+#[test]
+fn a_column_file_is_tagged_part_by_part() {
+    let folder = Folder::new();
+    let file = folder.write("a.conll", format!("{TRAIN}\n").repeat(5));
+    let predict = [
+        "predict",
+        "--model",
+        model(),
+        "--input",
+        &file,
+        "--input-format",
+        "conll",
+        "--format",
+        "conll",
+    ];
+    let whole = stdout(&predict, b"");
+    assert_eq!(whole, format!("{TRAIN}\n").repeat(5));
+    assert_eq!(
+        whole,
+        stdout(&[&predict[..], &["--batch-size", "2"]].concat(), b"")
+    );
+    let bad = folder.write("bad.conll", format!("{TRAIN}\nAna B-PER extra\n"));
+    let line = [
+        "predict",
+        "--model",
+        model(),
+        "--input",
+        &bad,
+        "--input-format",
+        "conll",
+        "--batch-size",
+        "1",
+    ];
+    let (answered, message) = failure(&line, b"");
+    assert_eq!(answered.lines().count(), 3);
+    assert!(message.contains("bad.conll:18"), "{message}");
+}
