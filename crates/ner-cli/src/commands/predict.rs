@@ -101,18 +101,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let tagger = arguments.inference.load(&dir, quiet)?;
     let mut writer = Writer::new(arguments)?;
     if takes_words {
-        let path = arguments
-            .input
-            .as_deref()
-            .context("--input-format conll needs --input FILE")?;
-        let file = TaggedFile::read_any(path, &arguments.layout)?;
-        for (number, tagged) in tagger.tag(&file.sentences)?.into_iter().enumerate() {
-            if arguments.format == Format::Html {
-                writer.write_page(&marked_sentence(&file, number, tagged)?)?;
-            } else {
-                writer.write_words(&file.sentences[number].words, tagged)?;
-            }
-        }
+        write_sentences(&tagger, &mut writer, arguments)?;
         return writer.finish();
     }
     if arguments.texts.is_empty() {
@@ -152,6 +141,23 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         write_texts(&tagger, &mut writer, arguments, &arguments.texts)?;
     }
     writer.finish()
+}
+
+/// The sentences of a column file.
+fn write_sentences(tagger: &Tagger, writer: &mut Writer, arguments: &Arguments) -> Result<()> {
+    let path = arguments
+        .input
+        .as_deref()
+        .context("--input-format conll needs --input FILE")?;
+    let file = TaggedFile::read_any(path, &arguments.layout)?;
+    for (number, tagged) in tagger.tag(&file.sentences)?.into_iter().enumerate() {
+        if arguments.format == Format::Html {
+            writer.write_page(&marked_sentence(&file, number, tagged)?)?;
+        } else {
+            writer.write_words(&file.sentences[number].words, tagged)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_texts(
