@@ -65,8 +65,14 @@ fn scores(rows: &[ComparisonRow]) -> Markup {
     if has_dev {
         columns.extend(["Dev P", "Dev R", "Dev F1"]);
     }
-    columns.extend(["Test P", "Test R", "Test F1", "Source"]);
-    let mut table = Table::new("Scores of this run and published ones", columns);
+    columns.extend(["Test P", "Test R", "Test F1"]);
+    let has_source = rows.iter().any(|row| row.source.is_some());
+    let mut caption = "Scores of this run";
+    if has_source {
+        columns.push("Source");
+        caption = "Scores of this run and published ones";
+    }
+    let mut table = Table::new(caption, columns);
     let figures = |figures: Option<Figures>| {
         let of = |value: fn(Figures) -> Option<f64>| Cell::score(figures.and_then(value));
         [
@@ -81,7 +87,9 @@ fn scores(rows: &[ComparisonRow]) -> Markup {
             cells.extend(figures(of.dev));
         }
         cells.extend(figures(of.test));
-        cells.push(Cell::Words(of.source.clone().unwrap_or_default()));
+        if has_source {
+            cells.push(Cell::Words(of.source.clone().unwrap_or_default()));
+        }
         table.rows.push(row(of, cells));
     }
     table.markup()

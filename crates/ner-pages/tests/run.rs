@@ -259,6 +259,15 @@ fn tables_hold_the_figures_of_the_reports() {
 }
 
 #[test]
+fn a_run_without_published_figures_names_no_source() {
+    let mut alone = full();
+    alone.comparison.truncate(1);
+    let page = page(&alone);
+    let comparison = table(&page, "Scores of this run");
+    assert_eq!(comparison[0], ["System", "Test P", "Test R", "Test F1"]);
+}
+
+#[test]
 fn confusion_is_counted_by_row_and_column() {
     let page = page(&full());
     assert_eq!(
