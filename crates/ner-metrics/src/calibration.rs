@@ -1,6 +1,6 @@
 //! Whether scores are probabilities, and what a threshold on them gives.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::scores::{Counts, Scores};
 
@@ -14,7 +14,7 @@ pub struct ScoredPrediction {
 }
 
 /// The predictions whose scores lie in one range.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ReliabilityBin {
     /// The lower end of the range, itself in it only where it is 0.
     pub low: f64,

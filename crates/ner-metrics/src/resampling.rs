@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::scores::Counts;
 use crate::tally::check_sentences;
@@ -74,7 +74,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// A figure and how far it would move with other sentences of the same kind.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Interval {
     /// The figure.
     pub estimate: f64,

@@ -39,10 +39,11 @@ pub use charts::{Curve, Panel, curves_svg};
 pub use comparison::{ComparisonRow, Figures, TypeFigure};
 pub use confusion::ConfusionCell;
 pub use marks::{Mark, MarkedText};
+pub use ner_metrics::{Interval, ReliabilityBin};
 pub use page::Fact;
-pub use reliability::{Calibration, ReliabilityBin};
+pub use reliability::Calibration;
 pub use run_page::{DataPart, ErrorKind, Errors, RunPage, Split};
-pub use scores::{Interval, ScoreInterval, ScoreRow, ScoreTable};
+pub use scores::{ScoreInterval, ScoreRow, ScoreTable};
 pub use texts_page::TextsPage;
 
 /// Runs the README's example as a doctest.

@@ -1,24 +1,10 @@
 //! Whether scores are what they say.
 
 use maud::{Markup, html};
+use ner_metrics::ReliabilityBin;
 use serde::{Deserialize, Serialize};
 
 use crate::tables::{Cell, Row, Table};
-
-/// Predictions whose scores lie in one range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ReliabilityBin {
-    /// The lower end of the range, 0 to 1.
-    pub low: f64,
-    /// The upper end of the range, 0 to 1.
-    pub high: f64,
-    /// Predictions in it.
-    pub count: usize,
-    /// The mean of their scores, 0 to 1.
-    pub confidence: f64,
-    /// The share of them that is right, 0 to 1.
-    pub accuracy: f64,
-}
 
 /// How well scores and shares of right predictions agree.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Scores, and how sure they are.
 
 use maud::{Markup, html};
-use ner_metrics::{EntityReport, Scores, TokenReport};
+use ner_metrics::{EntityReport, Interval, Scores, TokenReport};
 use serde::{Deserialize, Serialize};
 
 use crate::tables::{Cell, Row, Table};
@@ -100,17 +100,6 @@ impl ScoreTable {
     }
 }
 
-/// An estimate and its confidence interval, 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// The estimate.
-    pub estimate: f64,
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
-}
-
 /// A score and how sure it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScoreInterval {
@@ -134,13 +123,13 @@ pub fn intervals(caption: &str, intervals: &[ScoreInterval]) -> Markup {
                     th.picture scope="col" { span { (format!("{first:.2}")) } " " span { (format!("{last:.2}")) } }
                 } }
                 tbody {
-                    @for ScoreInterval { name, interval } in intervals {
-                        @let Interval { estimate, low, high } = interval;
+                    @for score in intervals {
+                        @let ScoreInterval { name, interval: Interval { estimate, low, high } } = score;
                         tr {
                             th scope="row" { bdi { (name) } }
                             td.number { (format!("{estimate:.4}")) }
                             td.number { (format!("{low:.4} – {high:.4}")) }
-                            td.picture { (interval.picture(name, first, last)) }
+                            td.picture { (score.picture(first, last)) }
                         }
                     }
                 }
@@ -158,21 +147,23 @@ fn axis(intervals: &[ScoreInterval]) -> (f64, f64) {
     (first, last.max(first + 0.05))
 }
 
-impl Interval {
-    fn picture(&self, name: &str, first: f64, last: f64) -> Markup {
+impl ScoreInterval {
+    /// The interval on an axis from `first` to `last`.
+    fn picture(&self, first: f64, last: f64) -> Markup {
+        let Self { name, interval } = self;
         let place = |value: f64| {
             let share = (value - first) / (last - first);
             format!("{:.2}%", share.clamp(0.0, 1.0) * 100.0)
         };
         let told = format!(
             "{name}: {:.4}, {:.4} to {:.4}",
-            self.estimate, self.low, self.high
+            interval.estimate, interval.low, interval.high
         );
         html! {
             svg.chart width="100%" height="16" role="img" aria-label=(told) {
                 line.grid x1="0" y1="8" x2="100%" y2="8" {}
-                line.interval x1=(place(self.low)) y1="8" x2=(place(self.high)) y2="8" {}
-                circle.estimate cx=(place(self.estimate)) cy="8" r="4" {}
+                line.interval x1=(place(interval.low)) y1="8" x2=(place(interval.high)) y2="8" {}
+                circle.estimate cx=(place(interval.estimate)) cy="8" r="4" {}
             }
         }
     }

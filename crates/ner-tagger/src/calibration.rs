@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::decoding::Decoder;
 use crate::error::{Error, Result};
 use crate::sentence::Sentence;
+use crate::tagged::TaggedSentence;
 use crate::tagger::ScoredSentence;
 
 /// Temperatures that are looked at.
@@ -17,19 +18,18 @@ const PRECISION: f64 = 1e-3;
 /// A score that is no logarithm's end.
 const LEAST: f64 = 1e-7;
 
-/// The entities that a decoder finds in sentences which the model has read, by type, with their scores, and whether gold has them.
+/// The entities of tagged sentences by type, with their scores, and whether gold has them.
 ///
 /// # Errors
 /// Gold tags that cannot be read.
 pub fn scored_entities(
-    decoder: &Decoder,
-    scored: &[ScoredSentence],
+    tagged: &[TaggedSentence],
     gold: &[Sentence],
 ) -> Result<Vec<(String, ScoredPrediction)>> {
-    let of_sentence = |(scored, gold): (&ScoredSentence, &Sentence)| {
+    let mut predictions = Vec::new();
+    for (tagged, gold) in tagged.iter().zip(gold) {
         let gold = Mode::Default.entities(&gold.tags)?;
-        let found = decoder.decode(&scored.logits).entities.into_iter();
-        let prediction = found.map(|found| {
+        for found in &tagged.entities {
             let entity = Entity {
                 entity_type: &found.entity,
                 start: found.words.start,
@@ -39,13 +39,10 @@ pub fn scored_entities(
                 score: f64::from(found.score),
                 correct: gold.contains(&entity),
             };
-            (found.entity, prediction)
-        });
-        Ok(prediction.collect())
-    };
-    let sentences = scored.par_iter().zip(gold).map(of_sentence);
-    let predictions: Vec<Vec<_>> = sentences.collect::<Result<_>>()?;
-    Ok(predictions.into_iter().flatten().collect())
+            predictions.push((found.entity.clone(), prediction));
+        }
+    }
+    Ok(predictions)
 }
 
 /// The temperature under which the scores of the entities that are found tell best which of them are right: the one with the least mean logarithmic
@@ -62,7 +59,9 @@ pub fn fit_temperature(
 ) -> Result<f64> {
     let loss = |log_temperature: f64| -> Result<f64> {
         let decoder = decoder.clone().with_temperature(log_temperature.exp());
-        let predictions = scored_entities(&decoder, scored, gold)?;
+        let decode = |one: &ScoredSentence| decoder.decode(&one.logits);
+        let tagged: Vec<TaggedSentence> = scored.par_iter().map(decode).collect();
+        let predictions = scored_entities(&tagged, gold)?;
         if predictions.is_empty() {
             return Err(Error::Setting {
                 name: "temperature",

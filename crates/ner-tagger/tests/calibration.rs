@@ -58,7 +58,14 @@ fn the_temperature_that_drew_the_labels_is_found() {
         );
         let calibrated = decoder.clone().with_temperature(found);
         let error = |decoder: &Decoder| {
-            let predictions = scored_entities(decoder, &scored, &gold).unwrap();
+            let predictions = scored_entities(
+                &scored
+                    .iter()
+                    .map(|one| decoder.decode(&one.logits))
+                    .collect::<Vec<_>>(),
+                &gold,
+            )
+            .unwrap();
             let all: Vec<_> = predictions.into_iter().map(|(_, one)| one).collect();
             Reliability::new(&all, 10).expected_calibration_error
         };

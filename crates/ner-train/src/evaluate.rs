@@ -1,7 +1,8 @@
 //! How good a tagger is.
 
-use ner_metrics::{Entity, EntityReport, Mode};
+use ner_metrics::{Entity, EntityReport, Mode, ScoredPrediction};
 use ner_model::Logits;
+use ner_tagger::calibration::scored_entities;
 use ner_tagger::{ScoredSentence, Sentence, Tagger};
 use subword_align::join_words;
 
@@ -17,6 +18,8 @@ pub struct Evaluation {
     pub report: EntityReport,
     /// The predicted tags, one a word.
     pub predicted: Vec<Vec<String>>,
+    /// The predicted entities by type, with their scores, and whether gold has them.
+    pub entities: Vec<(String, ScoredPrediction)>,
     /// How labels were chosen, such as `constrained to iob2`.
     pub decoding: String,
 }
@@ -35,8 +38,9 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let gold = label_ids(sentences, tagger.labels())?;
     let scored = tagger.score(sentences, progress)?;
-    let predicted: Vec<Vec<String>> = tagger
-        .decode(&scored)
+    let tagged = tagger.decode(&scored);
+    let entities = scored_entities(&tagged, sentences)?;
+    let predicted: Vec<Vec<String>> = tagged
         .into_iter()
         .map(|sentence| sentence.tags.into_iter().map(|word| word.tag).collect())
         .collect();
@@ -45,6 +49,7 @@ pub fn evaluate(
         loss: mean_of_batches(&losses(tagger, &scored, &gold)?, batch_size),
         report: EntityReport::new(&tags, &predicted, Mode::Default)?,
         predicted,
+        entities,
         decoding: tagger.decoder().to_string(),
     })
 }

@@ -10,7 +10,8 @@ use clap::{Args, ValueEnum};
 use ner_metrics::{Mode, Reliability, ScoredPrediction, ThresholdCurve, ThresholdPoint};
 use ner_model::ModelConfig;
 use ner_tagger::calibration::{fit_temperature, scored_entities};
-use ner_tagger::{Decoder, ScoredSentence};
+use ner_tagger::{Decoder, ScoredSentence, TaggedSentence};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::{Layout, TaggedFile};
@@ -137,9 +138,13 @@ impl Arguments {
         gold: &TaggedFile,
     ) -> Result<Report> {
         let temperature = fit_temperature(decoder, scored, &gold.sentences)?;
-        let before = scored_entities(decoder, scored, &gold.sentences)?;
-        let calibrated = decoder.clone().with_temperature(temperature);
-        let after = scored_entities(&calibrated, scored, &gold.sentences)?;
+        let found = |decoder: &Decoder| {
+            let decode = |one: &ScoredSentence| decoder.decode(&one.logits);
+            let tagged: Vec<TaggedSentence> = scored.par_iter().map(decode).collect();
+            scored_entities(&tagged, &gold.sentences)
+        };
+        let before = found(decoder)?;
+        let after = found(&decoder.clone().with_temperature(temperature))?;
         let reliability = |predictions: &Predictions| {
             let all: Vec<ScoredPrediction> = predictions.iter().map(|(_, one)| *one).collect();
             Reliability::new(&all, self.bins)

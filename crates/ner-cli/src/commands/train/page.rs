@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::Result;
-use ner_metrics::{Mode, TokenReport, read_entities};
-use ner_pages::{DataPart, Errors, Fact, Panel, RunPage, Split};
+use ner_metrics::{
+    Entity, IntervalReport, Mode, Reliability, Resampling, ScoredPrediction, TokenReport,
+    read_entities,
+};
+use ner_pages::{Calibration, DataPart, Errors, Fact, Panel, RunPage, ScoreInterval, Split};
 use ner_tagger::{Sentence, Tagger};
 use ner_train::{Evaluation, Plan};
 use rayon::prelude::*;
@@ -22,6 +25,8 @@ use crate::output::write_file;
 pub const FILE: &str = "report.html";
 /// What it shows, as data.
 pub const DATA_FILE: &str = "report.json";
+/// Ranges of the reliability diagram.
+const BINS: usize = 10;
 /// Errors of each kind that are shown.
 const EXAMPLES: usize = 50;
 
@@ -109,16 +114,50 @@ impl Page<'_> {
 
 fn split(scored: &Scored<'_>, errors: &ErrorReport) -> Result<Split> {
     let Evaluation {
-        report, predicted, ..
+        report,
+        predicted,
+        entities,
+        ..
     } = scored.found;
     let tokens = TokenReport::new(&scored.file.tags(), predicted)?;
+    let predictions: Vec<ScoredPrediction> = entities.iter().map(|(_, one)| *one).collect();
+    let reliability = Reliability::new(&predictions, BINS);
+    let calibration = (reliability.count > 0).then(|| Calibration {
+        of: "entities".to_owned(),
+        error: Some(reliability.expected_calibration_error),
+        bins: reliability.bins,
+    });
+    let (intervals, level) = intervals(scored)?;
     Ok(Split {
         name: scored.name.to_owned(),
         entities: Some(report.into()),
+        intervals,
+        level: Some(level),
         tokens: Some((&tokens).into()),
         confusion: errors.confusion().to_vec(),
-        ..Split::default()
+        calibration: calibration.into_iter().collect(),
     })
+}
+
+/// Intervals of F1, of all entities and of each type, and their level.
+fn intervals(scored: &Scored<'_>) -> Result<(Vec<ScoreInterval>, f64)> {
+    let resampling = Resampling::default();
+    let gold = scored.file.tags();
+    let gold: Vec<Vec<Entity<'_>>> = gold
+        .iter()
+        .map(|tags| Mode::Default.entities(tags))
+        .collect::<Result<_, _>>()?;
+    let predicted = scored.found.predicted.iter();
+    let predicted: Vec<Vec<Entity<'_>>> = predicted
+        .map(|tags| Mode::Default.entities(tags))
+        .collect::<Result<_, _>>()?;
+    let report = IntervalReport::new(&gold, &predicted, &scored.file.units(), &resampling)?;
+    let all = [("micro F1".to_owned(), report.micro.f1)].into_iter();
+    let types = report.per_type.into_iter();
+    let types = types.map(|row| (format!("{} F1", row.entity_type), row.scores.f1));
+    let rows = all.chain(types);
+    let intervals = rows.map(|(name, interval)| ScoreInterval { name, interval });
+    Ok((intervals.collect(), resampling.level))
 }
 
 fn data_part(part: Part, sentences: &[Sentence], tokenizer: &SubwordTokenizer) -> Result<DataPart> {
