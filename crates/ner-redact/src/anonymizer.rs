@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Key, Operator, Operators, Recognizers, Replacement, Result, Span, UndoMap, merge,
+    Key, Operator, Operators, Recognizers, Replacement, Result, Span, UndoMap,
+    merge::merge_with,
     operator::masked,
     pseudonym::{self, Source, pseudonym},
 };
@@ -55,13 +56,14 @@ impl Anonymizer {
         Ok(Self { operators, key })
     }
 
-    /// Redacts one document. Spans may overlap: see [`merge()`].
+    /// Redacts one document. Spans may overlap: see [`merge()`](crate::merge()). What is to be kept keeps nothing that another span covers.
     ///
     /// # Errors
     ///
     /// Where a span does not fit the text. Nothing is returned then.
     pub fn anonymize(&self, text: &str, spans: &[Span]) -> Result<Redacted> {
-        let spans = merge(text, spans.to_vec())?;
+        let kept = |span: &Span| matches!(self.operators.get(&span.entity_type), Operator::Keep);
+        let spans = merge_with(text, spans.to_vec(), kept)?;
         let mut document = Document::new(self, text, &spans);
         let mut redacted = Output::default();
         let mut from = 0;

@@ -49,15 +49,15 @@ impl Key {
     pub(crate) fn hex(&self, text: &str, digits: usize) -> String {
         let mut mac = self.0.clone();
         mac.update(text.as_bytes());
-        let mut hex: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut hex = hex(&mac.finalize().into_bytes());
         hex.truncate(digits);
         hex
     }
+}
+
+/// Two hexadecimal digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for Key {

@@ -12,9 +12,18 @@ use crate::{Result, Span, span::check};
 /// # Errors
 ///
 /// Where a span does not fit the text.
-pub fn merge(text: &str, mut spans: Vec<Span>) -> Result<Vec<Span>> {
+pub fn merge(text: &str, spans: Vec<Span>) -> Result<Vec<Span>> {
+    merge_with(text, spans, |_| false)
+}
+
+/// The same, but spans that yield win over none that do not.
+pub(crate) fn merge_with(
+    text: &str,
+    mut spans: Vec<Span>,
+    yields: impl Fn(&Span) -> bool,
+) -> Result<Vec<Span>> {
     check(text, &spans)?;
-    spans.sort_by(stronger_first);
+    spans.sort_by(|a, b| yields(a).cmp(&yields(b)).then_with(|| stronger_first(a, b)));
     let mut placed: BTreeMap<usize, Span> = BTreeMap::new();
     for span in spans {
         for free in gaps(&placed, span.start..span.end) {

@@ -28,7 +28,7 @@ pub enum Operator {
     Hash(usize),
     /// Another name, address or number of the same kind: see [the crate's README](crate).
     Pseudonym,
-    /// The entity as it is.
+    /// The entity as it is, but for what another span covers of it.
     Keep,
 }
 
@@ -176,7 +176,9 @@ impl Operators {
         for entry in list.iter().map(AsRef::as_ref) {
             // A replacement text may hold an equals sign, a type no colon before it.
             match entry.split_once('=') {
-                Some((entity_type, operator)) if !entity_type.contains(':') => {
+                Some((entity_type, operator))
+                    if !entity_type.is_empty() && !entity_type.contains(':') =>
+                {
                     operators = operators.with(entity_type, operator.parse()?);
                 }
                 _ => operators.default = entry.parse()?,

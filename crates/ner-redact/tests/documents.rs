@@ -283,11 +283,11 @@ fn nothing_found_is_left_and_everything_comes_back() {
 fn assert_found(text: &str, identifiers: &[(String, Range<usize>)]) {
     let spans = Recognizers::standard().find(text);
     for (entity_type, range) in identifiers {
-        let whole = |span: &&Span| {
+        let whole = |span: &Span| {
             &span.entity_type == entity_type && span.start <= range.start && range.end <= span.end
         };
         assert!(
-            spans.iter().find(whole).is_some(),
+            spans.iter().any(whole),
             "{entity_type} {} in {text}: {spans:?}",
             &text[range.clone()]
         );

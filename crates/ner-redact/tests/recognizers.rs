@@ -447,13 +447,14 @@ fn a_set_can_be_changed() {
         .with_patterns(&["STAFF=E-[0-9]{6}", "CODE=a=b+"])
         .unwrap();
     let text = "E-123456 a=bb example.org";
-    let found: Vec<(&str, usize, usize, f64)> = Vec::from_iter(
-        set.find(text)
-            .leak()
-            .iter()
-            .map(|span| (span.entity_type.as_str(), span.start, span.end, span.score)),
+    let spans = set.find(text);
+    let places = spans
+        .iter()
+        .map(|span| (span.entity_type.as_str(), span.start..span.end, span.score));
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [("STAFF", 0..8, 1.0), ("CODE", 9..13, 1.0)]
     );
-    assert_eq!(found, [("STAFF", 0, 8, 1.0), ("CODE", 9, 13, 1.0)]);
     let pattern = Recognizer::from_pattern("TICKET", r"#\d+", 0.3).unwrap();
     let set = Recognizers::none().with(pattern);
     assert_eq!(
