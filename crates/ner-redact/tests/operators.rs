@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use ner_redact::{
     Anonymizer, Error, Key, Masked, Operator, Operators, Recognizers, Redacted, RedactedItem,
     Redactor, Replacement, Span, UndoMap, merge, to_bytes, to_code_points, undo,
@@ -243,6 +245,47 @@ fn pseudonyms_differ_from_their_originals() {
     assert_eq!(put("MISC", "--"), "<MISC>");
     assert_eq!(put("--", "<-->"), "[--]");
     assert_ne!(put("MISC", "🙂"), "🙂");
+}
+
+/// Of four hundred right numbers, whose pseudonyms would hold a checksum one time in ten or so.
+#[test]
+fn pseudonyms_of_checked_numbers_fail_their_check() {
+    #[derive(Deserialize)]
+    struct Number {
+        number: String,
+        valid: bool,
+    }
+    let golden = include_str!("../../../fixtures/goldens/redact/numbers.json");
+    let numbers: Vec<Number> = serde_json::from_str(golden).unwrap();
+    let redactor = Redactor {
+        recognizers: Recognizers::standard(),
+        anonymizer: Anonymizer::new(Operators::new(Operator::Pseudonym), Some(key())).unwrap(),
+    };
+    let valid = numbers.iter().filter(|number| number.valid);
+    for Number { number, .. } in valid {
+        let other = redactor.redact(number, &[]).unwrap().text;
+        assert_eq!(shape(&other), shape(number));
+        let spans = redactor.recognizers.find(&other);
+        assert!(spans.iter().all(|span| !span.checksum), "{number}: {other}");
+    }
+}
+
+/// Without a key no two entities of a document share a name, though there are 3,456 names of places only.
+#[test]
+fn pseudonyms_of_one_document_differ() {
+    let text: Vec<String> = (0..300).map(|number| format!("Lugar{number:03}")).collect();
+    let text = text.concat();
+    let spans: Vec<Span> = (0..300)
+        .map(|number| Span::from_model("LOC", number * 8..number * 8 + 8, 0.9))
+        .collect();
+    let anonymizer = Anonymizer::new(Operators::new(Operator::Pseudonym), None).unwrap();
+    let redacted = anonymizer.anonymize(&text, &spans).unwrap();
+    let names: BTreeSet<&str> = redacted
+        .items
+        .iter()
+        .map(|item| item.text.as_str())
+        .collect();
+    assert_eq!(names.len(), 300);
 }
 
 #[test]
