@@ -58,6 +58,13 @@ const ROOMS: [Room; 10] = [
         optional: &[],
     },
     Room {
+        name: "ner-redact",
+        // Spans of text come in and go out, whoever found them.
+        uses: &[],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+        optional: &[],
+    },
+    Room {
         name: "ner-model",
         uses: &["model-dir"],
         avoids: &["tokenizers", "csv", "anyhow", "clap", "indicatif"],
@@ -93,6 +100,7 @@ const ROOMS: [Room; 10] = [
             "ner-metrics",
             "ner-model",
             "ner-pages",
+            "ner-redact",
             "ner-tagger",
             "ner-train",
             "subword-align",
