@@ -264,6 +264,39 @@ fn the_commands_share_one_compilation() {
     }
 }
 
+/// Who takes the tagger into a program of their own takes no training and no command line with it.
+#[test]
+fn the_tagger_brings_no_training_and_no_command_line() {
+    let others = [
+        "ner-train",
+        "ner-cli",
+        "ner-pages",
+        "ner-redact",
+        "burn-optim",
+        "burn-train",
+        "clap",
+        "indicatif",
+        "ctrlc",
+        "anyhow",
+        "ureq",
+        "tokio",
+    ];
+    let compiled = compiled(&["--package", "ner-tagger", "--edges", "normal"]);
+    let names: BTreeSet<&str> = compiled
+        .iter()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(
+        names.contains("ner-model") && names.contains("burn"),
+        "{names:?}"
+    );
+    let found: Vec<&&str> = others
+        .iter()
+        .filter(|name| names.contains(**name))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn only_the_programs_own_the_terminal() {
     for room in ROOMS
