@@ -1,83 +1,16 @@
 //! What explains a score: intervals, comparisons, calibration, and what a model is.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::process::{Command, Output, Stdio};
+mod common;
 
+use std::fs;
+
+use common::{Folder, failure, json, stdout};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
 /// The second sentence stands in [`TRAIN`].
 const GOLD: &str = "Eva B-PER\nva O\na O\nLima B-LOC\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nAna B-LOC\nPaz I-LOC\n\nRosa B-PER\n";
-
-fn ner_cli(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ner-cli"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = ner_cli(arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&stdout(&[arguments, &["--format", "json"]].concat())).unwrap()
-}
-
-fn failure(code: i32, arguments: &[&str]) -> String {
-    let output = ner_cli(arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
-    assert!(output.stdout.is_empty(), "{arguments:?}");
-    message
-}
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        fs::create_dir_all(self.0.path().join(name).parent().unwrap()).unwrap();
-        fs::write(self.0.path().join(name), text).unwrap();
-        self.path(name)
-    }
-
-    /// A model that knows [`TRAIN`] by heart, in `out`.
-    fn model(&self) -> String {
-        let [train, model, out] = ["train.conll", "model", "out"].map(|name| self.path(name));
-        self.write("train.conll", TRAIN);
-        let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
-        let new = ["new-model", "--train", &train, "--output", &model];
-        stdout(&[&new[..], &sizes.split(' ').collect::<Vec<_>>()].concat());
-        let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2 --head crf --seed 3";
-        let train = [
-            "train",
-            "--model",
-            &model,
-            "--train",
-            &train,
-            "--dev",
-            &train,
-            "--output-dir",
-            &out,
-        ];
-        stdout(&[&train[..], &settings.split(' ').collect::<Vec<_>>()].concat());
-        out
-    }
-}
 
 #[test]
 fn a_training_file_tells_what_is_new() {
@@ -274,7 +207,7 @@ fn two_systems_are_compared() {
 #[test]
 fn scores_are_calibrated_and_thresholds_act() {
     let folder = Folder::new();
-    let model = folder.model();
+    let model = folder.model(TRAIN, "--head crf --seed 3");
     let dev = folder.write(
         "dev.conll",
         &format!("{GOLD}\n{TRAIN}").replace("I-LOC", "O"),
@@ -415,7 +348,7 @@ fn scores_are_calibrated_and_thresholds_act() {
 #[test]
 fn what_cannot_be_calibrated_is_said() {
     let folder = Folder::new();
-    let model = folder.model();
+    let model = folder.model(TRAIN, "--head crf --seed 3");
     let data = folder.path("train.conll");
     let message = failure(1, &["calibrate", "--model", "some/model", "--data", &data]);
     assert!(message.contains("is no directory"), "{message}");

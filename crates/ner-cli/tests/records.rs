@@ -1,96 +1,35 @@
 //! `predict` on files and pipes of every form.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use common::{Folder, run, stdout_of};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
 
-fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A program that ends early does not read all of it.
-    _ = stdin.write_all(input);
-    drop(stdin);
-    child.wait_with_output().unwrap()
+/// A model that knows [`TRAIN`] by heart, made once.
+fn model() -> &'static str {
+    static MODEL: OnceLock<(Folder, String)> = OnceLock::new();
+    let (_, path) = MODEL.get_or_init(|| {
+        let folder = Folder::new();
+        let path = folder.model(TRAIN, "");
+        (folder, path)
+    });
+    path
 }
 
-fn stdout(arguments: &[&str], input: &[u8]) -> String {
-    let output = run(arguments, input);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
+/// What a command answers before it fails, and why it does.
 fn failure(arguments: &[&str], input: &[u8]) -> (String, String) {
     let output = run(arguments, input);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     let [out, error] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     (out, error)
-}
-
-/// A model that knows [`TRAIN`] by heart, made once.
-fn model() -> &'static str {
-    static MODEL: OnceLock<(TempDir, String)> = OnceLock::new();
-    let (_, path) = MODEL.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let [train, new, out] = ["train.conll", "model", "out"].map(path);
-        fs::write(&train, TRAIN).unwrap();
-        let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
-        let arguments = ["new-model", "--train", &train, "--output", &new];
-        stdout(
-            &[&arguments[..], &sizes.split(' ').collect::<Vec<_>>()].concat(),
-            b"",
-        );
-        let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2";
-        let arguments = [
-            "train",
-            "--model",
-            &new,
-            "--train",
-            &train,
-            "--dev",
-            &train,
-            "--output-dir",
-            &out,
-        ];
-        stdout(
-            &[&arguments[..], &settings.split(' ').collect::<Vec<_>>()].concat(),
-            b"",
-        );
-        (folder, out)
-    });
-    path
-}
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        fs::write(self.0.path().join(name), bytes).unwrap();
-        self.path(name)
-    }
 }
 
 fn jsonl(text: &str) -> Vec<Value> {
@@ -127,7 +66,7 @@ fn fields_of_records_are_kept() {
         "--text-field",
         "body",
     ];
-    let found = jsonl(&stdout(
+    let found = jsonl(&stdout_of(
         &[&predict[..], &["--input", &records]].concat(),
         b"",
     ));
@@ -143,8 +82,8 @@ fn fields_of_records_are_kept() {
     // The same from columns, and from a pipe whose form is named.
     let table = "id\tbody\n7\tAna Paz vive en Lima .\n8\tLlueve .\n";
     let file = folder.write("a.tsv", table);
-    let by_name = stdout(&[&predict[..], &["--input", &file]].concat(), b"");
-    let piped = stdout(
+    let by_name = stdout_of(&[&predict[..], &["--input", &file]].concat(), b"");
+    let piped = stdout_of(
         &[&predict[..], &["--input-format", "tsv"]].concat(),
         table.as_bytes(),
     );
@@ -165,7 +104,7 @@ fn fields_of_records_are_kept() {
         &["--input", &records, "--entities-field", "ner"],
     ]
     .concat();
-    assert!(jsonl(&stdout(&other, b""))[0]["ner"].is_array());
+    assert!(jsonl(&stdout_of(&other, b""))[0]["ner"].is_array());
 }
 
 #[test]
@@ -181,7 +120,7 @@ fn files_are_found_by_pattern_and_unpacked() {
     );
     let pattern = folder.path("*.txt*");
     let predict = ["predict", "--model", model(), "--format", "jsonl"];
-    let found = jsonl(&stdout(
+    let found = jsonl(&stdout_of(
         &[&predict[..], &["--input", &pattern]].concat(),
         b"",
     ));
@@ -247,7 +186,7 @@ fn places_are_counted_as_asked() {
             offsets,
             text,
         ];
-        let found = jsonl(&stdout(&predict, b""));
+        let found = jsonl(&stdout_of(&predict, b""));
         let entity = found[0]["entities"].as_array().unwrap();
         let lima = entity.iter().find(|one| one["word"] == "Lima").unwrap();
         (
@@ -321,11 +260,11 @@ fn a_column_file_is_tagged_part_by_part() {
         "--format",
         "conll",
     ];
-    let whole = stdout(&predict, b"");
+    let whole = stdout_of(&predict, b"");
     assert_eq!(whole, format!("{TRAIN}\n").repeat(5));
     assert_eq!(
         whole,
-        stdout(&[&predict[..], &["--batch-size", "2"]].concat(), b"")
+        stdout_of(&[&predict[..], &["--batch-size", "2"]].concat(), b"")
     );
     let bad = folder.write("bad.conll", format!("{TRAIN}\nAna B-PER extra\n"));
     let line = [

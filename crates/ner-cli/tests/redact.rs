@@ -1,82 +1,19 @@
 //! `redact`: nothing of what was found is left, and all of it comes back.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::process::{Command, Output, Stdio};
 
+use common::{Folder, stdout};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-fn ner_cli(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ner-cli"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = ner_cli(arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {message}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The message of a command that fails and writes nothing.
 fn failure(arguments: &[&str]) -> String {
-    let output = ner_cli(arguments);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
-    assert!(output.stdout.is_empty());
-    message
+    common::failure(1, arguments)
 }
 
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.0.path().join(name), text).unwrap();
-        self.path(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.path().join(name)).unwrap()
-    }
-}
-
-/// A model that knows Ana Paz and Lima.
-fn model(folder: &Folder) -> String {
-    let train = folder.write(
-        "train.conll",
-        "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nLlueve O\nen O\nLima B-LOC\n. O\n\nLlueve O\n. O\n",
-    );
-    let [new, out] = ["new", "out"].map(|name| folder.path(name));
-    let sizes = "--layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
-    let arguments = ["new-model", "--train", &train, "--output", &new];
-    stdout(&[&arguments[..], &sizes.split(' ').collect::<Vec<_>>()].concat());
-    let settings = "--epochs 40 --learning-rate 0.01 --batch-size 2";
-    let arguments = [
-        "train",
-        "--model",
-        &new,
-        "--train",
-        &train,
-        "--dev",
-        &train,
-        "--output-dir",
-        &out,
-    ];
-    stdout(&[&arguments[..], &settings.split(' ').collect::<Vec<_>>()].concat());
-    out
-}
+const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nLlueve O\nen O\nLima B-LOC\n. O\n\nLlueve O\n. O\n";
 
 #[test]
 fn identifiers_are_taken_out_and_given_back_in_every_form() {
@@ -161,7 +98,7 @@ fn identifiers_are_taken_out_and_given_back_in_every_form() {
 #[test]
 fn what_a_model_found_is_taken_out_of_the_whole_record() {
     let folder = Folder::new();
-    let model = model(&folder);
+    let model = folder.model(TRAIN, "");
     let record = json!({"id": 1, "title": "Ana Paz", "body": "Ana Paz vive en Lima .", "by": null});
     let input = folder.write("a.jsonl", &format!("{record}\n"));
     let redact = [
