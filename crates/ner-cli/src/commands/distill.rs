@@ -32,7 +32,8 @@ const NEW: &str = "new";
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Teacher: a fine-tuned model's directory, or NAME[@REVISION] of the hub. Where there are several, their probabilities are averaged.
+    /// Teacher: a fine-tuned model's directory, or NAME[@REVISION] of the hub. Where there are several, their probabilities are averaged. It
+    /// computes in the run's --precision.
     #[arg(long, required = true, value_name = "MODEL")]
     teacher: Vec<String>,
     /// Student: a model's directory, NAME[@REVISION] of the hub, or `new` for one with random weights and a tokenizer trained on the texts. It

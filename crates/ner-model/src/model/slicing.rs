@@ -53,6 +53,11 @@ impl ModelConfig {
                 "{hidden_size} hidden units are no whole number of attention heads, which have {head_size} each in the model to cut them out of"
             )));
         }
+        if hidden_size == 1 {
+            return Err(Error::Sizes(
+                "LayerNorm leaves nothing of 1 hidden unit".to_owned(),
+            ));
+        }
         if self.embedding_size() != self.hidden_size {
             return Err(Error::Sizes(format!(
                 "embeddings of {} that a projection widens to {} cannot be cut",
@@ -290,8 +295,9 @@ impl Cut<'_> {
     }
 
     /// The gains and biases with which LayerNorm of narrow states comes nearest to narrow states of its own output, whose spread is given:
-    /// those of a linear regression, coordinate by coordinate.
+    /// those of a linear regression, coordinate by coordinate. The usual gain serves where the text tells nothing.
     fn norm(&self, norm: &LayerNorm, output: &Spread) -> Result<LayerNorm, Error> {
+        const LITTLE: f64 = 1e-6; // of the variance of a normalised coordinate, which is about 1
         if self.basis.is_whole() {
             return Ok(norm.clone());
         }
@@ -325,11 +331,13 @@ impl Cut<'_> {
             .iter()
             .zip(&mean_before)
             .map(|(variance, mean)| variance + mean * mean);
-        let scale = (squares.sum::<f64>() / before.len() as f64).sqrt().recip();
+        let square = squares.sum::<f64>() / before.len() as f64;
+        let scale = square.max(f64::MIN_POSITIVE).sqrt().recip();
+        let usual = LITTLE * gains.iter().sum::<f64>() / gains.len() as f64;
         let gains: Vec<f64> = across
             .iter()
             .zip(&before)
-            .map(|(across, before)| across / before.max(f64::MIN_POSITIVE) / scale)
+            .map(|(across, before)| (across + usual) / (before.max(0.0) + LITTLE) / scale)
             .collect();
         let biases: Vec<f64> = (0..gains.len())
             .map(|at| mean[at] - gains[at] * scale * mean_before[at])

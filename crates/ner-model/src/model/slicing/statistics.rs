@@ -41,6 +41,12 @@ impl Spread {
         self.sums.iter().map(|sum| sum / self.count).collect()
     }
 
+    /// Of the vectors' lengths.
+    fn mean_square(&self) -> f64 {
+        let squares = self.products.iter().step_by(self.sums.len() + 1);
+        squares.sum::<f64>() / self.count
+    }
+
     /// `[width, width]`, row-major.
     pub fn covariance(&self) -> Vec<f64> {
         let (mean, width) = (self.mean(), self.sums.len());
@@ -155,8 +161,10 @@ impl Statistics {
         Ok(())
     }
 
-    /// How states differ, whatever place in the kept layers they are from, each place counting alike: `[hidden, hidden]`, row-major.
+    /// How states differ, whatever place in the kept layers they are from, each place counting alike: `[hidden, hidden]`, row-major. Directions in which
+    /// a short text tells nothing differ a little too, so that there are as many as coordinates.
     pub fn covariance(&self) -> Vec<f64> {
+        const LITTLE: f64 = 1e-6; // of all that there is at a place; less is rounding
         let width = self.embedded.sums.len();
         let of_layers = self
             .layers
@@ -166,9 +174,13 @@ impl Statistics {
         for spread in of_layers.chain([&self.embedded]) {
             let covariance = spread.covariance();
             let trace: f64 = covariance.iter().step_by(width + 1).sum();
+            let all = trace.max(LITTLE * spread.mean_square());
             for (sum, x) in sum.iter_mut().zip(covariance) {
-                *sum += x / trace.max(f64::MIN_POSITIVE);
+                *sum += x / all.max(f64::MIN_POSITIVE);
             }
+        }
+        for variance in sum.iter_mut().step_by(width + 1) {
+            *variance += LITTLE / width as f64;
         }
         sum
     }

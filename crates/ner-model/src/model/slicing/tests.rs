@@ -272,6 +272,29 @@ fn the_same_text_cuts_the_same_model_and_files_keep_it() {
 }
 
 #[test]
+fn a_text_of_one_sub_word_cuts_a_model_that_computes() {
+    let model = golden("bert");
+    let mut one = Batch::default();
+    one.push([7]);
+    let config = model.config().sliced(2, 36, 50).unwrap();
+    let (cut, view) = model.sliced(&config, &[0, 1], &[one]).unwrap();
+    let found = logits(&cut);
+    assert!(found.iter().all(|x| x.is_finite()));
+    assert!(
+        found.iter().any(|x| *x != found[0]),
+        "it does not tell sub-words apart"
+    );
+    // The directions are orthonormal all the same.
+    let directions = view.basis.unwrap().directions();
+    let products = read(directions.clone().transpose().matmul(directions)).unwrap();
+    // But for the one that LayerNorm takes away: all coordinates alike.
+    for (at, product) in products.iter().enumerate() {
+        let expected = if at % 37 == 0 { 1.0 } else { 0.0 } - 1.0 / 36.0;
+        assert!((product - expected).abs() < 1e-4, "{at}: {product}");
+    }
+}
+
+#[test]
 fn what_cannot_be_cut_is_refused() {
     let model = golden("bert");
     let own = model.config();
