@@ -214,8 +214,10 @@ fn a_new_student_can_have_its_teachers_tokenizer() {
             "distill --teacher teacher {student} --text texts.txt --epochs {epochs} --output-dir {output}"
         )
     };
-    folder.said(&line("out", 100));
-    folder.said(&line("again", 100));
+    let talk = folder.said(&line("out", 100));
+    let random = "the student begins with random layers: --hidden 8 holds 1 of the teacher's attention heads";
+    assert!(talk.contains(random), "{talk}");
+    folder.said(&(line("again", 100) + " --student-layers random"));
     assert!(folder.weights("out") == folder.weights("again"));
     assert_eq!(
         folder.read("out/tokenizer.json"),
@@ -226,6 +228,55 @@ fn a_new_student_can_have_its_teachers_tokenizer() {
         String::from_utf8(folder.run(&line).stdout).unwrap()
     };
     assert_eq!(tags("out"), tags("teacher"));
+}
+
+/// A student that begins with layers of its teacher, and learns the hidden states after each of them.
+#[test]
+fn a_new_student_begins_with_layers_of_its_teacher() {
+    let folder = Folder::new();
+    folder.said(
+        "new-model --kind roberta --train train.conll --output deep-model --layers 3 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300",
+    );
+    folder.teach("deep", "deep-model", "train.conll");
+    let line = |sizes: &str, more: &str, output: &str| {
+        format!(
+            "distill --teacher deep --student new --student-tokenizer teacher {sizes} --text texts.txt --train train.conll --batch-size 2 {more} \
+             --output-dir {output}"
+        )
+    };
+    let tags = |model: &str| {
+        let line = format!("predict --model {model} --input texts.txt --format conll");
+        String::from_utf8(folder.run(&line).stdout).unwrap()
+    };
+    assert!(tags("deep").contains("B-LOC"));
+    // All of a teacher is the teacher.
+    let whole = "--layers 3 --hidden 16 --intermediate 32";
+    let talk = folder.said(&line(whole, "--max-steps 1 --learning-rate 1e-9", "whole"));
+    let cut = "the student begins with layers 0, 1, 2 of its teacher, cut from 16 to 16 hidden units, from 2 to 2 heads, from 32 to 32 neurons";
+    assert!(talk.contains(cut), "{talk}");
+    assert_eq!(tags("whole"), tags("deep"));
+
+    let half = "--layers 2 --hidden 8 --intermediate 16";
+    let learning = "--epochs 60 --learning-rate 0.01 --hidden-loss-weight 0.5 --save-steps 100 --dev train.conll";
+    let talk = folder.said(&line(half, learning, "half"));
+    let cut = "the student begins with layers 0, 2 of its teacher, cut from 16 to 8 hidden units, from 2 to 1 heads, from 32 to 16 neurons";
+    assert!(talk.contains(cut), "{talk}");
+    assert_eq!(tags("half"), tags("deep"));
+    folder.said(&line(
+        half,
+        &format!("{learning} --student-layers 0,2"),
+        "again",
+    ));
+    assert!(folder.weights("again") == folder.weights("half"));
+    let rest = format!("{learning} --resume half/checkpoint-100");
+    folder.said(&line(half, &rest, "rest"));
+    assert!(folder.weights("rest") == folder.weights("half"));
+    folder.said(&line(
+        half,
+        &format!("{learning} --student-layers 1,2"),
+        "others",
+    ));
+    assert!(folder.weights("others") != folder.weights("half"));
 }
 
 #[test]
@@ -269,6 +320,9 @@ fn what_does_not_go_together_is_said() {
     folder.teach("cities", "cities-model", "cities.conll");
     folder.write("empty.txt", "\n \n");
     let text = "--text texts.txt";
+    let cut = format!(
+        "--teacher teacher --student new --student-tokenizer teacher --hidden 8 --intermediate 16 {text}"
+    );
     for (line, said) in [
         (
             format!("--teacher teacher --teacher cities {STUDENT} {text}"),
@@ -295,6 +349,26 @@ fn what_does_not_go_together_is_said() {
                 "--teacher teacher --student new {text} --student-tokenizer teacher --hidden 32"
             ),
             "--hidden 32 is more than the 16 of the teacher's word embeddings",
+        ),
+        (
+            format!("{cut} --layers 1 --student-layers 3"),
+            "--student-layers 3: layers [3] cannot be kept: the model has 1, numbered from 0",
+        ),
+        (
+            format!("{cut} --layers 2 --student-layers 0"),
+            "--student-layers 0: these are 1 layers, --layers is 2",
+        ),
+        (
+            format!("{cut} --layers 1 --student-layers 0 --hidden 12"),
+            "12 hidden units are no whole number of attention heads, which have 8 each",
+        ),
+        (
+            format!("{cut} --layers 1 --student-layers 0 --heads 4"),
+            "--hidden 8 holds 1 of the teacher's attention heads; leave --heads out",
+        ),
+        (
+            format!("{cut} --layers 1 --student-layers 0 --sinusoidal-positions 0.1"),
+            "--sinusoidal-positions would take the place",
         ),
         (
             format!("--teacher teacher {STUDENT} {text} --distillation-temperature 0"),

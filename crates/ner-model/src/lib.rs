@@ -20,7 +20,7 @@ pub use decode::{Logits, Transitions};
 pub use device::{DeviceChoice, read};
 pub use error::Error;
 pub use family::ModelType;
-pub use model::{Mode, TokenClassifier};
+pub use model::{Basis, LayerView, Mode, TokenClassifier};
 pub use ops::Precision;
 pub use posterior::Posterior;
 pub use weights::{LoadReport, StoredModel, WeightSize};

@@ -9,7 +9,10 @@
 //! sequence has the same number of rows. [`Layout`] is the one or the other.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
+mod basis;
+mod components;
 mod projection;
+mod slicing;
 mod variants;
 
 use burn::module::Module;
@@ -18,6 +21,7 @@ use burn::nn::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+pub use self::basis::{Basis, LayerView};
 use self::variants::without_row;
 use crate::batch::Layout;
 use crate::ops::{Dropout, LossWeights, Ops};
@@ -254,6 +258,23 @@ impl TokenClassifier {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn hidden_states(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
+        Ok(self.states_after(&[], batch, mode)?.1)
+    }
+
+    /// Hidden states of the sub-words that are to be classified: after each of some layers, numbered from 0 and rising, and the
+    /// [last](Self::hidden_states) one.
+    ///
+    /// # Shapes
+    /// - outputs: `[targets, hidden]` each
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn states_after(
+        &self,
+        layers: &[usize],
+        batch: &Batch,
+        mode: Mode,
+    ) -> Result<(Vec<Tensor<2>>, Tensor<2>), Error> {
         batch.check(&self.config)?;
         if let Mode::Training { seed } = mode {
             self.device().seed(seed);
@@ -267,19 +288,27 @@ impl TokenClassifier {
             Some(rows) => x.select(0, integers(rows, &device)),
             None => x,
         };
+        let mut states = Vec::with_capacity(layers.len());
         let Some((last, others)) = self.encoder.layer.split_last() else {
-            return Ok(at_targets(x));
+            return Ok((states, at_targets(x)));
         };
         for (number, layer) in others.iter().enumerate() {
             x = self.layer(layer, x, &layout, mode, number, |x| x);
+            if layers.contains(&number) {
+                states.push(at_targets(x.clone()));
+            }
         }
         // Its attention has seen every sub-word; nothing reads the rest of those that are not to be classified. On a GPU, rows left out
         // save less than leaving them out takes, which the backward pass of `select` does one after the other.
         let number = others.len();
-        Ok(match layout.padded_to() {
+        let x = match layout.padded_to() {
             None => self.layer(last, x, &layout, mode, number, at_targets),
             Some(_) => at_targets(self.layer(last, x, &layout, mode, number, |x| x)),
-        })
+        };
+        if layers.contains(&number) {
+            states.push(x.clone());
+        }
+        Ok((states, x))
     }
 
     fn embed(&self, layout: &Layout<'_>, mode: Mode) -> Tensor<2> {

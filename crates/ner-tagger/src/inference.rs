@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::thread;
 
-use ner_model::{Batch, Logits, Mode, TokenClassifier};
+use ner_model::{Batch, LayerView, Logits, Mode, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::EncodedWords;
 
@@ -27,12 +27,12 @@ pub(crate) enum Unit {
 }
 
 /// What a unit gets of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output<'a> {
     /// A number for each label.
     Logits,
-    /// What the classifier makes them of.
-    HiddenStates,
+    /// The same, and behind them the hidden states that a view has.
+    LogitsAndStates(&'a LayerView),
 }
 
 /// An item that the model has read.
@@ -51,7 +51,7 @@ pub(crate) struct Engine<'a> {
     pub model: &'a TokenClassifier,
     pub sequencer: Sequencer<'a>,
     pub unit: Unit,
-    pub output: Output,
+    pub output: Output<'a>,
     /// Sub-words of a forward pass, about, each sequence counted as long as the longest.
     pub batch_tokens: usize,
 }
@@ -143,16 +143,21 @@ impl Engine<'_> {
     fn forward(&self, batch: &Batch) -> Result<Logits> {
         let rows = match self.output {
             Output::Logits => self.model.forward(batch, Mode::Inference)?,
-            Output::HiddenStates => self.model.hidden_states(batch, Mode::Inference)?,
+            Output::LogitsAndStates(view) => {
+                self.model
+                    .forward_with_states(view, batch, Mode::Inference)?
+            }
         };
         Ok(Logits::read(rows)?)
     }
 
     /// Numbers in a row.
     fn width(&self) -> usize {
+        let config = self.model.config();
+        let labels = config.id2label.len();
         match self.output {
-            Output::Logits => self.model.config().id2label.len(),
-            Output::HiddenStates => self.model.config().hidden_size,
+            Output::Logits => labels,
+            Output::LogitsAndStates(view) => labels + view.width(config.hidden_size),
         }
     }
 

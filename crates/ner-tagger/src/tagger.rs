@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ner_metrics::Scheme;
-use ner_model::{DeviceChoice, Logits, ModelConfig, Precision, TokenClassifier};
+use ner_model::{DeviceChoice, LayerView, Logits, ModelConfig, Precision, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::{
     Aggregation, EncodedWords, EntitySpan, Segmentation, SubwordTokenizer, aggregate,
@@ -280,9 +280,7 @@ impl Tagger {
         sentences: &[Sentence],
         progress: impl FnMut(usize),
     ) -> Result<Vec<ScoredSentence>> {
-        let engine = self.engine(Unit::Word, self.document_context)?;
-        let encode = |sentence: &Sentence| Ok((self.tokenizer.encode_words(&sentence.words)?, ()));
-        let scored = engine.run(sentences, encode, |sentence| sentence.document, progress)?;
+        let scored = self.read(sentences, Output::Logits, progress)?;
         let scored = scored.into_iter().map(
             |Scored {
                  logits, sequences, ..
@@ -291,22 +289,47 @@ impl Tagger {
         Ok(scored.collect())
     }
 
-    /// The last hidden state of each word, that of its first sub-word, before the classifier: of each sentence `[words, hidden]`, row-major.
-    /// `progress` hears after each pass how many sentences have been begun.
+    /// Reads sentences as [`Self::score`] does, and gives the hidden states of each word, those of its first sub-word, that a view has: of each
+    /// sentence `[words, layers * width]`, row-major.
     ///
     /// # Errors
     /// As [`Self::entities`].
-    pub fn hidden_states(
+    pub fn score_with_states(
         &self,
         sentences: &[Sentence],
+        view: &LayerView,
         progress: impl FnMut(usize),
-    ) -> Result<Vec<Vec<f32>>> {
-        let mut engine = self.engine(Unit::Word, self.document_context)?;
-        engine.output = Output::HiddenStates;
+    ) -> Result<Vec<(ScoredSentence, Vec<f32>)>> {
+        let labels = self.labels().len();
+        let scored = self.read(sentences, Output::LogitsAndStates(view), progress)?;
+        let split = |scored: Scored<()>| {
+            let (mut logits, mut states) = (Vec::new(), Vec::new());
+            for word in 0..scored.logits.len() {
+                let (of_labels, of_layers) = scored.logits.row(word).split_at(labels);
+                logits.extend_from_slice(of_labels);
+                states.extend_from_slice(of_layers);
+            }
+            let sentence = ScoredSentence {
+                logits: Logits::new(logits, labels),
+                sequences: scored.sequences,
+            };
+            (sentence, states)
+        };
+        Ok(scored.into_iter().map(split).collect())
+    }
+
+    fn read(
+        &self,
+        sentences: &[Sentence],
+        output: Output<'_>,
+        progress: impl FnMut(usize),
+    ) -> Result<Vec<Scored<()>>> {
+        let engine = Engine {
+            output,
+            ..self.engine(Unit::Word, self.document_context)?
+        };
         let encode = |sentence: &Sentence| Ok((self.tokenizer.encode_words(&sentence.words)?, ()));
-        let scored = engine.run(sentences, encode, |sentence| sentence.document, progress)?;
-        let rows = |scored: Scored<()>| scored.logits.rows(0..scored.logits.len()).to_vec();
-        Ok(scored.into_iter().map(rows).collect())
+        engine.run(sentences, encode, |sentence| sentence.document, progress)
     }
 
     /// Decides the labels of sentences that were read.

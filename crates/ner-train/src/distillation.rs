@@ -44,7 +44,16 @@ impl Distillation {
         self.settings.check(student, settings)?;
         self.targets.check_words(sentences)?;
         if self.settings.hidden_loss_weight > 0.0 {
+            let layers = self.targets.hidden_layers();
             let reason = match self.targets.hidden_size() {
+                Some(width)
+                    if width == student.hidden_size && layers > student.num_hidden_layers =>
+                {
+                    Some(format!(
+                        "hidden states after {layers} layers, of which the student has {}",
+                        student.num_hidden_layers
+                    ))
+                }
                 Some(width) if width == student.hidden_size => None,
                 Some(width) => Some(format!(
                     "the teacher's hidden states are {width} wide, the student's {}",
@@ -94,22 +103,25 @@ impl Distillation {
             logs: Vec::new(),
             hidden: None,
         };
-        let mut hidden = SoftStates::default();
-        let hidden_size = self.targets.hidden_size().unwrap_or(0);
+        let mut hidden = SoftStates {
+            layers: self.targets.hidden_layers(),
+            ..SoftStates::default()
+        };
+        let numbers = hidden.layers * self.targets.hidden_size().unwrap_or(0); // of a word
         for (feature, word, has_gold) in words(features) {
             let Some(word) = word else {
                 part.add_nothing();
                 if has_hidden {
-                    hidden.add(&vec![0.0; hidden_size], 0.0);
+                    hidden.add(&vec![0.0; numbers], 0.0);
                 }
                 continue;
             };
             let own = if has_gold { 1.0 - gold_weight } else { 1.0 };
             let weight = own * temperature * temperature * share;
             part.add(self.targets.word(feature.sentence, word), weight);
-            let state = self.targets.hidden_state(feature.sentence, word);
-            if let Some(state) = state.filter(|_| has_hidden) {
-                hidden.add(state, hidden_loss_weight * share / hidden_size as f64);
+            let states = self.targets.hidden_states(feature.sentence, word);
+            if let Some(states) = states.filter(|_| has_hidden) {
+                hidden.add(states, hidden_loss_weight * share / numbers as f64);
             }
         }
         part.hidden = has_hidden.then_some(hidden);
@@ -152,15 +164,17 @@ pub(crate) struct SoftPart {
 /// Hidden states of a teacher.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct SoftStates {
-    /// `[targets, hidden]`
+    /// The student's last so many layers learn them.
+    layers: usize,
+    /// `[targets, layers * hidden]`
     values: Vec<f32>,
     /// What the squared difference of an element counts, `[targets, 1]`.
     weights: Vec<f32>,
 }
 
 impl SoftStates {
-    fn add(&mut self, state: &[f32], weight: f64) {
-        self.values.extend_from_slice(state);
+    fn add(&mut self, states: &[f32], weight: f64) {
+        self.values.extend_from_slice(states);
         self.weights.push(weight as f32);
     }
 }
@@ -181,11 +195,17 @@ impl SoftPart {
         self.logs.resize(length, 0.0);
     }
 
+    /// Those of a student's layers whose hidden states the loss asks for.
+    pub(crate) fn layers(&self, of_student: usize) -> Vec<usize> {
+        let count = self.hidden.as_ref().map_or(0, |states| states.layers);
+        (of_student.saturating_sub(count)..of_student).collect()
+    }
+
     /// The weighted sum over words of `T² · KL(p_T ‖ softmax(z / T))`, and that of the squared differences of hidden states.
     ///
     /// # Shapes
-    /// - logits: `[targets, labels]`, hidden: `[targets, hidden]`, output: `[1]`
-    pub(crate) fn loss(&self, logits: Tensor<2>, hidden: Tensor<2>) -> Tensor<1> {
+    /// - logits: `[targets, labels]`, hidden: of each of [`layers`](Self::layers) `[targets, hidden]`, output: `[1]`
+    pub(crate) fn loss(&self, logits: Tensor<2>, hidden: Vec<Tensor<2>>) -> Tensor<1> {
         let device = logits.device();
         let table = |values: &[f32], columns: usize| table(values, columns, &device);
         let weighted = table(&self.weighted, self.labels);
@@ -195,6 +215,7 @@ impl SoftPart {
         let Some(states) = &self.hidden else {
             return divergence;
         };
+        let hidden = Tensor::cat(hidden, 1);
         let [_, width] = hidden.dims();
         let difference = hidden - table(&states.values, width);
         let squares = difference.clone() * difference * table(&states.weights, 1);

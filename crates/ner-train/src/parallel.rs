@@ -160,8 +160,9 @@ impl Pass {
         let Some(soft) = &self.soft else {
             return Ok(of_labels(model.forward(&self.batch, self.mode)?));
         };
-        let hidden = model.hidden_states(&self.batch, self.mode)?;
-        let logits = model.classify(hidden.clone(), &self.batch, self.mode);
+        let layers = soft.layers(model.config().num_hidden_layers);
+        let (hidden, last) = model.states_after(&layers, &self.batch, self.mode)?;
+        let logits = model.classify(last, &self.batch, self.mode);
         let loss = soft.loss(logits.clone(), hidden);
         Ok(if self.share == 0.0 {
             loss // there is no label

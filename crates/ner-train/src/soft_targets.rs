@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ner_model::{Logits, Posterior, Transitions};
+use ner_model::{LayerView, Logits, Posterior, Transitions};
 use ner_tagger::{ScoredSentence, Sentence, Tagger};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -25,11 +25,13 @@ pub struct SoftTargets {
     hidden: Option<HiddenStates>,
 }
 
-/// The last hidden state of each word.
+/// Hidden states of each word.
 #[derive(Clone, Debug, PartialEq)]
 struct HiddenStates {
+    layers: usize,
+    /// Of one layer.
     width: usize,
-    /// `[words, width]`, row-major.
+    /// `[words, layers * width]`, row-major.
     values: Vec<f32>,
 }
 
@@ -67,8 +69,31 @@ impl SoftTargets {
         sentences: &[Sentence],
         progress: impl FnMut(usize),
     ) -> Result<Self> {
-        let learnt = teacher.model().transitions()?;
         let scored = teacher.score(sentences, progress)?;
+        Self::of_scored(teacher, &scored)
+    }
+
+    /// The same, with the teacher's hidden states of each word that a view has, for
+    /// [`hidden_loss_weight`](crate::DistillSettings::hidden_loss_weight): those of its last layer are what the student's last layer learns, those of
+    /// the one before what the one before does, and so on.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn with_states(
+        teacher: &Tagger,
+        sentences: &[Sentence],
+        view: &LayerView,
+        progress: impl FnMut(usize),
+    ) -> Result<Self> {
+        let scored = teacher.score_with_states(sentences, view, progress)?;
+        let (scored, states): (Vec<_>, Vec<_>) = scored.into_iter().unzip();
+        let width = view.width(teacher.model().config().hidden_size);
+        let targets = Self::of_scored(teacher, &scored)?;
+        Ok(targets.holding_hidden_states(view.layers.len(), width, states.concat()))
+    }
+
+    fn of_scored(teacher: &Tagger, scored: &[ScoredSentence]) -> Result<Self> {
+        let learnt = teacher.model().transitions()?;
         let rows = |sentence: &ScoredSentence| match &learnt {
             Some(transitions) => marginals(&sentence.logits, transitions),
             None => (0..sentence.logits.len())
@@ -80,25 +105,18 @@ impl SoftTargets {
         Ok(Self::of_rows(teacher.labels().to_vec(), &rows))
     }
 
-    /// With the teacher's last hidden state of each of these words, for
-    /// [`hidden_loss_weight`](crate::DistillSettings::hidden_loss_weight).
-    ///
-    /// # Errors
-    /// Other sentences than those of the probabilities, a tokenizer or a device that fails.
-    pub fn with_hidden_states(
-        self,
-        teacher: &Tagger,
-        sentences: &[Sentence],
-        progress: impl FnMut(usize),
-    ) -> Result<Self> {
-        self.check_words(sentences)?;
-        let values = teacher.hidden_states(sentences, progress)?.concat();
-        Ok(self.holding_hidden_states(teacher.model().config().hidden_size, values))
-    }
-
-    /// `values`: `[words, width]`, row-major.
-    pub(crate) fn holding_hidden_states(mut self, width: usize, values: Vec<f32>) -> Self {
-        self.hidden = Some(HiddenStates { width, values });
+    /// `values`: `[words, width]`, row-major, of so many layers.
+    pub(crate) fn holding_hidden_states(
+        mut self,
+        layers: usize,
+        width: usize,
+        values: Vec<f32>,
+    ) -> Self {
+        self.hidden = Some(HiddenStates {
+            layers,
+            width: width / layers.max(1),
+            values,
+        });
         self
     }
 
@@ -146,10 +164,16 @@ impl SoftTargets {
         self.starts.last().copied().unwrap_or(0)
     }
 
-    /// Width of the hidden states, where there are some.
+    /// Width of the hidden states of a layer, where there are some.
     #[must_use]
     pub fn hidden_size(&self) -> Option<usize> {
         self.hidden.as_ref().map(|hidden| hidden.width)
+    }
+
+    /// Layers whose hidden states there are.
+    #[must_use]
+    pub fn hidden_layers(&self) -> usize {
+        self.hidden.as_ref().map_or(0, |hidden| hidden.layers)
     }
 
     /// The probability of each label of a word of a sentence.
@@ -202,10 +226,10 @@ impl SoftTargets {
         &self.log_probabilities[self.row(sentence, word, self.labels.len())]
     }
 
-    /// The hidden state of a word of a sentence, where there are some.
-    pub(crate) fn hidden_state(&self, sentence: usize, word: usize) -> Option<&[f32]> {
+    /// The hidden states of a word of a sentence, end to end, where there are some.
+    pub(crate) fn hidden_states(&self, sentence: usize, word: usize) -> Option<&[f32]> {
         let hidden = self.hidden.as_ref()?;
-        Some(&hidden.values[self.row(sentence, word, hidden.width)])
+        Some(&hidden.values[self.row(sentence, word, hidden.layers * hidden.width)])
     }
 
     fn row(&self, sentence: usize, word: usize, width: usize) -> Range<usize> {

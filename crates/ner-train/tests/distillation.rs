@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::{golden, tokenizer};
-use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
+use ner_model::{DeviceChoice, Head, LayerView, ModelConfig, TokenClassifier};
 use ner_tagger::{Decode, Tagger};
 use ner_train::{
     Checkpoint, Corpus, DataParallel, DistillSettings, Distillation, Error, Event, Sentence,
@@ -169,12 +169,9 @@ fn stopping_anywhere_changes_no_bit_and_another_lesson_is_refused() {
         ..DistillSettings::default()
     };
     let mut lesson = Lesson::new(partly_tagged(), own);
-    let distillation = lesson.distillation.take().unwrap();
     let teacher = teacher(Head::Linear);
-    let targets = distillation
-        .targets
-        .with_hidden_states(&teacher, &lesson.sentences, |_| {})
-        .unwrap();
+    let view = LayerView::last(teacher.model().config());
+    let targets = SoftTargets::with_states(&teacher, &lesson.sentences, &view, |_| {}).unwrap();
     let distillation = Distillation {
         settings: own,
         targets,
@@ -220,10 +217,7 @@ fn stopping_anywhere_changes_no_bit_and_another_lesson_is_refused() {
     let sentences = partly_tagged();
     let mut others = sentences.clone();
     others[3].words.reverse();
-    let targets = SoftTargets::of(&teacher, &others, |_| {})
-        .unwrap()
-        .with_hidden_states(&teacher, &sentences, |_| {})
-        .unwrap();
+    let targets = SoftTargets::with_states(&teacher, &others, &view, |_| {}).unwrap();
     let error = refused(Some(Distillation {
         settings: own,
         targets,
@@ -344,10 +338,9 @@ fn what_does_not_go_together_is_refused() {
         },
     );
     let distillation = wide.distillation.take().unwrap();
-    let targets =
-        distillation
-            .targets
-            .with_hidden_states(&teacher(Head::Linear), &wide.sentences, |_| {});
+    let teacher = teacher(Head::Linear);
+    let view = LayerView::last(teacher.model().config());
+    let targets = SoftTargets::with_states(&teacher, &wide.sentences, &view, |_| {});
     wide.distillation = Some(Distillation {
         targets: targets.unwrap(),
         ..distillation
@@ -356,4 +349,22 @@ fn what_does_not_go_together_is_refused() {
     narrow.hidden_size = 32;
     let error = wide.refused(TokenClassifier::init(&narrow, &device, 5));
     assert!(error.contains("are 48 wide, the student's 32"), "{error}");
+    let mut few = config(Head::Linear);
+    few.num_hidden_layers = 1;
+    let view = LayerView {
+        layers: vec![0, 1],
+        ..view
+    };
+    wide.distillation = Some(Distillation {
+        settings: DistillSettings {
+            hidden_loss_weight: 1.0,
+            ..DistillSettings::default()
+        },
+        targets: SoftTargets::with_states(&teacher, &wide.sentences, &view, |_| {}).unwrap(),
+    });
+    let error = wide.refused(TokenClassifier::init(&few, &device, 5));
+    assert!(
+        error.contains("hidden states after 2 layers, of which the student has 1"),
+        "{error}"
+    );
 }

@@ -1,5 +1,6 @@
 //! `distill`: a student learns what teachers say.
 
+mod layers;
 mod student;
 
 use std::path::{Path, PathBuf};
@@ -7,11 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use conll_io::TextLines;
+use ner_model::LayerView;
 use ner_tagger::{Decode, Segmentation, Sentence, Tagger};
 use ner_train::{Checkpoint, DistillSettings, Distillation, SoftTargets};
 use subword_align::SubwordTokenizer;
 
-use self::student::{Student, Taught};
+use self::layers::StudentLayers;
+use self::student::{Cutting, Student, Taught};
 use super::new_model::Sizes;
 use super::train::run::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
@@ -29,7 +32,8 @@ const NEW: &str = "new";
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Teacher: a fine-tuned model's directory, or NAME[@REVISION] of the hub. Where there are several, their probabilities are averaged.
+    /// Teacher: a fine-tuned model's directory, or NAME[@REVISION] of the hub. Where there are several, their probabilities are averaged. It
+    /// computes in the run's --precision.
     #[arg(long, required = true, value_name = "MODEL")]
     teacher: Vec<String>,
     /// Student: a model's directory, NAME[@REVISION] of the hub, or `new` for one with random weights and a tokenizer trained on the texts. It
@@ -59,9 +63,14 @@ pub struct Arguments {
     #[command(flatten, next_help_heading = "Distillation")]
     pub distillation: DistillSettings,
     /// Tokenizer of a new student: one that is trained on the `texts`, or the `teacher`'s (the first one's). With the latter the student begins with
-    /// the teacher's word embeddings, as well as its width holds them.
+    /// the teacher's word embeddings, as well as its width holds them, and with its layers (--student-layers).
     #[arg(long, value_enum, value_name = "SOURCE", default_value_t = TokenizerSource::Texts, help_heading = "New student")]
     student_tokenizer: TokenizerSource,
+    /// Layers that a new student with its teacher's tokenizer begins with: numbers of the teacher's layers from 0, such as 0,3,7,11, `even` for the
+    /// first, the last and those at even distances between (random ones where the sizes do not allow it), or `random`. They are cut to the student's width, heads and
+    /// feed-forward neurons by what counts most on the texts (Ashkboos et al. 2024, <https://arxiv.org/abs/2401.15024>).
+    #[arg(long, value_name = "LAYERS", default_value_t = StudentLayers::Even, help_heading = "New student")]
+    student_layers: StudentLayers,
     #[command(flatten, next_help_heading = "New student")]
     sizes: Sizes,
 }
@@ -82,11 +91,19 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let teachers: Vec<PathBuf> = arguments.teacher.iter().map(hub).collect::<Result<_>>()?;
     let taught = Taught::of(&teachers)?;
     let data = arguments.data(&teachers[0], &taught.labels)?;
-    let student = arguments.student(checkpoint.as_ref(), &data.train, &taught, quiet)?;
+    let cutting = arguments.cutting(checkpoint.as_ref(), &data.train, &taught, &mut progress)?;
+    let student = arguments.student(
+        checkpoint.as_ref(),
+        &data.train,
+        &taught,
+        cutting.as_ref(),
+        quiet,
+    )?;
     let config = taught.config_of(&student)?;
     arguments.distillation.check(&config, &own.settings)?;
 
-    let targets = arguments.targets(&teachers, &data.train, &mut progress)?;
+    let view = cutting.map(|cutting| cutting.view);
+    let targets = arguments.targets(&teachers, &data.train, view.as_ref(), &mut progress)?;
     let run = Run {
         arguments: own,
         data,
@@ -112,9 +129,10 @@ impl Arguments {
         self.run.settings.check()?;
         let default = Sizes::default();
         let takes_teachers = self.student_tokenizer == TokenizerSource::Teacher;
+        let takes_any_layers = self.student_layers == StudentLayers::Even;
         ensure!(
-            self.student == NEW || (self.sizes == default && !takes_teachers),
-            "--student-tokenizer, --kind, --layers, --hidden, --heads, --intermediate, --vocab-size, --dropout, --initializer-range and \
+            self.student == NEW || (self.sizes == default && !takes_teachers && takes_any_layers),
+            "--student-tokenizer, --student-layers, --kind, --layers, --hidden, --heads, --intermediate, --vocab-size, --dropout, --initializer-range and \
              --sinusoidal-positions are for --student {NEW}"
         );
         let Sizes {
@@ -123,6 +141,11 @@ impl Arguments {
         ensure!(
             !takes_teachers || (kind, vocab_size) == (default.kind, default.vocab_size),
             "--kind and --vocab-size are for a tokenizer that is trained; with --student-tokenizer teacher they are the teacher's"
+        );
+        ensure!(
+            takes_teachers || takes_any_layers,
+            "--student-layers {} needs --student-tokenizer teacher: layers know the sub-words that they were trained on",
+            self.student_layers
         );
         ensure!(
             self.dev.is_some()
@@ -210,6 +233,7 @@ impl Arguments {
         checkpoint: Option<&Checkpoint>,
         sentences: &[Sentence],
         taught: &Taught,
+        cutting: Option<&Cutting>,
         quiet: bool,
     ) -> Result<Student> {
         if let Some(checkpoint) = checkpoint {
@@ -219,12 +243,44 @@ impl Arguments {
             return Ok(Student::Given(self.run.hub.model(&self.student, quiet)?));
         }
         let seed = self.run.settings.seed;
-        match self.student_tokenizer {
-            TokenizerSource::Texts => {
+        match (self.student_tokenizer, cutting) {
+            (TokenizerSource::Texts, _) => {
                 Student::with_own_tokenizer(taught, self.sizes, sentences, seed)
             }
-            TokenizerSource::Teacher => Student::with_tokenizer_of(taught, self.sizes, seed),
+            (TokenizerSource::Teacher, Some(cutting)) => Student::cut(taught, cutting),
+            (TokenizerSource::Teacher, None) => {
+                Student::with_tokenizer_of(taught, self.sizes, seed)
+            }
         }
+    }
+
+    /// The student that begins with layers of its teacher, where it does. One on its way has them, but may learn hidden states as the cutting
+    /// narrowed them.
+    fn cutting(
+        &self,
+        checkpoint: Option<&Checkpoint>,
+        sentences: &[Sentence],
+        taught: &Taught,
+        progress: &mut Progress,
+    ) -> Result<Option<Cutting>> {
+        let is_needed = checkpoint.is_none() || self.distillation.hidden_loss_weight > 0.0;
+        if self.student_tokenizer == TokenizerSource::Texts || !is_needed {
+            return Ok(None);
+        }
+        let layers = &self.student_layers;
+        let (config, layers) = match taught.config_of_cutting(&self.sizes, layers) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) if *layers == StudentLayers::Even => {
+                progress.say(&format!("the student begins with random layers: {error:#}"));
+                return Ok(None);
+            }
+            Err(error) => return Err(error.context(format!("--student-layers {layers}"))),
+        };
+        let cutting = Cutting::of(taught, &config, &layers, sentences)
+            .with_context(|| format!("--student-layers {}", self.student_layers))?;
+        progress.say(&format!("the student begins with {cutting}"));
+        Ok(Some(cutting))
     }
 
     /// What the teachers say, one after the other, so that one is in memory at a time.
@@ -232,24 +288,28 @@ impl Arguments {
         &self,
         teachers: &[PathBuf],
         sentences: &[Sentence],
+        view: Option<&LayerView>,
         progress: &mut Progress,
     ) -> Result<SoftTargets> {
         let mut said = Vec::with_capacity(teachers.len());
         for dir in teachers {
             let teacher = Tagger::builder()
                 .device(self.run.devices().first())
+                .precision(self.run.settings.precision)
                 .decode(Decode::Argmax)
                 .from_dir(dir)?;
             let (count, name) = (sentences.len(), dir.display());
             progress.say(&format!("the teacher {name} reads {count} sentences"));
             progress.start("teacher", count);
             let hear = |done| progress.set(done, String::new);
-            let mut targets = SoftTargets::of(&teacher, sentences, hear)?;
-            if self.distillation.hidden_loss_weight > 0.0 {
-                targets = targets.with_hidden_states(&teacher, sentences, hear)?;
-            }
+            let last = || LayerView::last(teacher.model().config());
+            said.push(if self.distillation.hidden_loss_weight > 0.0 {
+                let view = view.cloned().unwrap_or_else(last);
+                SoftTargets::with_states(&teacher, sentences, &view, hear)?
+            } else {
+                SoftTargets::of(&teacher, sentences, hear)?
+            });
             progress.end();
-            said.push(targets);
         }
         let targets = SoftTargets::mean(said)?;
         let with_gold = sentences.iter().map(|sentence| sentence.tags.len());

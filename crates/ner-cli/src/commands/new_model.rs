@@ -62,9 +62,10 @@ pub struct Sizes {
     /// Width of the encoder.
     #[arg(long, default_value_t = Self::default().hidden)]
     pub hidden: usize,
-    /// Attention heads a layer.
-    #[arg(long, default_value_t = Self::default().heads)]
-    pub heads: usize,
+    /// Attention heads a layer; 4 where not given, or for a student that begins with its teacher's layers as many of the teacher's as its width
+    /// holds.
+    #[arg(long)]
+    pub heads: Option<usize>,
     /// Width of the feed-forward layers.
     #[arg(long, default_value_t = Self::default().intermediate)]
     pub intermediate: usize,
@@ -88,7 +89,7 @@ impl Default for Sizes {
             kind: Kind::Roberta,
             layers: 4,
             hidden: 256,
-            heads: 4,
+            heads: None,
             intermediate: 1024,
             vocab_size: 8000,
             dropout: 0.1,
@@ -117,13 +118,18 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 }
 
 impl Sizes {
+    /// Attention heads of random layers.
+    fn heads(&self) -> usize {
+        self.heads.unwrap_or(4)
+    }
+
     /// Refuses sizes that no model can have.
     pub fn check(&self) -> Result<()> {
+        let heads = self.heads();
         ensure!(
-            self.heads > 0 && self.hidden.is_multiple_of(self.heads),
-            "--hidden {} is not a multiple of --heads {}",
+            heads > 0 && self.hidden.is_multiple_of(heads),
+            "--hidden {} is not a multiple of --heads {heads}",
             self.hidden,
-            self.heads
         );
         ensure!(
             (0.0..1.0).contains(&self.dropout),
@@ -148,7 +154,7 @@ impl Sizes {
             vocab_size,
             hidden_size: self.hidden,
             num_hidden_layers: self.layers,
-            num_attention_heads: self.heads,
+            num_attention_heads: self.heads(),
             intermediate_size: self.intermediate,
             usable_positions: POSITIONS,
         };

@@ -6,6 +6,9 @@ use super::*;
 
 const LABELS: usize = 4;
 const HIDDEN: usize = 3;
+const LAYERS: usize = 2;
+/// Numbers that a teacher's hidden states of a word have.
+const STATES: usize = LAYERS * HIDDEN;
 
 /// Numbers between -2 and 2.
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
@@ -64,11 +67,11 @@ fn distillation(settings: DistillSettings, teacher: &[f64], states: &[f64]) -> D
         settings,
         targets: targets
             .unwrap()
-            .holding_hidden_states(HIDDEN, floats(states)),
+            .holding_hidden_states(LAYERS, STATES, floats(states)),
     }
 }
 
-/// The teacher's part in the loss, counted out in 64 bits. `values`: the student's logits, then its hidden states.
+/// The teacher's part in the loss, counted out in 64 bits. `values`: the student's logits, then its hidden states, layer after layer.
 fn counted(settings: DistillSettings, teacher: &[f64], states: &[f64], values: &[f64]) -> f64 {
     let temperature = settings.distillation_temperature;
     let (logits, hidden) = values.split_at(ROWS * LABELS);
@@ -82,12 +85,12 @@ fn counted(settings: DistillSettings, teacher: &[f64], states: &[f64], values: &
         } else {
             1.0
         };
-        let pairs = hidden[row(word, HIDDEN)]
-            .iter()
-            .zip(&states[row(word, HIDDEN)]);
+        let own = hidden.chunks_exact(ROWS * HIDDEN);
+        let own = own.flat_map(|layer| &layer[row(word, HIDDEN)]);
+        let pairs = own.zip(&states[row(word, STATES)]);
         let squares: f64 = pairs.map(|(a, b)| (a - b) * (a - b)).sum();
         weight * temperature * temperature * divergence
-            + settings.hidden_loss_weight * squares / HIDDEN as f64
+            + settings.hidden_loss_weight * squares / STATES as f64
     });
     of_words.sum::<f64>() / 5.0
 }
@@ -98,8 +101,8 @@ fn loss_and_gradients_are_those_of_the_formula_and_of_finite_differences() {
     let features = features();
     let features: Vec<&Feature> = features.iter().collect();
     let teacher = numbers(5 * LABELS, 1);
-    let states = numbers(5 * HIDDEN, 2);
-    let values = numbers(ROWS * (LABELS + HIDDEN), 3);
+    let states = numbers(5 * STATES, 2);
+    let values = numbers(ROWS * (LABELS + STATES), 3);
     let tensor =
         |values: &[f64], columns: usize| table(&floats(values), columns, &device).require_grad();
     for (temperature, gold_weight, hidden_loss_weight) in [
@@ -115,9 +118,16 @@ fn loss_and_gradients_are_those_of_the_formula_and_of_finite_differences() {
         };
         let distillation = distillation(settings, &teacher, &states);
         let part = distillation.part(&features, 1.0 / word_count(&features));
+        let part = part.unwrap();
+        let learns = hidden_loss_weight > 0.0;
+        assert_eq!(
+            part.layers(5),
+            [[3, 4].as_slice(), &[]][usize::from(!learns)]
+        );
         let logits = tensor(&values[..ROWS * LABELS], LABELS);
-        let hidden = tensor(&values[ROWS * LABELS..], HIDDEN);
-        let loss = part.unwrap().loss(logits.clone(), hidden.clone());
+        let hidden = values[ROWS * LABELS..].chunks_exact(ROWS * HIDDEN);
+        let hidden: Vec<Tensor<2>> = hidden.map(|layer| tensor(layer, HIDDEN)).collect();
+        let loss = part.loss(logits.clone(), hidden.clone());
         let expected = counted(settings, &teacher, &states, &values);
         let found = f64::from(loss.clone().into_scalar::<f32>());
         assert!((found - expected).abs() < 1e-5, "{found} {expected}");
@@ -139,7 +149,9 @@ fn loss_and_gradients_are_those_of_the_formula_and_of_finite_differences() {
                 assert!((found - expected).abs() < 1e-6, "{found} {expected}");
             }
         }
-        let of_hidden = of(&hidden, &gradients).unwrap_or(vec![0.0; ROWS * HIDDEN]);
+        let of_hidden = hidden
+            .iter()
+            .flat_map(|layer| of(layer, &gradients).unwrap_or(vec![0.0; ROWS * HIDDEN]));
         for (index, found) in of_logits.into_iter().chain(of_hidden).enumerate() {
             let at = |change: f64| {
                 let mut values = values.clone();
@@ -158,7 +170,7 @@ fn loss_and_gradients_are_those_of_the_formula_and_of_finite_differences() {
 #[test]
 fn gold_labels_count_by_their_share_of_the_words() {
     let teacher = numbers(5 * LABELS, 1);
-    let states = numbers(5 * HIDDEN, 2);
+    let states = numbers(5 * STATES, 2);
     let features = features();
     let all: Vec<&Feature> = features.iter().collect();
     let with_weight = |gold_weight: f64| {
@@ -182,7 +194,11 @@ fn a_probability_too_small_for_a_number_is_no_trouble() {
     let features = features();
     let features: Vec<&Feature> = features[..1].iter().collect();
     let teacher = [0.0, 900.0, -900.0, 0.0].repeat(5);
-    let distillation = distillation(DistillSettings::default(), &teacher, &numbers(15, 2));
+    let distillation = distillation(
+        DistillSettings::default(),
+        &teacher,
+        &numbers(5 * STATES, 2),
+    );
     let part = distillation.part(&features, 0.5).unwrap();
     let device = DeviceChoice::Flex.open().unwrap();
     let logits = table(
@@ -190,7 +206,7 @@ fn a_probability_too_small_for_a_number_is_no_trouble() {
         LABELS,
         &device,
     );
-    let loss = part.loss(logits.clone(), logits).into_scalar::<f32>();
+    let loss = part.loss(logits.clone(), vec![logits]).into_scalar::<f32>();
     assert!(loss.is_finite(), "{loss}");
 }
 

@@ -21,8 +21,9 @@ pub struct DistillSettings {
     /// Share of the gold label in the loss of a word that has one; the rest is the teacher's. A word without one learns from the teacher alone.
     #[cfg_attr(feature = "clap", arg(long, value_name = "SHARE", default_value_t = Self::default().gold_weight))]
     pub gold_weight: f64,
-    /// Weight of the mean squared difference between the last hidden states of student and teacher, which must be equally wide (Jiao et al.
-    /// 2019, <https://arxiv.org/abs/1909.10351>, equation 8 without its projection); 0 for none.
+    /// Weight of the mean squared difference between hidden states of student and teacher (Jiao et al. 2019, <https://arxiv.org/abs/1909.10351>,
+    /// equation 8): the last ones, which must be equally wide, or where the student began with layers of the teacher those after each of them,
+    /// which take 4 bytes of memory a word, layer and hidden unit; 0 for none.
     #[cfg_attr(feature = "clap", arg(long, value_name = "WEIGHT", default_value_t = Self::default().hidden_loss_weight))]
     pub hidden_loss_weight: f64,
 }

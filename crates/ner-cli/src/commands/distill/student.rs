@@ -1,14 +1,23 @@
 //! The student before its lesson.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
+use ner_model::{Batch, DeviceChoice, LayerView, ModelConfig, TokenClassifier};
 use ner_tagger::Sentence;
+use ner_train::{Feature, Featurizer};
 use subword_align::SubwordTokenizer;
 use tempfile::TempDir;
 
+use super::layers::{StudentLayers, list};
 use crate::commands::new_model::{NewModel, Sizes};
+
+/// Sub-words of the texts, about, by which is judged what counts in a teacher.
+const SAMPLE: usize = 30_000;
+
+/// Sequences of them in a pass.
+const SEQUENCES: usize = 16;
 
 /// Where a student is read from.
 pub enum Student {
@@ -57,6 +66,14 @@ impl Student {
         Ok(Self::New(dir))
     }
 
+    /// A new one that is a part of its teacher, with its tokenizer.
+    pub fn cut(taught: &Taught, cutting: &Cutting) -> Result<Self> {
+        let dir = new_dir()?;
+        SubwordTokenizer::from_dir(&taught.dir, None)?.save(dir.path())?;
+        cutting.model.save(dir.path())?;
+        Ok(Self::New(dir))
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         match self {
@@ -64,6 +81,72 @@ impl Student {
             Self::New(dir) => dir.path(),
         }
     }
+}
+
+/// A student that was cut out of its teacher.
+pub struct Cutting {
+    model: TokenClassifier,
+    /// What hidden states of the teacher those after the student's layers stand for.
+    pub view: LayerView,
+    teacher: ModelConfig,
+}
+
+impl Cutting {
+    /// A student of this configuration with these layers of its teacher, cut by what counts on some of the sentences.
+    pub fn of(
+        taught: &Taught,
+        config: &ModelConfig,
+        layers: &[usize],
+        sentences: &[Sentence],
+    ) -> Result<Self> {
+        let teacher = ModelConfig::from_dir(&taught.dir)?;
+        let device = DeviceChoice::Flex.open()?;
+        let (model, _) = TokenClassifier::load(&taught.dir, &teacher, &device, 0)?;
+        let tokenizer = SubwordTokenizer::from_dir(&taught.dir, None)?;
+        let featurizer = Featurizer::new(&tokenizer, teacher.usable_positions())?;
+        let text = sample(&featurizer.features(sentences, None)?);
+        let (model, view) = model.sliced(config, layers, &text)?;
+        Ok(Self {
+            model,
+            view,
+            teacher,
+        })
+    }
+}
+
+/// Such as `layers 2, 5, 8, 11 of its teacher, cut from 384 to 256 hidden units, from 12 to 8 heads, from 1536 to 1024 neurons`.
+impl fmt::Display for Cutting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (teacher, student) = (&self.teacher, self.model.config());
+        write!(
+            f,
+            "layers {} of its teacher, cut from {} to {} hidden units, from {} to {} heads, from {} to {} neurons",
+            list(&self.view.layers, ", "),
+            teacher.hidden_size,
+            student.hidden_size,
+            teacher.num_attention_heads,
+            student.num_attention_heads,
+            teacher.intermediate_size,
+            student.intermediate_size
+        )
+    }
+}
+
+/// Sequences from everywhere in the texts, as many as are judged by.
+fn sample(features: &[Feature]) -> Vec<Batch> {
+    let sub_words: usize = features.iter().map(|feature| feature.ids.len()).sum();
+    let some: Vec<&Feature> = features
+        .iter()
+        .step_by(sub_words.div_ceil(SAMPLE).max(1))
+        .collect();
+    let batch = |features: &[&Feature]| {
+        let mut batch = Batch::default();
+        for feature in features {
+            batch.push(feature.ids.iter().copied());
+        }
+        batch
+    };
+    some.chunks(SEQUENCES).map(batch).collect()
 }
 
 /// What a student takes over from its teachers as it is.
@@ -94,6 +177,38 @@ impl Taught {
             labels: first.id2label,
             tagging_scheme: first.tagging_scheme,
         })
+    }
+
+    /// The configuration of a student that begins with layers of its teacher, and their numbers; nothing where they are to be random.
+    pub fn config_of_cutting(
+        &self,
+        sizes: &Sizes,
+        layers: &StudentLayers,
+    ) -> Result<Option<(ModelConfig, Vec<usize>)>> {
+        let teacher = ModelConfig::from_dir(&self.dir)?;
+        let Some(layers) = layers.of_teacher(teacher.num_hidden_layers, sizes.layers) else {
+            return Ok(None);
+        };
+        ensure!(
+            layers.len() == sizes.layers,
+            "these are {} layers, --layers is {}",
+            layers.len(),
+            sizes.layers
+        );
+        ensure!(
+            sizes.sinusoidal_positions.is_none(),
+            "--sinusoidal-positions would take the place of those that the layers know"
+        );
+        let mut config = teacher.sliced(layers.len(), sizes.hidden, sizes.intermediate)?;
+        let heads = config.num_attention_heads;
+        ensure!(
+            sizes.heads.is_none_or(|given| given == heads),
+            "--hidden {} holds {heads} of the teacher's attention heads; leave --heads out",
+            sizes.hidden
+        );
+        config.set_dropout(sizes.dropout)?;
+        config.classifier_dropout = None;
+        Ok(Some((config, layers)))
     }
 
     /// The configuration of a student. One that has the labels already keeps their order.

@@ -68,7 +68,8 @@ fn every_setting_is_a_flag_and_a_key_of_a_file() {
 
 #[test]
 fn lists_of_files_and_teachers_come_back_from_the_settings_of_a_run() {
-    let given = arguments(&["--text", "v,w", "--layers", "2"]).unwrap();
+    let line = "--text v,w --layers 2 --student-layers 0,3";
+    let given = arguments(&line.split(' ').collect::<Vec<_>>()).unwrap();
     let texts = ["t", "u", "v,w"].map(PathBuf::from);
     assert_eq!(
         (&given.teacher[..], &given.text[..]),
@@ -88,6 +89,7 @@ fn lists_of_files_and_teachers_come_back_from_the_settings_of_a_run() {
     };
     assert_eq!((&again.teacher, &again.text), (&given.teacher, &given.text));
     assert_eq!(again.sizes, given.sizes);
+    assert_eq!(again.student_layers, StudentLayers::These(vec![0, 3]));
     assert_eq!(again.run.output_dir, PathBuf::from("train"));
 }
 
@@ -107,6 +109,11 @@ fn flags_that_would_do_nothing_are_refused() {
             ],
             "--kind and --vocab-size are for a tokenizer that is trained",
         ),
+        (&["--student-layers", "random"], "are for --student new"),
+        (
+            &["--student", "new", "--student-layers", "0,3"],
+            "--student-layers 0,3 needs --student-tokenizer teacher",
+        ),
         (&["--early-stopping-patience", "2"], "needs --dev"),
         (&["--hidden-loss-weight", "1"], "needs one teacher"),
         (&["--epochs", "0"], "epochs: must be at least 1"),
@@ -117,6 +124,7 @@ fn flags_that_would_do_nothing_are_refused() {
     for flags in [
         &["--eval-all-checkpoints"][..],
         &["--head", "crf"],
+        &["--student-layers", "0,two"],
         &["--distillation-temperature", "hot"],
     ] {
         assert!(arguments(flags).is_err(), "{flags:?}");
