@@ -404,14 +404,14 @@ fn is_command(word: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// README.md, those of the crates, and everything in docs/.
+/// README.md, those of the crates, CONTRIBUTING.md, and everything in docs/.
 fn documents() -> Vec<PathBuf> {
     let root = root();
     let crates = ROOMS
         .iter()
         .map(|room| root.join("crates").join(room.name).join("README.md"));
     let mut documents: Vec<PathBuf> = crates
-        .chain([root.join("README.md"), root.join("xtask/README.md")])
+        .chain(["README.md", "CONTRIBUTING.md", "xtask/README.md"].map(|name| root.join(name)))
         .filter(|path| path.is_file())
         .collect();
     documents.extend(files(&root.join("docs"), "md"));
