@@ -19,7 +19,7 @@ fn a_training_file_tells_what_is_new() {
     let gold = folder.write("gold.conll", GOLD);
     let pred = folder.write(
         "pred.conll",
-        &GOLD.replace("B-LOC\nPaz I-LOC", "B-PER\nPaz I-PER"),
+        GOLD.replace("B-LOC\nPaz I-LOC", "B-PER\nPaz I-PER"),
     );
     let evaluate = [
         "evaluate", "--gold", &gold, "--pred", &pred, "--train", &train,
@@ -66,7 +66,7 @@ fn intervals_hold_the_score_and_depend_on_the_seed_alone() {
     let folder = Folder::new();
     let gold = folder.write(
         "gold.conll",
-        &GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa B-PER\n\n"),
+        GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa B-PER\n\n"),
     );
     let pred = GOLD.repeat(30).replace("Rosa B-PER\n", "Rosa O\n\n");
     let pred = folder.write("pred.conll", &pred);
@@ -137,7 +137,7 @@ fn two_systems_are_compared() {
         folder.write(&format!("a{run}/pred.conll"), &some);
         folder.write(
             &format!("b{run}/pred.conll"),
-            &gold.replacen("Lima B-LOC", "Lima O", 1 + run),
+            gold.replacen("Lima B-LOC", "Lima O", 1 + run),
         );
     }
     let (a, b) = (folder.path("a0/pred.conll"), folder.path("b0/pred.conll"));
@@ -210,7 +210,7 @@ fn scores_are_calibrated_and_thresholds_act() {
     let model = folder.model(TRAIN, "--head crf --seed 3");
     let dev = folder.write(
         "dev.conll",
-        &format!("{GOLD}\n{TRAIN}").replace("I-LOC", "O"),
+        format!("{GOLD}\n{TRAIN}").replace("I-LOC", "O"),
     );
     let predict = |more: &[&str]| -> Value {
         let base = [

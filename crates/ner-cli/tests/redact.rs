@@ -100,7 +100,7 @@ fn what_a_model_found_is_taken_out_of_the_whole_record() {
     let folder = Folder::new();
     let model = folder.model(TRAIN, "");
     let record = json!({"id": 1, "title": "Ana Paz", "body": "Ana Paz vive en Lima .", "by": null});
-    let input = folder.write("a.jsonl", &format!("{record}\n"));
+    let input = folder.write("a.jsonl", format!("{record}\n"));
     let redact = [
         "redact",
         "--model",
@@ -145,7 +145,7 @@ fn an_error_writes_nothing_of_the_text() {
     let secret = "ana@gil.es";
     let input = folder.write(
         "a.jsonl",
-        &format!("{{\"text\": \"{secret}\"}}\n{{\"text\": \"{secret}\n"),
+        format!("{{\"text\": \"{secret}\"}}\n{{\"text\": \"{secret}\n"),
     );
     let [out, map] = ["out", "map"].map(|name| folder.path(name));
     let redact = ["redact", "--input", &input];
@@ -159,7 +159,7 @@ fn an_error_writes_nothing_of_the_text() {
     let message = failure(&redact);
     assert!(!message.contains(secret), "{message}");
 
-    let good = folder.write("b.txt", &format!("{secret}\nLlueve.\n"));
+    let good = folder.write("b.txt", format!("{secret}\nLlueve.\n"));
     for (more, reason) in [
         (&["--operator", "hash"][..], "key"),
         (&["--operator", "shred"], "shred"),

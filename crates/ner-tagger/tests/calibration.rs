@@ -34,7 +34,7 @@ fn drawn(temperature: f64, sentences: usize) -> (Vec<ScoredSentence>, Vec<Senten
             .collect();
         let scored = ScoredSentence {
             logits: logits.clone(),
-            sequences: vec![0..WORDS],
+            sequences: std::iter::once(0..WORDS).collect(),
         };
         (scored, Sentence::tagged(vec!["w"; WORDS], tags))
     };
@@ -86,7 +86,7 @@ fn the_temperature_that_drew_the_labels_is_found() {
 fn without_an_entity_there_is_nothing_to_fit_on() {
     let nothing = ScoredSentence {
         logits: Logits::new(vec![9.0, 0.0, 0.0], LABELS.len()),
-        sequences: vec![0..1],
+        sequences: std::iter::once(0..1).collect(),
     };
     let error = fit_temperature(&decoder(), &[nothing], &[Sentence::tagged(["w"], ["B-X"])]);
     let message = error.unwrap_err().to_string();

@@ -276,14 +276,15 @@ fn tag(tagger: &Tagger, documents: &mut [Document]) -> Result<()> {
     let mut found = tagger.entities_of(&texts)?.into_iter();
     for document in documents {
         document.add_entities(|text| {
-            let spans = found.next().unwrap_or_default().into_iter().map(span);
+            let entities = found.next().unwrap_or_default();
+            let spans = entities.iter().map(span);
             Ok(to_bytes(text, spans.collect())?)
         })?;
     }
     Ok(())
 }
 
-fn span(entity: EntitySpan) -> Span {
+fn span(entity: &EntitySpan) -> Span {
     let score = f64::from(entity.score).clamp(0.0, 1.0);
     Span::from_model(&entity.entity, entity.start..entity.end, score)
 }

@@ -83,7 +83,7 @@ impl RecordWriter {
             Sink::Lines(output, _) => output.finish(),
             Sink::Table(table) => {
                 let output = table.into_inner();
-                output.map_err(|error| error.into_error())?.finish()
+                output.map_err(csv::IntoInnerError::into_error)?.finish()
             }
         }
     }
