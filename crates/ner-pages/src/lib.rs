@@ -39,7 +39,7 @@ pub use charts::{Curve, Panel, curves_svg};
 pub use comparison::{ComparisonRow, Figures, TypeFigure};
 pub use confusion::ConfusionCell;
 pub use marks::{Mark, MarkedText};
-pub use page::Fact;
+pub use page::{Fact, STYLE};
 pub use reliability::{Calibration, ReliabilityBin};
 pub use run_page::{DataPart, ErrorKind, Errors, RunPage, Split};
 pub use scores::{Interval, ScoreInterval, ScoreRow, ScoreTable};
