@@ -50,6 +50,7 @@ enum Command {
     Calibrate(commands::calibrate::Arguments),
     Info(commands::info::Arguments),
     Predict(commands::predict::Arguments),
+    Serve(Box<commands::serve::Arguments>),
     Shrink(commands::shrink::Arguments),
     Check(Box<commands::check::Arguments>),
 }
@@ -101,6 +102,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Calibrate(arguments) => commands::calibrate::run(&arguments, quiet),
         Command::Info(arguments) => commands::info::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
+        Command::Serve(arguments) => commands::serve::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
         Command::Check(arguments) => commands::check::run(&arguments, quiet),
     }

@@ -10,5 +10,6 @@ pub mod labels;
 pub mod new_model;
 pub mod predict;
 pub mod preprocess;
+pub mod serve;
 pub mod shrink;
 pub mod train;
