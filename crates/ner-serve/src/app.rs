@@ -51,6 +51,13 @@ pub struct Served {
     pub queue: Arc<Queue>,
 }
 
+impl Drop for Served {
+    /// Lets the model's thread end.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 impl App {
     /// The model of a name, or the first.
     pub fn model(&self, name: Option<&str>) -> Result<&Served, Problem> {

@@ -167,15 +167,6 @@ impl Server {
     }
 }
 
-impl Drop for App {
-    /// Lets the models' threads end.
-    fn drop(&mut self) {
-        for model in &self.models {
-            model.queue.close();
-        }
-    }
-}
-
 fn check_names(models: &[Model]) -> Result<()> {
     if models.is_empty() {
         return Err(Error::Models("a service needs a model".to_owned()));

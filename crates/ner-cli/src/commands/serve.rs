@@ -1,6 +1,7 @@
 //! `serve`: a tagger as an HTTP service.
 
 use std::net::SocketAddr;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ impl LimitArguments {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
+    panic::set_hook(Box::new(report_panic));
     let models = arguments.models(quiet)?;
     let settings = Settings {
         host: arguments.host.clone(),
@@ -155,6 +157,12 @@ fn announce(address: SocketAddr) {
 
 fn warn(message: &str) {
     eprintln!("warning: {message}");
+}
+
+/// Says where a panic was and not what it says, which may be a part of a text.
+fn report_panic(panic: &panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    warn(&format!("panic at {}", place.unwrap_or_default()));
 }
 
 fn log(event: &Event, quiet: bool) {
