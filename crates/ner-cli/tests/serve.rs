@@ -36,7 +36,8 @@ fn program() -> Command {
 
 /// The program while it serves.
 struct Service {
-    child: Child,
+    /// Until its end was waited for.
+    child: Option<Child>,
     address: String,
     /// What its first line promised, and what it printed after.
     stdout: BufReader<std::process::ChildStdout>,
@@ -54,7 +55,7 @@ impl Service {
             panic!("{:?}", child.wait_with_output());
         };
         Self {
-            child,
+            child: Some(child),
             address,
             stdout,
         }
@@ -88,7 +89,7 @@ impl Service {
     }
 
     fn signal(&self, name: &str) {
-        let process = self.child.id().to_string();
+        let process = self.child.as_ref().unwrap().id().to_string();
         let status = Command::new("kill").args(["-s", name, &process]).status();
         assert!(status.unwrap().success());
     }
@@ -98,7 +99,17 @@ impl Service {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
-        self.child.wait_with_output().unwrap()
+        self.child.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Service {
+    /// A test that fails leaves no program behind.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            _ = child.kill();
+            _ = child.wait();
+        }
     }
 }
 

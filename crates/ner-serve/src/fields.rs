@@ -70,19 +70,9 @@ impl Fields {
 
     /// A list of strings.
     pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Problem> {
-        let Some(list) = self.list(name)? else {
-            return Ok(None);
-        };
-        let text = |(number, value)| match value {
-            Value::String(text) => Ok(text),
-            other => Err(wrong(
-                &format!("{}[{number}]", self.place(name)),
-                "a string",
-                &other,
-            )),
-        };
-        let texts = list.into_iter().enumerate().map(text);
-        texts.collect::<Result<_, _>>().map(Some)
+        let list = self.list(name)?;
+        list.map(|list| strings(list, &self.place(name)))
+            .transpose()
     }
 
     /// A list.
@@ -159,6 +149,15 @@ impl Fields {
             Err(Problem::new(StatusCode::BAD_REQUEST, message))
         }
     }
+}
+
+/// The strings of the list at `place`.
+pub fn strings(list: Vec<Value>, place: &str) -> Result<Vec<String>, Problem> {
+    let string = |(number, value)| match value {
+        Value::String(text) => Ok(text),
+        other => Err(wrong(&format!("{place}[{number}]"), "a string", &other)),
+    };
+    list.into_iter().enumerate().map(string).collect()
 }
 
 /// A value of another kind than it must be.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::anonymize::{Finding, Item, Operator, anonymize};
 use crate::app::{App, Served};
 use crate::body;
-use crate::fields::{Fields, wrong};
+use crate::fields::{Fields, strings, wrong};
 use crate::problem::{Problem, json_body};
 
 /// Presidio's names of the types that taggers usually know; other types keep theirs.
@@ -97,10 +97,7 @@ impl<'a> Analysis<'a> {
         let is_one = matches!(text, Some(Value::String(_)));
         let texts = match fields.needed("text", text)? {
             Value::String(text) => vec![text],
-            Value::Array(list) => {
-                let mut of_list = Fields::of(json!({"text": list}), "")?;
-                of_list.texts("text")?.unwrap_or_default()
-            }
+            Value::Array(list) => strings(list, "text")?,
             other => return Err(wrong("text", "a string or a list of strings", &other)),
         };
         let model = app.model(fields.text("model")?.as_deref())?;
