@@ -26,7 +26,7 @@ struct Room {
 /// What only the programs that own a terminal may use.
 const TERMINAL: [&str; 3] = ["anyhow", "clap", "indicatif"];
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     Room {
         name: "conll-io",
         uses: &[],
@@ -78,6 +78,12 @@ const ROOMS: [Room; 11] = [
         optional: &[],
     },
     Room {
+        name: "ner-serve",
+        uses: &["ner-pages", "ner-tagger"],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+        optional: &[],
+    },
+    Room {
         name: "ner-train",
         uses: &[
             "conll-io",
@@ -101,6 +107,7 @@ const ROOMS: [Room; 11] = [
             "ner-model",
             "ner-pages",
             "ner-redact",
+            "ner-serve",
             "ner-tagger",
             "ner-train",
             "subword-align",
@@ -308,6 +315,16 @@ fn only_the_programs_own_the_terminal() {
             "{}",
             room.name
         );
+    }
+}
+
+/// Everything else is threads: one crate has clients to wait for.
+#[test]
+fn the_asynchronous_runtime_lives_in_one_crate() {
+    for package in &metadata().packages {
+        let mut names = package.dependencies.iter().map(|one| one.name.as_str());
+        let has = names.any(|name| name == "tokio" || name == "axum" || matches("hyper*", name));
+        assert_eq!(has, package.name == "ner-serve", "{}", package.name);
     }
 }
 

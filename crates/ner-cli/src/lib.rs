@@ -51,6 +51,7 @@ enum Command {
     Info(commands::info::Arguments),
     Predict(commands::predict::Arguments),
     Redact(Box<commands::redact::Arguments>),
+    Serve(Box<commands::serve::Arguments>),
     Shrink(commands::shrink::Arguments),
     Check(Box<commands::check::Arguments>),
 }
@@ -103,6 +104,7 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Info(arguments) => commands::info::run(&arguments, quiet),
         Command::Predict(arguments) => commands::predict::run(&arguments, quiet),
         Command::Redact(arguments) => commands::redact::run(&arguments, quiet),
+        Command::Serve(arguments) => commands::serve::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
         Command::Check(arguments) => commands::check::run(&arguments, quiet),
     }

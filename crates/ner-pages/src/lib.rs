@@ -40,7 +40,7 @@ pub use comparison::{ComparisonRow, Figures, TypeFigure};
 pub use confusion::ConfusionCell;
 pub use marks::{Mark, MarkedText};
 pub use ner_metrics::{Interval, ReliabilityBin};
-pub use page::Fact;
+pub use page::{Fact, STYLE};
 pub use reliability::Calibration;
 pub use run_page::{DataPart, ErrorKind, Errors, RunPage, Split};
 pub use scores::{ScoreInterval, ScoreRow, ScoreTable};

@@ -3,7 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
-const STYLE: &str = include_str!("style.css");
+/// The style of all pages: colors for light and dark, marks of entities by the classes `c0` to `c6`.
+pub const STYLE: &str = include_str!("style.css");
 /// Nothing is fetched and nothing runs, whatever a text holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 

@@ -11,5 +11,6 @@ pub mod new_model;
 pub mod predict;
 pub mod preprocess;
 pub mod redact;
+pub mod serve;
 pub mod shrink;
 pub mod train;

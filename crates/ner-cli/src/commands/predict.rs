@@ -1,7 +1,6 @@
 //! `predict`: entities in text.
 
 mod columns;
-mod offsets;
 mod resume;
 mod texts;
 mod writer;
@@ -12,9 +11,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use ner_tagger::Aggregation;
+use ner_tagger::{Aggregation, Offsets};
 
-use self::offsets::Offsets;
 use self::texts::Texts;
 use self::writer::Writer;
 use crate::data::Layout;
@@ -53,8 +51,9 @@ pub struct Arguments {
     /// differ, and how often each entity came.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// What `start` and `end` count: Unicode code points as in Python, bytes of UTF-8 as in Rust and Go, or UTF-16 code units as in JavaScript and Java.
-    #[arg(long, value_enum, default_value_t = Offsets::CodePoints)]
+    /// What `start` and `end` count: Unicode `code-points` as in Python, `bytes` of UTF-8 as in Rust and Go, or `utf-16` code units as in JavaScript and
+    /// Java.
+    #[arg(long, default_value_t)]
     offsets: Offsets,
     /// What a record that cannot be read does: end the run, after the answers to those before it, or be reported and left out.
     #[arg(long, value_enum, default_value_t = OnError::Fail)]

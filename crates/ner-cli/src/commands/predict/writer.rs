@@ -7,10 +7,9 @@ use anyhow::{Result, ensure};
 use conll_io::Writer as ColumnWriter;
 use ner_metrics::read_entities;
 use ner_pages::{Fact, Mark, MarkedText, TextsPage};
-use ner_tagger::{Aggregation, EntitySpan, TaggedSentence, TaggedText};
+use ner_tagger::{Aggregation, EntitySpan, Offsets, TaggedSentence, TaggedText};
 use serde_json::{Map, Value, json};
 
-use super::offsets::Offsets;
 use super::resume::Resumable;
 use super::texts::count;
 use super::{Arguments, Format, Grouping};

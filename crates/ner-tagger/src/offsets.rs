@@ -1,22 +1,59 @@
 //! Places in a text, in the unit that the reader counts in.
 
-use clap::ValueEnum;
-use ner_tagger::EntitySpan;
+use std::fmt;
+use std::str::FromStr;
 
-/// What a place counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+use subword_align::EntitySpan;
+
+use crate::error::{Error, Result};
+
+/// What a place in a text counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Offsets {
     /// Unicode code points, as Python counts.
+    #[default]
     CodePoints,
     /// Bytes of UTF-8, as Rust and Go count.
     Bytes,
     /// UTF-16 code units, as JavaScript and Java count.
-    #[value(name = "utf-16")]
     Utf16,
 }
 
+impl fmt::Display for Offsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CodePoints => "code-points",
+            Self::Bytes => "bytes",
+            Self::Utf16 => "utf-16",
+        })
+    }
+}
+
+impl FromStr for Offsets {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "code-points" => Ok(Self::CodePoints),
+            "bytes" => Ok(Self::Bytes),
+            "utf-16" => Ok(Self::Utf16),
+            _ => Err(Error::Setting {
+                name: "offsets",
+                reason: format!("`{name}` is none; expected one of {}", Self::CHOICES),
+            }),
+        }
+    }
+}
+
 impl Offsets {
+    /// The names, as [`FromStr`] reads them.
+    pub const CHOICES: &'static str = "code-points, bytes, utf-16";
+
     /// Entities whose places count code points, in this unit. They need not be sorted.
+    ///
+    /// # Panics
+    /// Where an entity reaches over the end of the text.
+    #[must_use]
     pub fn of(self, text: &str, entities: &[EntitySpan]) -> Vec<EntitySpan> {
         if self == Self::CodePoints {
             return entities.to_vec();
