@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ner_tagger::Tagger;
 
 use super::writer::Writer;
@@ -123,16 +123,17 @@ impl<'a> Texts<'a> {
             .set_texts(done, total, format!("{texts} texts, {rate:.0} texts/s"));
     }
 
-    fn say_end(&self, texts: u64) {
-        if self.skipped > 0 {
-            let (skipped, read) = (self.skipped, texts);
+    fn say_end(&self, read: u64) {
+        let skipped = self.skipped;
+        if skipped > 0 {
             self.progress
                 .say(&format!("{skipped} of {read} records were left out"));
         }
     }
 }
 
-/// The number of a thing that is no number of this machine.
-pub fn count(number: u64) -> Result<usize> {
-    usize::try_from(number).with_context(|| anyhow!("{number} is too large here").to_string())
+/// A number of records, as a place in memory counts.
+pub fn count(records: u64) -> Result<usize> {
+    usize::try_from(records)
+        .with_context(|| format!("{records} records are too many for this machine"))
 }
