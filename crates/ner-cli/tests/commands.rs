@@ -540,6 +540,13 @@ fn errors_are_shown_with_their_lines() {
     }
     let csv = stdout(&[&evaluate[..], &["--format", "csv"]].concat());
     assert!(csv.contains("9,wrong type,LOC,Cruz,PER,Cruz\n"), "{csv}");
+    for line in [
+        "strict,1,2,0,0,2,0.2,0.3333333333333333,0.25",
+        "LOC,PER,1",
+        "length,3 tokens,0.0,0.0,0.0,1",
+    ] {
+        assert!(csv.lines().any(|found| found == line), "{line}\n{csv}");
+    }
     let json = stdout(&[&evaluate[..], &["--format", "json"]].concat());
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["errors"]["errors"][3]["kind"], "wrong-type");

@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     ignore_field: Vec<String>,
     /// What is put in place of an entity, of all types or of one: replace (`<PER>`), number (`<PER_1>`), mask[:CHARACTER[:SHOWN]], hash[:DIGITS],
-    /// pseudonym, redact (nothing), keep; as in `--operator number PER=pseudonym CREDIT_CARD=mask:*:4`.
+    /// pseudonym, redact (nothing), keep. Numbers, and pseudonyms without a key, begin anew with each record, a line of text being one; as in `--operator number PER=pseudonym CREDIT_CARD=mask:*:4`.
     #[arg(long, value_name = "[TYPE=]OPERATOR", num_args = 1.., default_value = "replace")]
     operator: Vec<String>,
     /// File whose bytes are the key of `hash`; with it `pseudonym` gives the same names in every record.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use anyhow::Result;
-use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, entity_errors};
+use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, OverlapScheme, entity_errors};
 use ner_pages::{ConfusionCell, ErrorKind, MarkedText};
 use serde::Serialize;
 
@@ -187,8 +187,50 @@ impl ErrorReport {
         text
     }
 
-    /// A line for each error under `line,kind,gold_type,gold_text,predicted_type,predicted_text`.
+    /// Three tables with a blank line between them: the schemes, which type was taken for which, and a line for each error.
     pub fn to_csv(&self) -> Result<String> {
+        let tables = [
+            self.schemes_csv(),
+            self.confusion_csv()?,
+            self.errors_csv()?,
+        ];
+        Ok(tables.join("\n"))
+    }
+
+    fn schemes_csv(&self) -> String {
+        let mut text =
+            "scheme,correct,incorrect,partial,missed,spurious,precision,recall,f1\n".to_owned();
+        for scheme in OverlapScheme::ALL {
+            let of = self.schemes.overall.get(scheme);
+            _ = writeln!(
+                text,
+                "{},{},{},{},{},{},{},{},{}",
+                scheme.name(),
+                of.correct,
+                of.incorrect,
+                of.partial,
+                of.missed,
+                of.spurious,
+                of.precision,
+                of.recall,
+                of.f1
+            );
+        }
+        text
+    }
+
+    /// `gold,predicted,count`; an empty type is no entity.
+    fn confusion_csv(&self) -> Result<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["gold", "predicted", "count"])?;
+        for cell in &self.confusion {
+            writer.serialize((&cell.gold, &cell.predicted, cell.count))?;
+        }
+        Ok(String::from_utf8(writer.into_inner()?)?)
+    }
+
+    /// A line for each error under `line,kind,gold_type,gold_text,predicted_type,predicted_text`.
+    fn errors_csv(&self) -> Result<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record([
             "line",

@@ -18,7 +18,7 @@ use crate::data::{Layout, TaggedFile};
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
     /// Also show what is wrong: near misses by nervaluate's schemes, errors by kind, which type was taken for which, scores by length, place and
-    /// frequency of the entities, and each error with its line. As CSV, the errors alone.
+    /// frequency of the entities, and each error with its line.
     #[arg(long)]
     errors: bool,
     /// File that the model was trained on: with --errors also scores of entities by how often that file has them; with --unique what is left out.
@@ -97,7 +97,8 @@ impl<'a> Explain<'a> {
                 .iter()
                 .map(|breakdown| breakdown.to_text(digits))
                 .collect();
-            sections.push(Section::new("breakdowns", &breakdowns, texts.join("\n"))?);
+            let section = Section::new("breakdowns", &breakdowns, texts.join("\n"))?;
+            sections.push(section.with_csv(breakdowns_csv(&breakdowns)?));
             let errors = ErrorReport::new(self.file, self.tags, self.mode)?;
             sections.push(
                 Section::new("errors", &errors, errors.to_text(digits))?.with_csv(errors.to_csv()?),
@@ -203,4 +204,24 @@ impl<'a> Explain<'a> {
         }
         Ok(breakdowns)
     }
+}
+
+/// A line for each group under `by,group,precision,recall,f1,support`.
+fn breakdowns_csv(breakdowns: &[Breakdown]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["by", "group", "precision", "recall", "f1", "support"])?;
+    for breakdown in breakdowns {
+        for row in &breakdown.rows {
+            let scores = &row.scores;
+            writer.serialize((
+                &breakdown.by,
+                &row.group,
+                scores.precision,
+                scores.recall,
+                scores.f1,
+                scores.support,
+            ))?;
+        }
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
 }

@@ -40,11 +40,8 @@ pub fn to_text(sections: &[Section]) -> String {
     texts.join("\n")
 }
 
-/// All tables, a blank line between them; of errors the list alone.
+/// All tables, a blank line between them.
 pub fn to_csv(sections: &[Section]) -> Result<String> {
-    if let Some(errors) = sections.iter().find(|section| section.name == "errors") {
-        return Ok(errors.csv.clone().unwrap_or_default());
-    }
     let tables: Vec<&str> = sections
         .iter()
         .filter_map(|section| section.csv.as_deref())
