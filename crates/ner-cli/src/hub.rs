@@ -143,6 +143,9 @@ impl Hub {
                     ));
                     Ok(dir)
                 }
+                (None, Some(_)) => Err(error.context(format!(
+                    "there is no directory {model}, and the hub could not be asked for a model of this name"
+                ))),
                 _ => Err(error),
             },
         }

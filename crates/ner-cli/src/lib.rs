@@ -1,6 +1,6 @@
 //! Train, evaluate and run named-entity taggers from the terminal.
 //!
-//! The program's commands as a library: [`run`] takes the arguments of one command line. Results go to stdout, talk to stderr.
+//! The program's commands as a library: [`run`] takes the arguments of one command line. Results go to stdout, diagnostics to stderr.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -12,6 +12,7 @@ mod card;
 mod commands;
 mod config;
 mod data;
+mod help;
 pub mod http;
 pub mod hub;
 mod interrupt;
@@ -23,11 +24,11 @@ mod tagger;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 pub use allocator::tune_allocator;
 
-/// Named-entity recognition: from a CoNLL file to a fine-tuned transformer, its report, and a tagger.
+/// Train, evaluate and run named-entity taggers.
 #[derive(Debug, Parser)]
 #[command(name = "ner-cli", version, max_term_width = 120)]
 pub struct Cli {
@@ -54,6 +55,8 @@ enum Command {
     Serve(Box<commands::serve::Arguments>),
     Shrink(commands::shrink::Arguments),
     Check(Box<commands::check::Arguments>),
+    Completions(commands::completions::Arguments),
+    Man(commands::man::Arguments),
 }
 
 /// Runs one command line, whose first argument is the program's name.
@@ -71,13 +74,17 @@ where
 
 /// What a command line asks for, the flags of its `--config` file included.
 fn parse(mut line: Vec<OsString>) -> anyhow::Result<Cli> {
-    let mut program = Cli::command();
+    if line.len() < 2 {
+        help::first_page().try_get_matches_from(&line)?;
+    }
+    let mut program = help::program();
     program.build();
     let configurable = config::configurable(&line, &program);
     if let Some(command) = configurable {
         line = config::expand(line, command)?;
     }
-    let matches = Cli::command().try_get_matches_from(line)?;
+    let matches = help::program().try_get_matches_from(&line);
+    let matches = matches.map_err(|error| help::with_example(error, &line))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     if let (Some(command), Some((_, matches))) = (configurable, matches.subcommand()) {
         let effective = config::effective(command, matches);
@@ -107,6 +114,8 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(arguments) => commands::serve::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
         Command::Check(arguments) => commands::check::run(&arguments, quiet),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man(arguments) => commands::man::run(&arguments),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-/// Talk of one command.
+/// Diagnostics of one command.
 pub struct Progress {
     quiet: bool,
     json: bool,
@@ -14,7 +14,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Talk that `--quiet` silences.
+    /// Diagnostics that `--quiet` silences.
     pub fn new(quiet: bool) -> Self {
         Self {
             quiet,
@@ -23,7 +23,7 @@ impl Progress {
         }
     }
 
-    /// Talk as one JSON object a line, `event` saying of what kind, and never a bar.
+    /// Diagnostics as one JSON object a line, `event` saying of what kind, and never a bar.
     pub fn json(quiet: bool) -> Self {
         Self {
             json: true,
@@ -41,7 +41,7 @@ impl Progress {
         self.start_bar(
             what,
             total,
-            "{prefix} [{bar:30}] {pos}/{len} {msg} {elapsed} < {eta}",
+            "{prefix} [{bar:14}] {pos}/{len} {elapsed} < {eta} {wide_msg}",
         );
     }
 
@@ -51,7 +51,7 @@ impl Progress {
             self.start_bar(
                 what,
                 total as usize,
-                "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {elapsed} < {eta}",
+                "{prefix} [{bar:14}] {bytes}/{total_bytes} {bytes_per_sec} < {eta}",
             );
         }
         self.set(done as usize, String::new);
@@ -61,8 +61,8 @@ impl Progress {
     pub fn set_texts(&mut self, done: u64, total: Option<u64>, message: String) {
         if self.bar.is_none() {
             let template = match total {
-                Some(_) => "{prefix} [{bar:30}] {percent}% {msg} {elapsed} < {eta}",
-                None => "{prefix} {msg} {elapsed}",
+                Some(_) => "{prefix} [{bar:14}] {percent}% {elapsed} < {eta} {wide_msg}",
+                None => "{prefix} {elapsed} {wide_msg}",
             };
             self.start_bar("predict", total.unwrap_or(0) as usize, template);
         }
@@ -107,7 +107,7 @@ impl Progress {
         }
     }
 
-    /// Says what went wrong without ending the command, even where talk is silenced.
+    /// Says what went wrong without ending the command, even where diagnostics are silenced.
     pub fn warn(&self, line: &str) {
         let loud = Self {
             quiet: false,
@@ -117,7 +117,7 @@ impl Progress {
         loud.say(line);
     }
 
-    /// Says what happened: as a line that stays, or by its fields where talk is JSON.
+    /// Says what happened: as a line that stays, or by its fields where diagnostics are JSON.
     pub fn tell(&self, event: &str, line: &str, fields: impl FnOnce() -> Value) {
         if self.json {
             self.tell_json(event, fields);
@@ -140,7 +140,7 @@ impl Progress {
         }
     }
 
-    /// Says what happened where talk is JSON.
+    /// Says what happened where diagnostics are JSON.
     pub fn tell_json(&self, event: &str, fields: impl FnOnce() -> Value) {
         if self.json && !self.quiet {
             let mut object = Map::from_iter([("event".to_owned(), json!(event))]);

@@ -1,7 +1,7 @@
 //! Fine-tuned taggers as an HTTP service.
 //!
-//! Requests that wait go through the model together: each model has a bounded queue and one thread, which takes what waits, tags it in one pass and
-//! answers each request. Clients that leave are forgotten, slow ones are waited for within bounds, and what was accepted is answered before the end.
+//! Requests that wait go through the model together. Each model has a bounded queue and one thread, which takes what waits, tags it in one pass and
+//! answers each request. A request whose client has left is dropped, a slow client is timed out, and accepted requests are answered before the service ends.
 //!
 //! ```no_run
 //! use ner_serve::{Model, Server, Settings};

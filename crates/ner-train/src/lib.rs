@@ -1,8 +1,10 @@
 //! Fine-tuning of token classification: batches, AdamW, schedule, evaluation, checkpoints, events.
 //!
-//! [`Trainer`] takes a model, its tokenizer and sentences given as words and tags, and tells an observer what happens; [`evaluate`] says how good
-//! a [tagger](ner_tagger::Tagger) is, [`evaluate_as_text`] how good it is on running text.
-//! With [`SoftTargets`] of a teacher a trainer distils. Nothing here reads a corpus file or prints.
+//! - [`Trainer`] takes a model, its tokenizer, and sentences given as words and tags, and reports [`Event`]s to an observer.
+//! - [`evaluate`] scores a [tagger](ner_tagger::Tagger) on words, [`evaluate_as_text`] on the same words as running text.
+//! - [`SoftTargets`] of a teacher make a training a [`Distillation`].
+//!
+//! The crate reads no corpus file and prints nothing.
 
 mod average;
 mod checkpoint;

@@ -19,7 +19,9 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::tagger::InferenceArguments;
 
-/// Make a model's scores mean what they say: fit a temperature on held-out data, save it with the model, and show what thresholds keep.
+/// Turn a model's scores into probabilities.
+///
+/// Fits a temperature on held-out data, saves it with the model, and shows what each threshold keeps.
 ///
 /// The temperature changes scores only, never which entities are found. It is written into the model's config.json, where `predict` and
 /// `evaluate` read it. Data that the model was trained on makes it too sure: take the development file.

@@ -26,7 +26,7 @@ use crate::hub::HubArguments;
 use crate::output::Output;
 use crate::tagger::InferenceArguments;
 
-/// Look for what is wrong with tagged files before training on them.
+/// Find mistakes in tagged files before training on them.
 ///
 /// Errors are what training or scoring would misread: lines that cannot be read, tags that are not of the file's scheme or spelt in two ways,
 /// sequences that the scheme forbids, files of different schemes, words that cannot be seen. Warnings are probably mistakes, or make figures

@@ -17,7 +17,9 @@ use crate::paths::expand;
 use crate::progress::Progress;
 use crate::tagger::InferenceArguments;
 
-/// Compare two systems on the same gold data: a paired bootstrap, approximate randomization, and the entities that only one of them finds.
+/// Compare two systems on the same gold data, with p-values.
+///
+/// A paired bootstrap, approximate randomization, and the entities that only one of them finds.
 ///
 /// A system is a column file of predicted tags, or a model that predicts them now. With several runs of a side (`--a 'runs/s*/pred.txt'`), as of
 /// several seeds, the test says whether the difference outlives the seeds.

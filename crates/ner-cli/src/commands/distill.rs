@@ -24,7 +24,7 @@ use crate::progress::Progress;
 /// What `--student` says where the student is a new model.
 const NEW: &str = "new";
 
-/// Make a model faster: train a small student to say what a large teacher says.
+/// Train a small, fast student on what a large teacher predicts.
 ///
 /// The student learns the teacher's probability of each label of each word (Hinton et al. 2015, <https://arxiv.org/abs/1503.02531>) of texts that
 /// need no labels, and gold labels where there are some. The two may have different tokenizers. A run goes on, and leaves files, as that of

@@ -25,7 +25,9 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::tagger::InferenceArguments;
 
-/// Compare predicted tags with gold ones, from two files, or from a model and a file.
+/// Score predicted tags as seqeval does.
+///
+/// Gold and predicted tags come from two files, or from a file and a model.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["gold", "model"]))]

@@ -19,7 +19,9 @@ const TRAINING_BYTES: u64 = 16;
 /// Bytes of a parameter in f32.
 const F32_BYTES: u64 = 4;
 
-/// Show what a model is: architecture, size, labels, tokenizer, memory, and whence it comes.
+/// Show a model's architecture, size, labels and origin.
+///
+/// Also its tokenizer, its tagging scheme, and the memory that it takes.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

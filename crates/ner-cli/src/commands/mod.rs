@@ -3,10 +3,12 @@
 pub mod calibrate;
 pub mod check;
 pub mod compare;
+pub mod completions;
 pub mod distill;
 pub mod evaluate;
 pub mod info;
 pub mod labels;
+pub mod man;
 pub mod new_model;
 pub mod predict;
 pub mod preprocess;

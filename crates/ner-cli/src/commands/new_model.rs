@@ -26,9 +26,9 @@ use crate::progress::Progress;
 /// Longest sequence that a new model takes, special tokens included.
 const POSITIONS: usize = 512;
 
-/// Make a model directory with random weights and a tokenizer trained on a column file.
+/// Make a model with random weights and a new tokenizer.
 ///
-/// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
+/// The tokenizer is trained on a column file. /// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

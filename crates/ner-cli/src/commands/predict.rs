@@ -22,9 +22,9 @@ use crate::paths::expand;
 use crate::records::{RecordFormat, RecordReader};
 use crate::tagger::InferenceArguments;
 
-/// Find the entities in texts: the arguments, else those of --input, else those of stdin.
+/// Find the entities in texts, files and pipes.
 ///
-/// Nothing is cut off: a text longer than the model is read in overlapping windows. Each text stands alone; the sentences of a column file
+/// Texts are the arguments, else those of --input, else those of stdin. /// Nothing is cut off: a text longer than the model is read in overlapping windows. Each text stands alone; the sentences of a column file
 /// have the document context that the model was trained with. Files may be packed with gzip or Zstandard; results come in the order of the texts,
 /// and memory does not grow with their number.
 #[derive(Debug, Args)]

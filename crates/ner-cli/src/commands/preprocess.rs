@@ -14,9 +14,9 @@ use crate::data::Layout;
 use crate::hub::HubArguments;
 use crate::output::Output;
 
-/// Split sentences of a column file that are longer than a model reads, as `preprocess.py` does.
+/// Split sentences that are too long for a model.
 ///
-/// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
+/// As `preprocess.py` of the reference does. /// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

@@ -23,8 +23,10 @@ use crate::progress::Progress;
 use crate::records::{Fault, Record, RecordFormat, RecordReader, Records};
 use crate::tagger::InferenceArguments;
 
-/// Take personal data out of texts: the entities that a model finds and identifiers by rule (e-mail addresses, IBANs, cards, telephones, IP addresses,
-/// DNI and NIE) are masked, labelled, hashed, or replaced by pseudonyms; with --map, undone again.
+/// Take names and identifiers out of texts, and put them back.
+///
+/// The entities that a model finds, and identifiers by rule (e-mail addresses, IBANs, cards, telephones, IP addresses, DNI and NIE), are masked,
+/// labelled, hashed, or replaced by pseudonyms; with --map, undone again.
 ///
 /// A text that was found to be an entity is taken out wherever it stands in its record. Whatever goes wrong ends the run, and no record is written
 /// before all of it is redacted; a file of results appears only when all of them are.

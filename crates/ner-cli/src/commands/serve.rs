@@ -15,9 +15,9 @@ use crate::interrupt::Interrupted;
 use crate::progress::Progress;
 use crate::tagger::InferenceArguments;
 
-/// Find the entities in texts that come over HTTP, until SIGINT or SIGTERM.
+/// Find entities over HTTP, with a page to try it.
 ///
-/// POST /predict takes {"text": "…"} or {"texts": […]}; POST /analyze and /anonymize what Presidio's services take; GET / is a page to try it,
+/// Runs until SIGINT or SIGTERM. /// POST /predict takes {"text": "…"} or {"texts": […]}; POST /analyze and /anonymize what Presidio's services take; GET / is a page to try it,
 /// /openapi.json says the rest, /metrics has figures for Prometheus. Requests that come while a model is busy go through it together. Texts are
 /// neither kept nor logged.
 #[derive(Debug, Args)]

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use ner_tagger::Tagger;
-use ner_train::{Checkpoint, Evaluation, evaluate};
+use ner_train::{BEST, Checkpoint, Evaluation, evaluate};
+use serde_json::json;
 
 use super::curves;
 use super::page::{self, Page};
-use super::run::Run;
+use super::run::{Run, quoted};
 use crate::card::Card;
 use crate::commands::evaluate::write_predictions;
 use crate::data::TaggedFile;
@@ -74,7 +75,31 @@ impl Outcome<'_> {
         if let Err(error) = page.write() {
             progress.warn(&format!("{} could not be written: {error:#}", page::FILE));
         }
+        self.say_what_is_there(progress);
         Ok(())
+    }
+
+    /// Says where the models and the report are, and what to type next.
+    fn say_what_is_there(&self, progress: &Progress) {
+        let dir = &self.run.arguments.output_dir;
+        let best = dir.join(BEST);
+        let best = best.is_dir().then_some(best);
+        let mut text = format!("model: {}", dir.display());
+        if let Some(best) = &best {
+            text.push_str(&format!("\nbest model on dev: {}", best.display()));
+        }
+        let report = dir.join(page::FILE);
+        let model = best.as_ref().unwrap_or(dir);
+        text.push_str(&format!("\nreport: {}", report.display()));
+        text.push_str(&format!(
+            "\ntry it: ner-cli predict --model {} \"TEXT\"",
+            quoted(model)
+        ));
+        progress.tell(
+            "done",
+            &text,
+            || json!({"model": dir, "best": best, "report": report}),
+        );
     }
 
     fn test(&self, file: &TaggedFile, progress: &mut Progress) -> Result<Evaluation> {

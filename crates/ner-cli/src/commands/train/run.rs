@@ -12,6 +12,7 @@ use ner_train::{
     Checkpoint, Corpus, DataParallel, Distillation, Evaluation, Plan, TrainSettings, Trainer,
     evaluate,
 };
+use serde_json::json;
 use subword_align::{SubwordTokenizer, WordBoundary};
 
 use super::devices::DeviceList;
@@ -26,6 +27,9 @@ use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
 use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
+
+/// The file that gets the settings of a run, as `--config` reads them.
+const SETTINGS: &str = "settings.toml";
 
 /// How a run goes and what it leaves.
 #[derive(Debug, Args)]
@@ -177,10 +181,9 @@ impl Run<'_> {
         if let Some(checkpoint) = &self.checkpoint {
             progress.say(&format!("going on after step {}", checkpoint.state.step));
         }
-        progress.say(&format!(
-            "settings: {}",
-            serde_json::to_string(&arguments.effective)?
-        ));
+        let settings = arguments.output_dir.join(SETTINGS);
+        let settings = format!("settings: {}", settings.display());
+        progress.tell("settings", &settings, || json!(arguments.effective));
         Ok(Start {
             tokenizer: Arc::new(tokenizer),
             model: DataParallel::new(model, others)?,
@@ -267,7 +270,7 @@ fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Re
             std::fs::remove_file(path).with_context(|| path.display().to_string())?;
         }
     }
-    write_file(&dir.join("settings.toml"), &arguments.effective.to_string())?;
+    write_file(&dir.join(SETTINGS), &arguments.effective.to_string())?;
     Record::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))
 }
 
@@ -300,18 +303,22 @@ fn resuming_command() -> String {
     if !arguments.get(1).is_some_and(is_ours) {
         return "the same command and --resume".to_owned();
     }
-    let quoted = arguments.iter().map(|argument| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
-        if !argument.is_empty() && argument.chars().all(is_plain) {
-            argument.clone()
-        } else {
-            format!("'{}'", argument.replace('\'', r"'\''"))
-        }
-    });
+    let quoted = arguments.iter().map(|argument| quoted(argument.as_ref()));
     let mut command = quoted.collect::<Vec<_>>().join(" ");
     // The last one counts: the latest checkpoint, not the one that this run was taken up at.
     if arguments.last().is_none_or(|last| last != "--resume") {
         command.push_str(" --resume");
     }
     command
+}
+
+/// A word of a command line, as a shell takes it.
+pub fn quoted(word: &Path) -> String {
+    let word = word.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
