@@ -79,7 +79,7 @@ const ROOMS: [Room; 12] = [
     },
     Room {
         name: "ner-serve",
-        uses: &["ner-pages", "ner-tagger"],
+        uses: &["ner-pages", "ner-redact", "ner-tagger"],
         avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
         optional: &[],
     },
@@ -269,6 +269,34 @@ fn the_commands_share_one_compilation() {
             "{package} compiles what the tests do not: {alone:?}"
         );
     }
+}
+
+/// Features of `ner-cli` add crates, and leave those that everybody compiles as they are.
+#[test]
+fn the_feature_for_tables_leaves_burn_as_it_is() {
+    let tests = compiled(&["--workspace", "--edges", "normal,build,dev"]);
+    let with = compiled(&[
+        "-p",
+        "ner-cli",
+        "--features",
+        "arrow",
+        "--edges",
+        "normal,build",
+    ]);
+    let crate_of = |line: &str| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
+    let known: BTreeSet<String> = tests.iter().map(|line| crate_of(line)).collect();
+    let new: Vec<&String> = with.difference(&tests).collect();
+    assert!(
+        new.iter().any(|line| line.starts_with("parquet ")),
+        "{new:?}"
+    );
+    let changed = new
+        .into_iter()
+        .filter(|line| known.contains(&crate_of(line)));
+    let changed: Vec<&String> = changed
+        .filter(|line| !line.starts_with("ner-cli "))
+        .collect();
+    assert!(changed.is_empty(), "{changed:?}");
 }
 
 /// Who takes the tagger into a program of their own takes no training and no command line with it.

@@ -1,6 +1,8 @@
 //! Records with a text each, from files and pipes of several forms, one after the other in flat memory.
 
 mod open;
+#[cfg(feature = "arrow")]
+pub mod table;
 
 use std::collections::VecDeque;
 use std::io::BufRead;
@@ -14,6 +16,8 @@ use conll_io::{ErrorKind, TextLines};
 use serde_json::{Map, Value};
 
 use self::open::open;
+#[cfg(feature = "arrow")]
+use self::table::records as table_records;
 
 /// What a file of records holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +30,12 @@ pub enum RecordFormat {
     Csv,
     /// Tab-separated values under a header.
     Tsv,
+    /// A table with a column of texts.
+    #[value(skip)]
+    Parquet,
+    /// The same in Arrow's IPC format, as a file or as a stream.
+    #[value(skip)]
+    Arrow,
 }
 
 impl RecordFormat {
@@ -37,15 +47,25 @@ impl RecordFormat {
             Some("jsonl" | "ndjson") => Self::Jsonl,
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
+            Some("parquet") => Self::Parquet,
+            Some("arrow" | "arrows" | "feather") => Self::Arrow,
             _ => Self::Text,
         }
     }
+
+    /// Whether it holds columns of many types, which stay as they are.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
 }
+
+/// What to do where this program was built without tables.
+pub const NO_TABLES: &str = "this ner-cli was built without Parquet and Arrow; `cargo build --release -p ner-cli --features arrow` builds one that has them";
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// Its text.
+    /// Its text; empty where a table has none.
     pub text: String,
     /// All fields of the record, that of the text among them; none for a line of text.
     pub fields: Map<String, Value>,
@@ -70,6 +90,11 @@ pub struct RecordReader {
 }
 
 impl RecordReader {
+    /// What a file holds.
+    pub fn format_of(&self, path: &Path) -> RecordFormat {
+        self.format.unwrap_or_else(|| RecordFormat::of(path))
+    }
+
     /// The records of files, in order. `-` is stdin.
     pub fn read(&self, paths: Vec<PathBuf>) -> Result<Records> {
         let sizes = paths
@@ -87,11 +112,14 @@ impl RecordReader {
     }
 }
 
+/// The records of one file.
+type OneFile = Box<dyn Iterator<Item = Result<Record, Fault>>>;
+
 /// The records of files.
 pub struct Records {
     reader: RecordReader,
     paths: VecDeque<PathBuf>,
-    current: Option<Box<dyn Iterator<Item = Result<Record, Fault>>>>,
+    current: Option<OneFile>,
     /// Bytes read, as they lie in the files.
     done: Arc<AtomicU64>,
     /// Bytes of all files, where all are files.
@@ -105,20 +133,23 @@ impl Records {
         (self.done.load(Ordering::Relaxed), self.total)
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record, Fault>>>> {
-        let format = self.reader.format.unwrap_or_else(|| RecordFormat::of(path));
-        let input = open(path, &self.done)?;
+    fn open(&self, path: &Path) -> Result<OneFile> {
+        let format = self.reader.format_of(path);
+        let input = || open(path, &self.done);
+        let field = self.reader.field.clone();
         let name = if path == Path::new("-") {
             "stdin".into()
         } else {
             path.to_owned()
         };
-        let field = self.reader.field.clone();
         Ok(match format {
-            RecordFormat::Text => Box::new(texts(input, name)),
-            RecordFormat::Jsonl => Box::new(objects(input, name, field)),
-            RecordFormat::Csv => Box::new(rows(input, name, field, b',')?),
-            RecordFormat::Tsv => Box::new(rows(input, name, field, b'\t')?),
+            RecordFormat::Text => Box::new(texts(input()?, name)),
+            RecordFormat::Jsonl => Box::new(objects(input()?, name, field)),
+            RecordFormat::Csv => Box::new(rows(input()?, name, field, b',')?),
+            RecordFormat::Tsv => Box::new(rows(input()?, name, field, b'\t')?),
+            RecordFormat::Parquet | RecordFormat::Arrow => {
+                table_records(path, format, &field, &self.done)?
+            }
         })
     }
 }
@@ -143,6 +174,11 @@ impl Iterator for Records {
         }
         None
     }
+}
+
+#[cfg(not(feature = "arrow"))]
+fn table_records(path: &Path, _: RecordFormat, _: &str, _: &Arc<AtomicU64>) -> Result<OneFile> {
+    bail!("{}: {NO_TABLES}", path.display())
 }
 
 /// Lines, each with its number.

@@ -137,6 +137,20 @@ fn files_are_found_by_pattern_and_unpacked() {
     );
 }
 
+#[cfg(not(feature = "arrow"))]
+#[test]
+fn without_the_feature_a_table_is_refused() {
+    let folder = Folder::new();
+    let table = folder.write("a.parquet", "PAR1");
+    let predict = ["predict", "--model", model(), "--input", &table];
+    let to_table = [&predict[..], &["--format", "parquet"]].concat();
+    let as_arrow = [&predict[..], &["--input-format", "arrow"]].concat();
+    for line in [&predict[..], &to_table, &as_arrow] {
+        let (_, message) = failure(line, b"");
+        assert!(message.contains("-p ner-cli --features arrow"), "{message}");
+    }
+}
+
 #[test]
 fn a_bad_record_ends_the_run_or_is_left_out() {
     let input = b"{\"text\": \"Ana vive .\"}\n{\"text\": 3}\n{\"text\": \"Llueve .\"}\n";

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Key, Operator, Operators, Recognizers, Replacement, Result, Span, UndoMap,
     merge::merge_with,
-    operator::masked,
     pseudonym::{self, Source, pseudonym},
 };
 
@@ -104,15 +103,14 @@ impl<'a> Document<'a> {
     fn replacement(&mut self, span: &Span, original: &str) -> String {
         let Anonymizer { operators, key } = self.anonymizer;
         match (operators.get(&span.entity_type), key) {
-            (Operator::Replace, _) => format!("<{}>", span.entity_type),
-            (Operator::ReplaceWith(text), _) => text.clone(),
-            (Operator::Mask(character, which), _) => masked(original, *character, *which),
             (Operator::Hash(digits), Some(key)) => key.hex(original, *digits),
-            // `Anonymizer::new` lets no hash without a key through; should it, nothing is shown.
-            (Operator::Redact | Operator::Hash(_), _) => String::new(),
-            (Operator::Keep, _) => original.to_owned(),
             (Operator::Number, _) => self.shared(span, original, Self::number),
             (Operator::Pseudonym, _) => self.shared(span, original, Self::pseudonym),
+            // `Anonymizer::new` lets no hash without a key through; should it, nothing is shown.
+            (operator, _) => {
+                let replacement = operator.replacement(&span.entity_type, original);
+                replacement.unwrap_or_default()
+            }
         }
     }
 

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use crate::{Error, Result};
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::{Error, Result, key::hex};
 
 /// Hexadecimal digits of a whole HMAC-SHA-256.
 const HASH_DIGITS: usize = 64;
+/// Fewer bytes of salt are no salt, as Presidio has it.
+const MIN_SALT: usize = 16;
 /// With fewer digits, two of a few thousand values would likely share a hash.
 const MIN_HASH_DIGITS: usize = 8;
 
@@ -26,10 +30,32 @@ pub enum Operator {
     /// a hash of `d` digits with a probability of about `n² / 2^(4d + 1)`: of a million texts, 1 in 37 million with 16 digits, and nearly for sure
     /// with 8.
     Hash(usize),
+    /// Presidio's hash: all digits of the digest of the entity's text with a salt of at least 16 bytes after it. Whoever knows the salt can test guesses,
+    /// so that it is a key in all but its name.
+    SaltedHash(Digest, Vec<u8>),
     /// Another name, address or number of the same kind: see [the crate's README](crate).
     Pseudonym,
     /// The entity as it is, but for what another span covers of it.
     Keep,
+}
+
+/// What a salted hash is computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// SHA-256, 64 hexadecimal digits.
+    Sha256,
+    /// SHA-512, 128 of them.
+    Sha512,
+}
+
+impl Digest {
+    fn hex(self, text: &str, salt: &[u8]) -> String {
+        let bytes = [text.as_bytes(), salt].concat();
+        match self {
+            Self::Sha256 => hex(&Sha256::digest(&bytes)),
+            Self::Sha512 => hex(&Sha512::digest(&bytes)),
+        }
+    }
 }
 
 /// Which characters a mask hides. An entity that has no more characters than are to be shown is hidden whole.
@@ -53,9 +79,23 @@ impl Operator {
             Operator::Replace | Operator::Number | Operator::ReplaceWith(_) => "replace",
             Operator::Mask(..) => "mask",
             Operator::Redact => "redact",
-            Operator::Hash(_) => "hash",
+            Operator::Hash(_) | Operator::SaltedHash(..) => "hash",
             Operator::Pseudonym => "pseudonym",
             Operator::Keep => "keep",
+        }
+    }
+
+    /// What it puts in the place of one text, where it needs nothing else: numbers and pseudonyms depend on the document, [`Operator::Hash`] on a key.
+    #[must_use]
+    pub fn replacement(&self, entity_type: &str, original: &str) -> Option<String> {
+        match self {
+            Operator::Replace => Some(format!("<{entity_type}>")),
+            Operator::ReplaceWith(text) => Some(text.clone()),
+            Operator::Mask(character, which) => Some(masked(original, *character, *which)),
+            Operator::Redact => Some(String::new()),
+            Operator::SaltedHash(digest, salt) => Some(digest.hex(original, salt)),
+            Operator::Keep => Some(original.to_owned()),
+            Operator::Number | Operator::Hash(_) | Operator::Pseudonym => None,
         }
     }
 
@@ -68,6 +108,9 @@ impl Operator {
             }
             Operator::Hash(digits) if !(MIN_HASH_DIGITS..=HASH_DIGITS).contains(digits) => {
                 format!("{digits} digits; give {MIN_HASH_DIGITS} to {HASH_DIGITS}")
+            }
+            Operator::SaltedHash(_, salt) if salt.len() < MIN_SALT => {
+                format!("a salt of {} bytes; give at least {MIN_SALT}", salt.len())
             }
             _ => return Ok(()),
         };
@@ -208,7 +251,7 @@ impl Operators {
 }
 
 /// The text with some characters hidden.
-pub(crate) fn masked(text: &str, character: char, masked: Masked) -> String {
+fn masked(text: &str, character: char, masked: Masked) -> String {
     let count = text.chars().count();
     let hidden = match masked {
         Masked::All => 0..count,

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use ner_redact::{
-    Anonymizer, Error, Key, Masked, Operator, Operators, Recognizers, Redacted, RedactedItem,
-    Redactor, Replacement, Span, UndoMap, merge, to_bytes, to_code_points, undo,
+    Anonymizer, Digest, Error, Key, Masked, Operator, Operators, Recognizers, Redacted,
+    RedactedItem, Redactor, Replacement, Span, UndoMap, merge, to_bytes, to_code_points, undo,
 };
 use serde::Deserialize;
 
@@ -79,6 +79,22 @@ fn masks_count_from_either_end() {
     assert_eq!(masked(Masked::Last(9)), "#####");
     assert_eq!(masked(Masked::AllButLast(4)), "#ñ123");
     assert_eq!(masked(Masked::AllButLast(5)), "#####");
+}
+
+#[test]
+fn an_operator_that_needs_only_the_text_acts_alone() {
+    let salted = Operator::SaltedHash(Digest::Sha256, b"0123456789abcdef".to_vec());
+    // As `printf 'Eva0123456789abcdef' | sha256sum` has it.
+    let digest = "ecf0dd21aec3b11eddd416596201c312d00bab7167a6cd6ac438a679741fcf92";
+    assert_eq!(salted.replacement("PER", "Eva").unwrap(), digest);
+    let mask = Operator::Mask('#', Masked::Last(0));
+    assert_eq!(mask.replacement("PER", "Eva").unwrap(), "Eva");
+    for operator in [Operator::Number, Operator::Pseudonym, Operator::Hash(64)] {
+        assert_eq!(operator.replacement("PER", "Eva"), None);
+    }
+    let short = Operators::new(Operator::SaltedHash(Digest::Sha512, b"salt".to_vec()));
+    let message = Anonymizer::new(short, None).unwrap_err().to_string();
+    assert!(message.contains("a salt of 4 bytes"), "{message}");
 }
 
 #[derive(Deserialize)]

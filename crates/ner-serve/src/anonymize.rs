@@ -1,20 +1,19 @@
 //! Texts with their entities replaced, as Presidio's anonymizer replaces them.
 //!
 //! [`anonymize`] is all that the service needs of it. Its rules are those of presidio-anonymizer 2.2: entities of one type that overlap or have only
-//! spaces between them become one, one inside another is left out, and what remains is replaced from the end of the text to its start.
+//! spaces between them become one, one inside another is left out, and what remains is replaced from the end of the text to its start. The operators are
+//! those of `ner-redact`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use ner_redact::Digest;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use sha2::{Digest, Sha256, Sha512};
-
-/// Least bytes of a salt.
-const SHORTEST_SALT: usize = 16;
 
 /// The name of the operator of types that have none of their own.
 const DEFAULT: &str = "DEFAULT";
+/// What types without an operator have.
+static REPLACE: Operator = Operator::Known(ner_redact::Operator::Replace);
 
 /// Something to be replaced.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,28 +31,10 @@ pub struct Finding {
 /// What is done with the words of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// Other words come in their place: these, or the type in angle brackets.
-    Replace(Option<String>),
-    /// Nothing comes in their place.
-    Redact,
-    /// Some of their characters are covered.
-    Mask {
-        /// What covers them.
-        with: char,
-        /// How many.
-        characters: usize,
-        /// Whether the last ones.
-        from_end: bool,
-    },
-    /// Their digest with a salt, in hexadecimal digits.
-    Hash {
-        /// Of SHA-512 instead of SHA-256.
-        long: bool,
-        /// The salt; random ones where none is given, so that the same words have another digest each time.
-        salt: Option<String>,
-    },
-    /// They stay.
-    Keep,
+    /// One that needs nothing but the words.
+    Known(ner_redact::Operator),
+    /// Presidio's hash with a salt that is random, so that the same words have another digest each time.
+    Hash(Digest),
 }
 
 /// What came in an entity's place.
@@ -89,51 +70,22 @@ impl Operator {
     /// The name.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Replace(_) => "replace",
-            Self::Redact => "redact",
-            Self::Mask { .. } => "mask",
-            Self::Hash { .. } => "hash",
-            Self::Keep => "keep",
+            Self::Known(operator) => operator.name(),
+            Self::Hash(_) => "hash",
         }
     }
 
-    /// Whether a salt is long enough.
-    pub fn is_salt(salt: &str) -> bool {
-        salt.len() >= SHORTEST_SALT
-    }
-
-    fn apply(&self, entity_type: &str, words: &[char]) -> Result<String, String> {
-        Ok(match self {
-            Self::Replace(Some(with)) if !with.is_empty() => with.clone(),
-            Self::Replace(_) => format!("<{entity_type}>"),
-            Self::Redact => String::new(),
-            Self::Keep => words.iter().collect(),
-            Self::Mask {
-                with,
-                characters,
-                from_end,
-            } => {
-                let covered = (*characters).min(words.len());
-                let first = if *from_end { words.len() - covered } else { 0 };
-                let cover = |(place, letter): (usize, &char)| {
-                    let is_covered = (first..first + covered).contains(&place);
-                    if is_covered { *with } else { *letter }
-                };
-                words.iter().enumerate().map(cover).collect()
+    fn apply(&self, entity_type: &str, words: &str) -> Result<String, String> {
+        let salted;
+        let operator = match self {
+            Self::Known(operator) => operator,
+            Self::Hash(digest) => {
+                salted = ner_redact::Operator::SaltedHash(*digest, random_salt()?.to_vec());
+                &salted
             }
-            Self::Hash { long, salt } => {
-                let mut bytes = String::from_iter(words).into_bytes();
-                match salt {
-                    Some(salt) => bytes.extend_from_slice(salt.as_bytes()),
-                    None => bytes.extend_from_slice(&random_salt()?),
-                }
-                if *long {
-                    hexadecimal(&Sha512::digest(&bytes))
-                } else {
-                    hexadecimal(&Sha256::digest(&bytes))
-                }
-            }
-        })
+        };
+        let put = operator.replacement(entity_type, words);
+        put.ok_or_else(|| format!("{} does not act on words alone", operator.name()))
     }
 }
 
@@ -143,13 +95,6 @@ fn random_salt() -> Result<[u8; 32], String> {
         .try_fill_bytes(&mut salt)
         .map_err(|error| format!("no random salt can be had: {error}"))?;
     Ok(salt)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut digits, byte| {
-        _ = write!(digits, "{byte:02x}"); // writing to a string does not fail
-        digits
-    })
 }
 
 /// Replaces the findings in a text by the operators of their types, which the type's name or `DEFAULT` names; without either, the type in angle
@@ -181,9 +126,9 @@ pub fn anonymize(
     for finding in findings.iter().rev() {
         let operator = operators.get(&finding.entity_type);
         let operator = operator.or_else(|| operators.get(DEFAULT));
-        let operator = operator.unwrap_or(&Operator::Replace(None));
-        let words = &letters[finding.start..finding.end];
-        let put = operator.apply(&finding.entity_type, words)?;
+        let operator = operator.unwrap_or(&REPLACE);
+        let words = String::from_iter(&letters[finding.start..finding.end]);
+        let put = operator.apply(&finding.entity_type, &words)?;
         parts.push(letters[finding.end.min(rest)..rest].iter().collect());
         parts.push(put.clone());
         rest = finding.start;

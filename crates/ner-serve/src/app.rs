@@ -9,6 +9,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, extract::DefaultBodyLimit};
+use ner_redact::Recognizers;
 use ner_tagger::EntitySpan;
 use serde_json::json;
 
@@ -31,6 +32,8 @@ const CLIENT_LEFT: u16 = 499;
 pub struct App {
     /// The models; the first one serves who names none.
     pub models: Vec<Served>,
+    /// The rules that find identifiers.
+    pub recognizers: Arc<Recognizers>,
     /// What a request may cost.
     pub limits: Limits,
     /// What clients must show.

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ner_redact::Recognizers;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
@@ -106,6 +107,7 @@ impl Server {
             address,
             app: Arc::new(App {
                 models: served,
+                recognizers: Arc::new(Recognizers::standard()),
                 limits: settings.limits,
                 token,
                 metrics,

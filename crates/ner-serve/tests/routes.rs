@@ -80,7 +80,10 @@ fn models_are_chosen_by_name() {
         health["models"][1],
         json!({"name": "b/c", "entity_types": ["PER", "MISC"]})
     );
-    assert_eq!(service.get("/recognizers").json(), json!(["a", "b/c"]));
+    let names = service.get("/recognizers").json();
+    assert_eq!((&names[0], &names[1]), (&json!("a"), &json!("b/c")));
+    let names = names.as_array().unwrap();
+    assert!(names.contains(&json!("IbanRecognizer")), "{names:?}");
     for names in [vec![], vec!["a", "a"]] {
         let models = names
             .into_iter()
@@ -456,8 +459,71 @@ fn analyze_answers_as_presidio_does() {
     assert_eq!(explained[0]["analysis_explanation"]["recognizer"], "m");
     assert_eq!(
         service.get("/supportedentities?language=es").json(),
-        json!(["MISC", "PERSON"])
+        json!([
+            "CREDIT_CARD",
+            "EMAIL_ADDRESS",
+            "ES_NIE",
+            "ES_NIF",
+            "IBAN_CODE",
+            "IP_ADDRESS",
+            "MISC",
+            "PERSON",
+            "PHONE_NUMBER",
+            "URL"
+        ])
     );
+}
+
+#[test]
+fn analyze_finds_identifiers_by_rule_too() {
+    let service = plain();
+    let analyze = |body: Value| service.post("/analyze", &body).json();
+    let found = |body: Value| {
+        let found = analyze(body);
+        let found = found.as_array().unwrap().iter();
+        let place = |one: &Value| {
+            let name = one["entity_type"].as_str().unwrap().to_owned();
+            (
+                name,
+                one["start"].as_u64().unwrap(),
+                one["end"].as_u64().unwrap(),
+            )
+        };
+        found.map(place).collect::<Vec<_>>()
+    };
+    let text = "😀 Ana : ana@gil.es, 4111 1111 1111 1111, 612 345 678, 12345678z";
+    let wanted = |places: &[(&str, u64, u64)]| {
+        let places = places.iter();
+        places
+            .map(|(name, start, end)| ((*name).to_owned(), *start, *end))
+            .collect::<Vec<_>>()
+    };
+    let all = [
+        ("PERSON", 2, 5),
+        ("EMAIL_ADDRESS", 8, 18),
+        ("CREDIT_CARD", 20, 39),
+        ("PHONE_NUMBER", 41, 52),
+        ("ES_NIF", 54, 63),
+    ];
+    assert_eq!(found(json!({"text": text})), wanted(&all));
+    let some = json!({"text": text, "entities": ["PERSON", "ES_NIF", "US_SSN"]});
+    assert_eq!(found(some), wanted(&[all[0], all[4]]));
+    let sure = json!({"text": text, "score_threshold": 0.7, "allow_list": ["ana@gil.es"]});
+    assert_eq!(found(sure), wanted(&[all[0], all[2], all[4]]));
+    // Who asks for identifiers only needs no model, and this one fails.
+    assert_eq!(
+        analyze(json!({"text": "fail", "entities": ["URL"]})),
+        json!([])
+    );
+    let body =
+        json!({"text": "12345678Z", "entities": ["ES_NIF"], "return_decision_process": true});
+    let one = &analyze(body)[0];
+    assert_eq!(
+        one["recognition_metadata"]["recognizer_name"],
+        "EsNifRecognizer"
+    );
+    assert_eq!(one["analysis_explanation"]["validation_result"], true);
+    assert_eq!(one["score"], 1.0);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod columns;
 mod resume;
+#[cfg(feature = "arrow")]
+mod tables;
 mod texts;
 mod writer;
 
@@ -10,7 +12,7 @@ use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use ner_tagger::{Aggregation, Offsets};
 
@@ -19,12 +21,12 @@ use self::writer::Writer;
 use crate::data::Layout;
 use crate::hub::HubArguments;
 use crate::paths::expand;
-use crate::records::{RecordFormat, RecordReader};
+use crate::records::{NO_TABLES, RecordFormat, RecordReader};
 use crate::tagger::InferenceArguments;
 
 /// Find the entities in texts, files and pipes.
 ///
-/// Texts are the arguments, else those of --input, else those of stdin. /// Nothing is cut off: a text longer than the model is read in overlapping windows. Each text stands alone; the sentences of a column file
+/// Texts are the arguments, else those of --input, else those of stdin. Nothing is cut off: a text longer than the model is read in overlapping windows. Each text stands alone; the sentences of a column file
 /// have the document context that the model was trained with. Files may be packed with gzip or Zstandard; results come in the order of the texts,
 /// and memory does not grow with their number.
 #[derive(Debug, Args)]
@@ -38,18 +40,19 @@ pub struct Arguments {
     /// Files to read, with wildcards; `-` is stdin.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "texts")]
     input: Vec<String>,
-    /// What the files hold: lines of `text`, `jsonl`, `csv` or `tsv` with a field for the text, or words as a column file gives them (`conll`). By the
-    /// names of the files where not given, else lines of text.
+    /// What the files hold: lines of `text`, `jsonl`, `csv` or `tsv` with a field for the text, `parquet` or `arrow` with a column for it (a build with
+    /// `--features arrow`), or words as a column file gives them (`conll`). By the names of the files where not given, else lines of text.
     #[arg(long, value_enum)]
     input_format: Option<InputFormat>,
-    /// Field or column of the text in JSONL, CSV and TSV. The others are kept in `--format jsonl`.
+    /// Field or column of the text in JSONL, CSV, TSV, Parquet and Arrow. The others are kept in `--format jsonl`, `parquet` and `arrow`.
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: String,
-    /// Field that `--format jsonl` writes the entities to.
+    /// Field or column that `--format jsonl`, `parquet` and `arrow` write the entities to.
     #[arg(long, value_name = "NAME", default_value = "entities")]
     entities_field: String,
     /// Form of the result. `html` is a page to look at: the texts with their entities marked, gold ones of a column file beside them where they
-    /// differ, and how often each entity came.
+    /// differ, and how often each entity came. `parquet` and `arrow` (an IPC file) are the table that was read, Parquet or Arrow, with one column more:
+    /// `list<struct<type, text, score, start, end>>`, null where the text is.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// What `start` and `end` count: Unicode `code-points` as in Python, `bytes` of UTF-8 as in Rust and Go, or `utf-16` code units as in JavaScript and
@@ -109,6 +112,8 @@ enum InputFormat {
     Jsonl,
     Csv,
     Tsv,
+    Parquet,
+    Arrow,
     Conll,
 }
 
@@ -119,6 +124,15 @@ enum Format {
     Conll,
     Csv,
     Html,
+    Parquet,
+    Arrow,
+}
+
+impl Format {
+    /// Whether it holds the columns of a table as they are.
+    fn is_table(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -128,25 +142,20 @@ enum OnError {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let dir = arguments.hub.model(&arguments.model, quiet)?;
-    ensure!(
-        arguments.aggregation == Grouping::Word
-            || (!arguments.takes_words() && arguments.format != Format::Conll),
-        "column files hold words; with them, leave out --aggregation or choose --aggregation word"
-    );
-    ensure!(
-        !arguments.resume || (arguments.format != Format::Html && !arguments.takes_words()),
-        "--resume goes with texts, and with a format that has lines: text, jsonl, csv or conll"
-    );
     let paths = expand(&arguments.input)?;
+    arguments.check(&paths)?;
+    let dir = arguments.hub.model(&arguments.model, quiet)?;
     // The program ends with this command, and a large vocabulary takes long to give back piece by piece.
     let tagger = ManuallyDrop::new(arguments.inference.load(&dir, quiet)?);
+    let texts = Texts::new(arguments, &tagger, quiet);
+    #[cfg(feature = "arrow")]
+    if arguments.format.is_table() {
+        return tables::tag(arguments, texts, &paths);
+    }
     let writer = Writer::new(arguments)?;
     if arguments.takes_words() {
-        ensure!(!paths.is_empty(), "--input-format conll needs --input FILE");
         return columns::tag(arguments, &tagger, writer, &paths);
     }
-    let texts = Texts::new(arguments, &tagger, quiet);
     if arguments.texts.is_empty() {
         let paths = if paths.is_empty() {
             vec!["-".into()]
@@ -160,6 +169,63 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 }
 
 impl Arguments {
+    /// Fails for what does not go together.
+    fn check(&self, paths: &[PathBuf]) -> Result<()> {
+        ensure!(
+            self.aggregation == Grouping::Word
+                || (!self.takes_words() && self.format != Format::Conll),
+            "column files hold words; with them, leave out --aggregation or choose --aggregation word"
+        );
+        ensure!(
+            !self.resume || !self.format.is_table(),
+            "--resume goes with a format that has lines: a Parquet or Arrow file cannot be read before its end is written. Give each input file an output of its own, \
+             or write --format jsonl"
+        );
+        ensure!(
+            !self.resume || (self.format != Format::Html && !self.takes_words()),
+            "--resume goes with texts, and with a format that has lines: text, jsonl, csv or conll"
+        );
+        ensure!(
+            !self.takes_words() || !paths.is_empty(),
+            "--input-format conll needs --input FILE"
+        );
+        if self.format.is_table() {
+            self.check_tables(paths)?;
+        }
+        Ok(())
+    }
+
+    /// Fails where a table is asked for and what is read is none, or cannot be.
+    fn check_tables(&self, paths: &[PathBuf]) -> Result<()> {
+        ensure!(cfg!(feature = "arrow"), NO_TABLES);
+        let format = if self.format == Format::Parquet {
+            "parquet"
+        } else {
+            "arrow"
+        };
+        let reader = self.reader();
+        let is_other = |path: &&PathBuf| self.takes_words() || !reader.format_of(path).is_table();
+        if let Some(other) = paths.iter().find(is_other) {
+            bail!(
+                "{}: --format {format} keeps the columns of a Parquet or Arrow file, and this is none (--input-format says otherwise); choose --format jsonl",
+                other.display()
+            );
+        }
+        ensure!(
+            !paths.is_empty(),
+            "--format {format} needs --input FILE, a Parquet or Arrow file"
+        );
+        let is_file = self
+            .output
+            .as_deref()
+            .is_some_and(|path| path != Path::new("-"));
+        ensure!(
+            is_file || !io::stdout().is_terminal(),
+            "--format {format} is not for a terminal; give --output FILE"
+        );
+        Ok(())
+    }
+
     fn takes_words(&self) -> bool {
         self.input_format == Some(InputFormat::Conll)
     }
@@ -170,6 +236,8 @@ impl Arguments {
             InputFormat::Jsonl => Some(RecordFormat::Jsonl),
             InputFormat::Csv => Some(RecordFormat::Csv),
             InputFormat::Tsv => Some(RecordFormat::Tsv),
+            InputFormat::Parquet => Some(RecordFormat::Parquet),
+            InputFormat::Arrow => Some(RecordFormat::Arrow),
             InputFormat::Conll => None,
         });
         RecordReader {

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+#[cfg(feature = "arrow")]
+use ner_tagger::EntitySpan;
 use ner_tagger::Tagger;
 
 use super::writer::Writer;
@@ -74,7 +76,7 @@ impl<'a> Texts<'a> {
                 self.write(&mut writer, &batch)?;
                 batch.clear();
                 writer.answered(read)?;
-                self.show(&records, read - done);
+                self.show(records.progress(), read - done);
             }
         }
         if read < done {
@@ -86,12 +88,21 @@ impl<'a> Texts<'a> {
         self.write(&mut writer, &batch)?;
         let answered = read - u64::from(failed.is_some());
         writer.answered(answered)?;
-        self.progress.end();
+        self.end();
         if let Some(error) = failed {
             return Err(error);
         }
         self.say_end(answered);
         writer.finish()
+    }
+
+    /// The entities of texts.
+    #[cfg(feature = "arrow")]
+    pub fn entities(&self, texts: &[&str]) -> Result<Vec<Vec<EntitySpan>>> {
+        Ok(match self.arguments.aggregation {
+            Grouping::Pipeline(aggregation) => self.tagger.pipeline(texts, aggregation)?,
+            Grouping::Word => self.tagger.entities_of(texts)?,
+        })
     }
 
     /// Writes the entities of some records.
@@ -113,14 +124,19 @@ impl<'a> Texts<'a> {
         writer.flush()
     }
 
-    fn show(&mut self, records: &Records, texts: u64) {
+    /// Shows how many bytes of all are read, and how many texts are tagged.
+    pub fn show(&mut self, (done, total): (u64, Option<u64>), texts: u64) {
         if self.arguments.output.is_none() {
             return; // the results are to be seen themselves
         }
-        let (done, total) = records.progress();
         let rate = texts as f64 / self.started.elapsed().as_secs_f64();
         self.progress
             .set_texts(done, total, format!("{texts} texts, {rate:.0} texts/s"));
+    }
+
+    /// Ends what is shown.
+    pub fn end(&mut self) {
+        self.progress.end();
     }
 
     fn say_end(&self, read: u64) {

@@ -68,6 +68,8 @@ pub struct Writer {
     offsets: Offsets,
     /// Name of the field that holds an entity's type or label.
     entity_field: &'static str,
+    /// Name of the field that holds a record's text.
+    text_field: String,
     /// Name of the field that holds a record's entities.
     entities_field: String,
     colored: bool,
@@ -111,6 +113,7 @@ impl Writer {
             format: arguments.format,
             offsets: arguments.offsets,
             entity_field,
+            text_field: arguments.text_field.clone(),
             entities_field: arguments.entities_field.clone(),
             colored,
             texts: count(records)?,
@@ -163,7 +166,10 @@ impl Writer {
                 String::from_utf8(rows.into_inner()?)?
             }
             Format::Html => return self.write_page(&marked_text(text, entities)),
-            Format::Text | Format::Conll => marked(text, entities, self.colored) + "\n",
+            // Tables have a writer of their own.
+            Format::Text | Format::Conll | Format::Parquet | Format::Arrow => {
+                marked(text, entities, self.colored) + "\n"
+            }
         };
         if let Sink::Lines(output) = &mut self.sink {
             output.write_all(lines.as_bytes())?;
@@ -176,6 +182,7 @@ impl Writer {
         let entities = self.offsets.of(&record.text, entities);
         let entities: Vec<Value> = entities.iter().map(|entity| self.json(entity)).collect();
         let mut fields = record.fields.clone();
+        let is_null = fields.get(&self.text_field) == Some(&Value::Null);
         if fields.is_empty() {
             fields.insert("text".to_owned(), json!(record.text));
         }
@@ -185,6 +192,7 @@ impl Writer {
             self.texts,
             self.entities_field
         );
+        let entities = (!is_null).then_some(entities);
         fields.insert(self.entities_field.clone(), entities.into());
         Ok(fields.into())
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,6 +35,11 @@ impl RecordWriter {
             RecordFormat::Csv => table(output, b','),
             RecordFormat::Tsv => table(output, b'\t'),
             RecordFormat::Text | RecordFormat::Jsonl => Sink::Lines(output, format),
+            RecordFormat::Parquet | RecordFormat::Arrow => {
+                bail!(
+                    "redact writes no Parquet and no Arrow, and results have the form of the input; write it as JSONL or CSV first"
+                )
+            }
         };
         Ok(Self {
             sink,
