@@ -28,8 +28,9 @@ pub struct InferenceArguments {
     device: DeviceChoice,
     /// `int8` computes linear layers with integers, inputs of 8 bits and weights of 6: faster on a CPU, in no less memory, scores a little off.
     /// `bf16` multiplies in 16 bits, on a GPU or a processor with AVX512-BF16. `auto` is int8 on a CPU and bf16 on a GPU, the fastest there.
-    #[arg(long, default_value_t = Precision::F32)]
-    precision: Precision,
+    /// `f32` where not given, but int8 on a CPU for a model that is stored so.
+    #[arg(long)]
+    precision: Option<Precision>,
     /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the tokenizer does.
     #[arg(long, default_value_t = Segmentation::Unicode)]
     words: Segmentation,
@@ -49,9 +50,12 @@ impl InferenceArguments {
 
     /// Loads a fine-tuned model.
     pub fn load(&self, dir: &Path, quiet: bool) -> Result<Tagger> {
-        let builder = Tagger::builder()
+        let mut builder = Tagger::builder();
+        if let Some(precision) = self.precision {
+            builder = builder.precision(precision);
+        }
+        let builder = builder
             .device(self.device)
-            .precision(self.precision)
             .decode(self.decoding.decode)
             .scheme(self.decoding.decode_scheme)
             .segmentation(self.words)
@@ -60,8 +64,8 @@ impl InferenceArguments {
             .batch_tokens(self.batch_tokens)
             .min_scores(self.min_score.clone());
         let tagger = builder.from_dir(dir)?;
-        if self.precision == Precision::Auto {
-            let precision = self.precision.resolve(&tagger.model().device());
+        if self.precision == Some(Precision::Auto) {
+            let precision = Precision::Auto.resolve(&tagger.model().device());
             Progress::new(quiet).say(&format!(
                 "precision {precision}, the fastest here; `--precision f32` computes as the model was trained"
             ));

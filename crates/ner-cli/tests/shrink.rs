@@ -319,6 +319,31 @@ fn an_encoder_gets_no_classifier() {
 }
 
 #[test]
+fn weights_of_8_bits_are_stored_and_used() {
+    let folder = Folder::new();
+    folder.model("unigram", ModelType::XlmRoberta);
+    let said = folder.said("shrink --model model --precision int8 --output small");
+    let (before, after) = numbers(&said, "bytes of weights");
+    assert!(after < before / 2.0, "{said}");
+    let (before, after) = numbers(&said, "parameters");
+    assert_eq!(after, before, "{said}");
+
+    // By itself as integers, and as floats where that is asked for.
+    let tagged = folder.predict("small", "--input texts.txt");
+    assert!(tagged.contains("\"score\""), "{tagged}");
+    let integers = folder.predict("small", "--precision int8 --input texts.txt");
+    assert_eq!(integers, tagged);
+    let floats = folder.predict("small", "--precision f32 --input texts.txt");
+    assert_ne!(floats, tagged);
+
+    let again = folder.failure(1, "shrink --model small --precision int8 --output again");
+    assert!(again.contains("8-bit integers already"), "{again}");
+    let bf16 = folder.failure(2, "shrink --model model --precision bf16 --output again");
+    assert!(bf16.contains("stored as int8"), "{bf16}");
+    assert!(!folder.path("again").exists());
+}
+
+#[test]
 fn a_directory_is_replaced_only_when_asked_for() {
     let folder = Folder::new();
     folder.model("unigram", ModelType::XlmRoberta);

@@ -9,6 +9,14 @@ pub enum Error {
     /// A precision that is not known, or that the device does not have.
     #[error("precision: {0}")]
     Precision(String),
+    /// A model that holds only what inference needs, asked for more.
+    #[error(
+        "this model was opened for inference and does not hold the weights {0}; load it with TokenClassifier::load"
+    )]
+    OpenedForInference(String),
+    /// Weights that are 8-bit integers already.
+    #[error("{}: the weights are 8-bit integers already", .0.display())]
+    Quantized(PathBuf),
     /// The files of the model directory: one that cannot be read or written, an index that leads nowhere, no weights.
     #[error(transparent)]
     Files(#[from] model_dir::Error),

@@ -15,6 +15,8 @@ mod projection;
 mod slicing;
 mod variants;
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
@@ -22,9 +24,11 @@ use burn::nn::{
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 pub use self::basis::{Basis, LayerView};
+pub(crate) use self::variants::Form;
 use self::variants::without_row;
 use crate::batch::Layout;
 use crate::ops::{Dropout, LossWeights, Ops};
+use crate::weights::RowTable;
 use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
 
 /// Whether dropout acts, and what decides which elements it drops.
@@ -109,6 +113,9 @@ pub struct TokenClassifier {
     config: ModelConfig,
     #[module(skip)]
     ops: Ops,
+    /// The rows of the word embeddings where they stay in the file until they are asked for; the parameter is empty then.
+    #[module(skip)]
+    words: Option<Arc<RowTable>>,
 }
 
 impl TokenClassifier {
@@ -190,6 +197,7 @@ impl TokenClassifier {
             crf: (config.head == Head::Crf).then(|| Crf::init(config.id2label.len(), device)),
             config: config.clone(),
             ops: Ops::for_device(device),
+            words: None,
         }
     }
 
@@ -320,7 +328,14 @@ impl TokenClassifier {
         };
         let pad = self.config.pad_token_id() as usize;
         let pad = pad.min(self.config.vocab_size.saturating_sub(1)) as u32;
-        let words = lookup(&tables.word_embeddings, layout.ids(pad));
+        let ids = layout.ids(pad);
+        let words = match &self.words {
+            Some(table) => Tensor::from_data(
+                TensorData::new(table.rows(&ids), [rows, width]),
+                &self.device(),
+            ),
+            None => lookup(&tables.word_embeddings, ids),
+        };
         let first = self.config.first_position();
         let positions = match layout.padded_to() {
             // The same rows for every sequence: no look-up, whose backward pass a GPU takes row after row.

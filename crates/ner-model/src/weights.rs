@@ -6,26 +6,32 @@
 //! Pickled files are read by a parser that knows how tensors are described and runs nothing: what else a pickle asks for is passed over.
 
 mod gguf;
+mod mapped;
 mod matching;
 mod names;
+mod opening;
+mod quantized;
 mod reading;
+mod rows;
 mod stored;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData, bf16, f16};
 use burn_pack::Tensor as StoredTensor;
 use model_dir::SAFETENSORS;
 use rayon::prelude::*;
 
 use self::matching::{Matched, Parameter, check_layers, other_labels};
 use self::names::hub_name;
+use self::quantized::{QuantizedTensor, dequantize};
 use self::reading::read_tensors;
+pub(crate) use self::rows::RowTable;
 pub use self::stored::{StoredModel, WeightSize};
 use crate::ops::fused::transpose;
 use crate::{Error, ModelConfig, TokenClassifier};
@@ -59,23 +65,15 @@ impl TokenClassifier {
         device: &Device,
         seed: u64,
     ) -> Result<(Self, LoadReport), Error> {
-        let path = model_dir::weight_file(dir)?;
-        let stored = read_tensors(&path)?;
-        check_layers(config, &stored, &path)?;
         let model = Self::uninitialized(config, device);
-        let matched = Matched::find(&model, stored, &path, other_labels(dir, config))?;
+        let Checkpoint { path, matched, .. } = Checkpoint::read(&model, dir)?;
+        let report = matched.report(&path);
         let model = model.map(&mut Fill {
             path: Vec::new(),
             values: all_values(matched.tensors, &path)?,
             device: device.clone(),
         });
         device.seed(seed);
-        let report = LoadReport {
-            path,
-            new_classifier: matched.new_classifier,
-            new_crf: matched.new_crf,
-            unused: matched.unused,
-        };
         Ok((model.materialize(), report))
     }
 
@@ -84,8 +82,11 @@ impl TokenClassifier {
     /// Each file is written beside its final name and renamed, so that an interrupted write leaves the former one.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// A file cannot be written, or the model was [opened](Self::open) for inference.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
+        if self.is_opened() {
+            return Err(Error::OpenedForInference("that a file needs".to_owned()));
+        }
         let path = dir.join(SAFETENSORS);
         let model_type = self.config().model_type;
         let views = self
@@ -114,6 +115,46 @@ impl TokenClassifier {
         let views = views.collect::<Result<Vec<_>, _>>()?;
         write_safetensors(&path, views)?;
         self.config().save(dir)
+    }
+}
+
+/// The tensors of a model directory.
+struct Checkpoint {
+    /// The weight file or the index of several.
+    path: PathBuf,
+    matched: Matched,
+    /// Those that are stored as 8-bit integers, by name.
+    quantized: BTreeMap<String, QuantizedTensor>,
+}
+
+impl Checkpoint {
+    /// Finds the tensors of a model whose weights are not drawn yet.
+    ///
+    /// # Errors
+    /// As [`TokenClassifier::load`], but for tensors that cannot be read.
+    fn read(model: &TokenClassifier, dir: &Path) -> Result<Self, Error> {
+        let config = model.config();
+        let path = model_dir::weight_file(dir)?;
+        let mut stored = read_tensors(&path)?;
+        let quantized = dequantize(&mut stored, &path)?;
+        check_layers(config, &stored, &path)?;
+        let matched = Matched::find(model, stored, &path, other_labels(dir, config))?;
+        Ok(Self {
+            path,
+            matched,
+            quantized,
+        })
+    }
+}
+
+impl Matched {
+    fn report(&self, path: &Path) -> LoadReport {
+        LoadReport {
+            path: path.to_owned(),
+            new_classifier: self.new_classifier.clone(),
+            new_crf: self.new_crf,
+            unused: self.unused.clone(),
+        }
     }
 }
 
@@ -159,17 +200,46 @@ fn all_values(
 
 /// The values of a stored tensor as f32 and, for a projection, as Burn lays it out.
 fn values(tensor: StoredTensor, is_projection: bool) -> Result<TensorData, String> {
-    let (_, dtype, shape, _, bytes) = tensor.into_parts().map_err(|e| format!("{e:?}"))?;
-    if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16 | DType::F64) {
-        return Err(format!("is of {dtype:?}, which is no weight"));
-    }
-    let data = TensorData::from_bytes(bytes, shape.clone(), dtype).convert::<f32>();
+    let shape = tensor.shape.to_vec();
+    let values = floats(tensor)?;
     if !is_projection {
-        return Ok(data);
+        return Ok(TensorData::new(values, shape));
     }
     let (rows, columns) = (shape[0], shape[1]);
-    let values = data.as_slice::<f32>().map_err(|e| format!("{e:?}"))?;
-    Ok(TensorData::new(transpose(values, columns), [columns, rows]))
+    Ok(TensorData::new(
+        transpose(&values, columns),
+        [columns, rows],
+    ))
+}
+
+/// The values of a stored tensor as f32.
+fn floats(tensor: StoredTensor) -> Result<Vec<f32>, String> {
+    let (_, dtype, shape, _, bytes) = tensor.into_parts().map_err(|e| format!("{e:?}"))?;
+    check_is_float(dtype)?;
+    let mut floats = Vec::with_capacity(shape.num_elements());
+    extend_with_floats(&mut floats, dtype, &bytes);
+    Ok(floats)
+}
+
+fn check_is_float(dtype: DType) -> Result<(), String> {
+    match dtype {
+        DType::F32 | DType::F16 | DType::BF16 | DType::F64 => Ok(()),
+        DType::I8 => Err("is of 8-bit integers, without a tensor of their scales".to_owned()),
+        _ => Err(format!("is of {dtype:?}, which is no weight")),
+    }
+}
+
+/// Numbers of a [float type](check_is_float) as f32.
+fn extend_with_floats(out: &mut Vec<f32>, dtype: DType, bytes: &[u8]) {
+    fn extend<const N: usize>(out: &mut Vec<f32>, bytes: &[u8], number: impl Fn([u8; N]) -> f32) {
+        out.extend(bytes.as_chunks::<N>().0.iter().copied().map(number));
+    }
+    match dtype {
+        DType::F16 => extend(out, bytes, |b| f16::from_le_bytes(b).to_f32()),
+        DType::BF16 => extend(out, bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        DType::F64 => extend(out, bytes, |b| f64::from_le_bytes(b) as f32),
+        _ => extend(out, bytes, f32::from_le_bytes),
+    }
 }
 
 /// Gives parameters their values.

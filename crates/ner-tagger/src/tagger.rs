@@ -1,7 +1,9 @@
 //! A fine-tuned model at work.
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use ner_metrics::Scheme;
 use ner_model::{DeviceChoice, LayerView, Logits, ModelConfig, Precision, TokenClassifier};
@@ -68,7 +70,8 @@ impl TaggerBuilder {
         self
     }
 
-    /// The numbers to compute with. Default: f32, or what a model that is loaded already computes with.
+    /// The numbers to compute with. Default: f32, on a CPU int8 where the weights are stored so, or what a model that is loaded already computes
+    /// with.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = Some(precision);
@@ -132,9 +135,16 @@ impl TaggerBuilder {
     /// do not fit the model.
     pub fn from_dir(self, dir: impl AsRef<Path>) -> Result<Tagger> {
         let dir = dir.as_ref();
-        let tokenizer = SubwordTokenizer::from_dir(dir, None)?;
         let config = ModelConfig::from_dir(dir)?;
-        let (model, loaded) = TokenClassifier::load(dir, &config, &self.device.open()?, 0)?;
+        let device = self.device.open()?;
+        // A large vocabulary takes as long to read as the weights.
+        let (tokenizer, model) = thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| SubwordTokenizer::from_dir(dir, None));
+            let model = TokenClassifier::open(dir, &config, &device, self.precision);
+            (tokenizer.join(), model)
+        });
+        let tokenizer = tokenizer.unwrap_or_else(|panic| resume_unwind(panic))?;
+        let (model, loaded) = model?;
         let no_crf = loaded
             .new_crf
             .then(|| "config.json asks for a CRF that the weights do not have".to_owned());

@@ -6,6 +6,7 @@ mod texts;
 mod writer;
 
 use std::io::{self, IsTerminal};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -138,7 +139,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         "--resume goes with texts, and with a format that has lines: text, jsonl, csv or conll"
     );
     let paths = expand(&arguments.input)?;
-    let tagger = arguments.inference.load(&dir, quiet)?;
+    // The program ends with this command, and a large vocabulary takes long to give back piece by piece.
+    let tagger = ManuallyDrop::new(arguments.inference.load(&dir, quiet)?);
     let writer = Writer::new(arguments)?;
     if arguments.takes_words() {
         ensure!(!paths.is_empty(), "--input-format conll needs --input FILE");

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Embedding;
+use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TokenClassifier;
 use crate::Error;
 use crate::ops::{Factors, Ops, PackedWeights, Packing, Precision, multiplies_bf16};
+use crate::weights::RowTable;
 
 impl TokenClassifier {
     /// The same model with sinusoids in its position table (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.5), scaled to
@@ -90,6 +91,7 @@ impl TokenClassifier {
     pub fn replica(&self, device: &Device) -> Self {
         let ops = match self.ops {
             Ops::Plain(factors) | Ops::Fused(factors) => Ops::with_factors(device, factors),
+            Ops::Packed(_) if self.is_without_weights() => self.ops.clone(),
             Ops::Packed(_) => Ops::for_device(device),
         };
         self.clone().fork(device).with_ops(ops)
@@ -99,33 +101,20 @@ impl TokenClassifier {
     /// [`Precision::Bf16`] on a GPU, and on `flex` and `ndarray` where the processor multiplies bf16; [`Precision::Auto`] for inference.
     ///
     /// # Errors
-    /// The device, the processor or training is not for that precision.
+    /// The device, the processor or training is not for that precision; or the model was [opened](Self::open) in another one.
     pub fn with_precision(self, precision: Precision) -> Result<Self, Error> {
-        let device = self.device();
-        let is_host = matches!(Ops::for_device(&device), Ops::Fused(_));
-        if precision == Precision::Auto && device.is_autodiff() {
-            return Err(Error::Precision(
-                "auto is for inference; train in f32 or bf16".to_owned(),
-            ));
+        let form = Form::new(&self.device(), precision)?;
+        if let (Ops::Packed(weights), true) = (&self.ops, self.is_without_weights()) {
+            return match form {
+                Form::Packed(packing) if packing == weights.packing() => Ok(self),
+                _ => Err(Error::OpenedForInference(format!(
+                    "to compute in {precision}"
+                ))),
+            };
         }
-        let packing = match precision.resolve(&device) {
-            Precision::F32 => return Ok(self.with_ops(Ops::for_device(&device))),
-            Precision::Bf16 if is_host && !multiplies_bf16() => {
-                return Err(Error::Precision(
-                    "this processor has no AVX512-BF16, which multiplies bf16; use f32, or int8 for inference"
-                        .to_owned(),
-                ));
-            }
-            Precision::Bf16 if is_host && !device.is_autodiff() => Packing::Bf16,
-            Precision::Bf16 | Precision::Auto => {
-                return Ok(self.with_ops(Ops::with_factors(&device, Factors::Bf16)));
-            }
-            Precision::Int8 if is_host && !device.is_autodiff() => Packing::Int8,
-            Precision::Int8 => {
-                return Err(Error::Precision(format!(
-                    "int8 is for inference on flex and ndarray; use f32 on {device:?}"
-                )));
-            }
+        let packing = match form {
+            Form::Whole(ops) => return Ok(self.with_ops(ops)),
+            Form::Packed(packing) => packing,
         };
         let layers = self.encoder.layer.iter().flat_map(|layer| {
             let projections = &layer.attention.self_attention;
@@ -138,14 +127,31 @@ impl TokenClassifier {
                 &layer.output.dense,
             ]
         });
-        let mut weights = PackedWeights::new(packing);
-        layers.for_each(|layer| weights.insert(layer));
+        let mut layers: Vec<&Linear> = layers.collect();
         // Small layers, in which 8 bits save nothing and cost accuracy.
         if packing == Packing::Bf16 {
-            let ends = self.embeddings_project.iter().chain([&self.classifier]);
-            ends.for_each(|layer| weights.insert(layer));
+            layers.extend(self.embeddings_project.iter().chain([&self.classifier]));
         }
+        let weights = PackedWeights::pack(packing, &layers);
         Ok(self.with_ops(Ops::Packed(Arc::new(weights))))
+    }
+
+    /// Whether the linear layers of the encoder are there only as they were packed when the model was [opened](Self::open).
+    fn is_without_weights(&self) -> bool {
+        let mut layers = self.encoder.layer.iter();
+        layers.any(|layer| layer.output.dense.weight.val().dims() == [0, 0])
+    }
+
+    /// The same model with word embeddings that stay in their file; its own are empty then.
+    #[must_use]
+    pub(crate) fn with_words(mut self, words: Option<Arc<RowTable>>) -> Self {
+        self.words = words;
+        self
+    }
+
+    /// Whether the model was [opened](Self::open), and so lacks what only training and files need.
+    pub(crate) fn is_opened(&self) -> bool {
+        self.words.is_some()
     }
 
     /// The same model computing with the given operations.
@@ -153,6 +159,43 @@ impl TokenClassifier {
     pub fn with_ops(mut self, ops: Ops) -> Self {
         self.ops = ops;
         self
+    }
+}
+
+/// How a device computes with a precision.
+pub(crate) enum Form {
+    /// With the model's own weights.
+    Whole(Ops),
+    /// With weights that are packed beforehand, on a CPU.
+    Packed(Packing),
+}
+
+impl Form {
+    /// # Errors
+    /// The device, the processor or training is not for that precision.
+    pub fn new(device: &Device, precision: Precision) -> Result<Self, Error> {
+        let is_host = matches!(Ops::for_device(device), Ops::Fused(_));
+        let for_inference = !device.is_autodiff();
+        if precision == Precision::Auto && !for_inference {
+            return Err(Error::Precision(
+                "auto is for inference; train in f32 or bf16".to_owned(),
+            ));
+        }
+        match precision.resolve(device) {
+            Precision::F32 => Ok(Self::Whole(Ops::for_device(device))),
+            Precision::Bf16 if is_host && !multiplies_bf16() => Err(Error::Precision(
+                "this processor has no AVX512-BF16, which multiplies bf16; use f32, or int8 for inference"
+                    .to_owned(),
+            )),
+            Precision::Bf16 if is_host && for_inference => Ok(Self::Packed(Packing::Bf16)),
+            Precision::Bf16 | Precision::Auto => {
+                Ok(Self::Whole(Ops::with_factors(device, Factors::Bf16)))
+            }
+            Precision::Int8 if is_host && for_inference => Ok(Self::Packed(Packing::Int8)),
+            Precision::Int8 => Err(Error::Precision(format!(
+                "int8 is for inference on flex and ndarray; use f32 on {device:?}"
+            ))),
+        }
     }
 }
 

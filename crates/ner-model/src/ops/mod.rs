@@ -15,7 +15,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use fused::PackedWeights;
-pub(crate) use fused::{Packing, multiplies_bf16};
+pub(crate) use fused::{PackedLinear, Packing, QuantizedRows, multiplies_bf16};
 
 use crate::batch::Layout;
 use crate::{Batch, Error};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use burn_pack::Tensor as StoredTensor;
 
@@ -122,7 +122,9 @@ pub fn other_labels(dir: &Path, config: &ModelConfig) -> Option<String> {
 }
 
 /// A parameter of a module.
+#[derive(Clone)]
 pub struct Parameter {
+    pub id: ParamId,
     pub path: String,
     shape: Vec<usize>,
     pub is_projection: bool,
@@ -157,6 +159,7 @@ fn parameters(model: &TokenClassifier) -> Vec<Parameter> {
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             self.found.push(Parameter {
+                id: param.id,
                 path: self.path.join("."),
                 shape: param.lazy_shape().to_vec(),
                 is_projection: D == 2

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
+use burn::store::{ModuleStore, PytorchStore};
 use burn_pack::Tensor as StoredTensor;
 
-use super::gguf;
+use super::{gguf, mapped};
 use crate::Error;
 
 /// Tensors by the names that a checkpoint gives them.
@@ -23,18 +23,15 @@ pub fn read_tensors(weights: &Path) -> Result<Stored, Error> {
 
 /// The tensors of one file.
 fn read_file(path: &Path) -> Result<Stored, Error> {
-    fn all<S: ModuleStore>(mut store: S, path: &Path) -> Result<Stored, Error> {
-        store
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("safetensors") => mapped::read(path),
+        Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf::read(path),
+        _ => PytorchStore::from_file(path)
             .get_all_tensors()
             .cloned()
             .map_err(|e| Error::WeightFile {
                 path: path.to_owned(),
                 reason: e.to_string(),
-            })
-    }
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors") => all(SafetensorsStore::from_file(path), path),
-        Some(extension) if extension.eq_ignore_ascii_case("gguf") => gguf::read(path),
-        _ => all(PytorchStore::from_file(path), path),
+            }),
     }
 }

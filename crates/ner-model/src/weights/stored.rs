@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 use burn_pack::Tensor as StoredTensor;
 use model_dir::{CONFIG, SAFETENSORS, read_text};
 use serde_json::{Map, Value};
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 use super::matching::check_layers;
 use super::names::{layer_number, renumbered_layer};
 use super::reading::{Stored, read_tensors};
-use super::{View, write_safetensors};
+use super::{View, quantized, write_safetensors};
+use crate::ops::QuantizedRows;
 use crate::{Error, ModelConfig};
 
 /// The word embeddings, whatever stands before.
@@ -127,10 +129,11 @@ impl StoredModel {
             parameters: 0,
             bytes: 0,
         };
-        for tensor in self.tensors.values() {
+        for (name, tensor) in &self.tensors {
             size.bytes += tensor.byte_len() as u64;
             // Tables of position numbers, which old checkpoints hold, are no parameters.
-            if tensor.dtype.is_float() {
+            if (tensor.dtype.is_float() && !quantized::is_scale(name)) || tensor.dtype == DType::I8
+            {
                 size.parameters += tensor.shape.num_elements() as u64;
             }
         }
@@ -168,6 +171,7 @@ impl StoredModel {
         }
         let is_of_vocabulary = |name: &str| {
             let mut names = LANGUAGE_MODEL_HEADS.iter().chain([&WORD_EMBEDDINGS]);
+            let name = quantized::without_scale(name);
             names.any(|of_vocabulary| is_named(name, of_vocabulary))
         };
         for (name, tensor) in &mut self.tensors {
@@ -232,6 +236,41 @@ impl StoredModel {
             reason,
         })?;
         Ok(self)
+    }
+
+    /// The same model with the weights of its layers as 8-bit integers, those that [`Precision::Int8`](crate::Precision::Int8) computes with, and
+    /// its word embeddings in 8 bits too; biases, other embeddings and what lies above the layers stay. `config.json` says so in the words of
+    /// the `compressed-tensors` library.
+    ///
+    /// # Errors
+    /// [`Error::Quantized`] if it is so already; a weight cannot be read.
+    pub fn quantize(mut self) -> Result<Self, Error> {
+        if self.fields.contains_key(quantized::CONFIG_KEY) {
+            return Err(Error::Quantized(self.path));
+        }
+        let model_type = self.config.model_type;
+        for (name, tensor) in std::mem::take(&mut self.tensors) {
+            let is_of_layer = layer_number(model_type, &name).is_some() && tensor.shape.len() == 2;
+            let is_table = is_named(&name, WORD_EMBEDDINGS);
+            if !tensor.dtype.is_float() || !(is_of_layer || is_table) {
+                self.tensors.insert(name, tensor);
+                continue;
+            }
+            let rows = match is_table {
+                true => QuantizedRows::of_table,
+                false => QuantizedRows::of_layer,
+            };
+            let parts = quantized::quantize(&tensor, rows).map_err(|reason| Error::Tensor {
+                path: self.path.clone(),
+                name: name.clone(),
+                reason,
+            })?;
+            let names = [name.clone(), quantized::scale_name(&name)];
+            self.tensors.extend(names.into_iter().zip(parts));
+        }
+        self.fields
+            .insert(quantized::CONFIG_KEY.to_owned(), quantized::config());
+        self.with_new_fields()
     }
 
     /// Writes `config.json` and `model.safetensors`, each beside its final name first.

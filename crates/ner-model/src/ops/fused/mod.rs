@@ -34,7 +34,8 @@ use backend::{FusedOps, OptimizerOps, Projection};
 use super::{AdamWStep, Dropout, Factors, LossWeights, Moments};
 use attention::Heads;
 pub(super) use kernels::Mask;
-pub use kernels::{multiplies_bf16, transpose};
+pub use kernels::{QuantizedRows, multiplies_bf16, transpose};
+pub(crate) use packed::PackedLinear;
 pub use packed::{PackedWeights, Packing};
 
 /// Whether tensors of this device can be passed to this module's functions.

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use super::attention::{Heads, attend};
 use super::host::HostBackend;
-use super::kernels::{Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, gelu};
+use super::kernels::{Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, gelu, transpose};
 use crate::ops::{Dropout, Factors};
 
 /// What weights are packed as.
@@ -50,6 +50,45 @@ pub struct PackedLinear(Arc<Layer>);
 struct Layer {
     weights: Weights,
     bias: Vec<f32>,
+}
+
+impl PackedLinear {
+    /// Packs weights `[outputs, inputs]`.
+    pub(crate) fn new(packing: Packing, weights: &[f32], inputs: usize, bias: Vec<f32>) -> Self {
+        let weights = match packing {
+            Packing::Int8 => Weights::Int8(Int8Matrix::new(weights, inputs)),
+            Packing::Bf16 => {
+                Weights::Bf16(Bf16Right::new(Matrix::new(weights, inputs).transposed()))
+            }
+        };
+        Self(Arc::new(Layer { weights, bias }))
+    }
+
+    /// Packs weights `[outputs, inputs]` that were quantized before, with what 1 stands for in each output. `None` where they are larger than
+    /// the kernels take.
+    pub(crate) fn of_integers(
+        weights: &[i8],
+        scales: Vec<f32>,
+        inputs: usize,
+        bias: &[f32],
+    ) -> Option<Self> {
+        let weights = Weights::Int8(Int8Matrix::packed(weights, scales, inputs)?);
+        let bias = bias.to_vec();
+        Some(Self(Arc::new(Layer { weights, bias })))
+    }
+
+    /// Packs a layer of a model.
+    fn of_layer(packing: Packing, layer: &Linear) -> Self {
+        let weight = layer.weight.val();
+        let [inputs, outputs] = weight.dims();
+        let read = |data: burn::tensor::TensorData| data.iter::<f32>().collect::<Vec<f32>>();
+        let bias = layer
+            .bias
+            .as_ref()
+            .map_or_else(|| vec![0.0; outputs], |bias| read(bias.val().into_data()));
+        let weight = transpose(&read(weight.into_data()), outputs);
+        Self::new(packing, &weight, inputs, bias)
+    }
 }
 
 impl Layer {
@@ -96,35 +135,24 @@ pub struct PackedWeights {
 }
 
 impl PackedWeights {
-    /// No layer yet.
-    pub(crate) fn new(packing: Packing) -> Self {
-        Self {
-            packing,
-            layers: HashMap::new(),
-        }
+    /// Packs layers of a model.
+    pub(crate) fn pack(packing: Packing, layers: &[&Linear]) -> Self {
+        let layers = layers.par_iter().map(|layer| {
+            let packed = PackedLinear::of_layer(packing, layer);
+            (layer.weight.id, packed)
+        });
+        let layers = layers.collect();
+        Self { packing, layers }
+    }
+
+    /// Layers that are packed already, by their weights.
+    pub(crate) fn of_layers(packing: Packing, layers: HashMap<ParamId, PackedLinear>) -> Self {
+        Self { packing, layers }
     }
 
     /// What they are packed as.
     pub(crate) fn packing(&self) -> Packing {
         self.packing
-    }
-
-    /// Packs a layer.
-    pub(crate) fn insert(&mut self, layer: &Linear) {
-        let weight = layer.weight.val();
-        let outputs = weight.dims()[1];
-        let read = |data: burn::tensor::TensorData| data.iter::<f32>().collect::<Vec<f32>>();
-        let bias = layer
-            .bias
-            .as_ref()
-            .map_or_else(|| vec![0.0; outputs], |bias| read(bias.val().into_data()));
-        let weight = read(weight.into_data());
-        let weights = match self.packing {
-            Packing::Int8 => Weights::Int8(Int8Matrix::new(&weight, outputs)),
-            Packing::Bf16 => Weights::Bf16(Bf16Right::new(Matrix::new(&weight, outputs))),
-        };
-        let packed = PackedLinear(Arc::new(Layer { weights, bias }));
-        self.layers.insert(layer.weight.id, packed);
     }
 
     fn get(&self, layer: &Linear) -> Option<PackedLinear> {

@@ -51,6 +51,46 @@ fn padded<T: Copy + Default>(values: &[T], start: usize) -> [T; PANEL] {
 #[repr(align(64))]
 pub struct Line([[i8; GROUP]; BLOCK]);
 
+/// Rows of 8-bit integers.
+#[derive(Clone, Debug, Default)]
+pub struct QuantizedRows {
+    /// Row-major.
+    pub values: Vec<i8>,
+    /// Of each row: what 1 stands for.
+    pub scales: Vec<f32>,
+}
+
+impl QuantizedRows {
+    /// Quantizes the weights of a linear layer, `[outputs, inputs]`, for each output.
+    pub fn of_layer(weights: &[f32], inputs: usize) -> Self {
+        Self::new(weights, inputs, LARGEST_WEIGHT)
+    }
+
+    /// Quantizes a table of embeddings for each row, with all of the 8 bits: nothing is summed.
+    pub fn of_table(table: &[f32], width: usize) -> Self {
+        Self::new(table, width, LARGEST_INPUT)
+    }
+
+    fn new(x: &[f32], width: usize, largest: f32) -> Self {
+        let isa = Isa::detect();
+        let mut rows = Self {
+            values: vec![0; x.len()],
+            scales: vec![0.0; x.len() / width.max(1)],
+        };
+        let per_task = rows_per_task(width);
+        x.par_chunks(per_task * width)
+            .zip(rows.values.par_chunks_mut(per_task * width))
+            .zip(rows.scales.par_chunks_mut(per_task))
+            .for_each(|((x, values), scales)| {
+                let rows = x.chunks_exact(width).zip(values.chunks_exact_mut(width));
+                for ((x, values), scale) in rows.zip(scales) {
+                    *scale = quantize_weights(isa, x, largest, values);
+                }
+            });
+        rows
+    }
+}
+
 /// Weights of a linear layer, quantized for each output.
 pub struct Int8Matrix {
     inputs: usize,
@@ -100,6 +140,17 @@ vectorized! {
         largest / LARGEST_INPUT
     }
 
+    /// Quantizes one row to integers of at most that magnitude. Returns what 1 stands for.
+    fn quantize_weights(x: &[f32], largest: f32, out: &mut [i8]) -> f32 {
+        let scale = f32::from_bits(x.iter().fold(0, |a, &x| a.max(magnitude(x)))) / largest;
+        if scale > 0.0 {
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = (x / scale).round_ties_even() as i8;
+            }
+        }
+        scale
+    }
+
     /// Values of one row and the outputs of one panel.
     fn portable_row(x: &[u8], panel: &[Line], row_scale: f32, scaling: &Scaling, out: &mut [f32; PANEL]) {
         let groups = panel.len() / (PANEL / BLOCK);
@@ -120,34 +171,31 @@ vectorized! {
 }
 
 impl Int8Matrix {
-    /// Quantizes a row-major `[inputs, outputs]` matrix.
-    pub fn new(weights: &[f32], outputs: usize) -> Self {
-        let inputs = weights.len() / outputs;
+    /// Quantizes weights `[outputs, inputs]`.
+    pub fn new(weights: &[f32], inputs: usize) -> Self {
+        let QuantizedRows { values, scales } = QuantizedRows::of_layer(weights, inputs);
+        Self::in_range(&values, scales, inputs)
+    }
+
+    /// Packs weights `[outputs, inputs]` that are quantized already; `None` where their magnitudes would overflow the sums.
+    pub fn packed(values: &[i8], scales: Vec<f32>, inputs: usize) -> Option<Self> {
+        let largest = LARGEST_WEIGHT as u8;
+        let fits = values.iter().all(|value| value.unsigned_abs() <= largest);
+        fits.then(|| Self::in_range(values, scales, inputs))
+    }
+
+    fn in_range(values: &[i8], scales: Vec<f32>, inputs: usize) -> Self {
+        let outputs = scales.len();
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
-        let mut largest = vec![0; outputs];
-        for row in weights.chunks_exact(outputs) {
-            for (largest, &weight) in largest.iter_mut().zip(row) {
-                *largest = magnitude(weight).max(*largest);
-            }
-        }
-        let scales: Vec<f32> = largest
-            .into_iter()
-            .map(|bits| f32::from_bits(bits) / LARGEST_WEIGHT)
-            .collect();
         let mut packed = vec![Line([[0; GROUP]; BLOCK]); panels * groups * (PANEL / BLOCK)];
         let mut offsets = vec![0; outputs];
-        for (input, row) in weights.chunks_exact(outputs).enumerate() {
-            for (output, &weight) in row.iter().enumerate() {
-                let scale = scales[output];
-                let value = if scale > 0.0 {
-                    (weight / scale).round_ties_even() as i32
-                } else {
-                    0
-                };
-                let Line(weights) = &mut packed[output / BLOCK * groups + input / GROUP];
-                weights[output % BLOCK][input % GROUP] = value as i8;
-                offsets[output] += OFFSET * value;
+        for (output, row) in values.chunks_exact(inputs).enumerate() {
+            let lines = &mut packed[output / BLOCK * groups..][..groups];
+            for (Line(weights), group) in lines.iter_mut().zip(row.chunks(GROUP)) {
+                weights[output % BLOCK][..group.len()].copy_from_slice(group);
             }
+            let sum: i32 = row.iter().map(|&value| i32::from(value)).sum();
+            offsets[output] = OFFSET * sum;
         }
         Self {
             inputs,
@@ -584,11 +632,11 @@ mod tests {
                 values(inputs * outputs, 2),
                 values(outputs, 3),
             );
-            let y = Int8Matrix::new(&weights, outputs).affine(&Int8Rows::new(&x, inputs), &bias);
+            let y = Int8Matrix::new(&weights, inputs).affine(&Int8Rows::new(&x, inputs), &bias);
             for row in 0..rows {
                 for output in 0..outputs {
                     let exact: f32 = (0..inputs)
-                        .map(|input| x[row * inputs + input] * weights[input * outputs + output])
+                        .map(|input| x[row * inputs + input] * weights[output * inputs + input])
                         .sum::<f32>()
                         + bias[output];
                     // Each factor is off by half a step at most.
@@ -603,7 +651,7 @@ mod tests {
     #[test]
     fn every_kernel_gives_the_same_bits() {
         for (inputs, outputs) in [(52, 70), (56, 64), (30, 192)] {
-            let matrix = Int8Matrix::new(&values(inputs * outputs, 5), outputs);
+            let matrix = Int8Matrix::new(&values(inputs * outputs, 5), inputs);
             let bias = values(outputs, 7);
             for rows in (1..=2 * TILE).chain([TASK_ROWS + 7]) {
                 let x = Int8Rows::new(&values(rows * inputs, 6), inputs);
@@ -620,7 +668,7 @@ mod tests {
     fn extreme_weights_and_inputs_do_not_saturate() {
         let inputs = 64;
         for sign in [1.0, -1.0] {
-            let matrix = Int8Matrix::new(&vec![sign; inputs], 1);
+            let matrix = Int8Matrix::new(&vec![sign; inputs], inputs);
             let rows = Int8Rows::new(&vec![1.0; inputs], inputs);
             for kernel in Kernel::all() {
                 let y = matrix.affine_by(kernel, &rows, &[0.0])[0];
@@ -634,13 +682,13 @@ mod tests {
         let inputs = 40;
         let (weights, x) = (values(2 * inputs, 8), values(2 * inputs, 9));
         let affine = |weights: &[f32], x: &[f32]| {
-            Int8Matrix::new(weights, 2).affine(&Int8Rows::new(x, inputs), &[0.0; 2])
+            Int8Matrix::new(weights, inputs).affine(&Int8Rows::new(x, inputs), &[0.0; 2])
         };
         let is_nan = |y: Vec<f32>| y.into_iter().map(f32::is_nan).collect::<Vec<_>>();
         for bad in [f32::NAN, -f32::NAN, f32::INFINITY] {
             for at in [0, inputs - 1] {
                 let mut spoilt = weights.clone();
-                spoilt[2 * at] = bad; // of output 0
+                spoilt[at] = bad; // of output 0
                 assert_eq!(is_nan(affine(&spoilt, &x)), [true, false, true, false]);
                 let mut spoilt = x.clone();
                 spoilt[at] = bad; // of row 0
@@ -654,7 +702,7 @@ mod tests {
 
     #[test]
     fn zeros_stay_zeros() {
-        let matrix = Int8Matrix::new(&[0.0, 1.0, 0.0, -2.0], 2);
+        let matrix = Int8Matrix::new(&[0.0, 0.0, 1.0, -2.0], 2);
         assert_eq!(
             matrix.affine(&Int8Rows::new(&[0.0; 4], 2), &[0.5, 0.0]),
             [0.5, 0.0, 0.5, 0.0]

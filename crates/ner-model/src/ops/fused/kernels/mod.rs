@@ -15,7 +15,7 @@ mod tests;
 
 pub use bf16::{Bf16Left, Bf16Right, multiplies_bf16};
 pub use elementwise::*;
-pub use int8::{Int8Matrix, Int8Rows};
+pub use int8::{Int8Matrix, Int8Rows, QuantizedRows};
 pub use isa::Isa;
 pub use matrix::{Factor, Matrix, MatrixMut, Product, SharedMut, transpose};
 pub use rows::*;
