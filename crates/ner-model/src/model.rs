@@ -15,7 +15,7 @@ mod projection;
 mod slicing;
 mod variants;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::nn::{
@@ -123,9 +123,7 @@ impl TokenClassifier {
     /// padding rows, one and zero for LayerNorm. The same seed gives the same weights on the same device. There must be room for them:
     /// [`ModelConfig::check_new_weights`].
     pub fn init(config: &ModelConfig, device: &Device, seed: u64) -> Self {
-        let model = Self::uninitialized(config, device);
-        device.seed(seed);
-        let mut model = model.materialize();
+        let mut model = Self::uninitialized(config, device).drawn(device, seed);
         let pad = config.pad_token_id() as usize;
         let tables = &mut model.embeddings;
         tables.word_embeddings = without_row(tables.word_embeddings.clone(), pad);
@@ -133,6 +131,15 @@ impl TokenClassifier {
             tables.position_embeddings = without_row(tables.position_embeddings.clone(), pad);
         }
         model
+    }
+
+    /// The same model with its missing weights drawn.
+    pub(crate) fn drawn(self, device: &Device, seed: u64) -> Self {
+        // A device has one generator for all threads of the process.
+        static GENERATOR: Mutex<()> = Mutex::new(());
+        let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        device.seed(seed);
+        self.materialize()
     }
 
     /// A model whose weights are drawn when they are first read, and take no room before.

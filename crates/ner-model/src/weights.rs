@@ -73,8 +73,7 @@ impl TokenClassifier {
             values: all_values(matched.tensors, &path)?,
             device: device.clone(),
         });
-        device.seed(seed);
-        Ok((model.materialize(), report))
+        Ok((model.drawn(device, seed), report))
     }
 
     /// Writes `config.json` and `model.safetensors`, which `transformers` opens with `AutoModelForTokenClassification.from_pretrained`.

@@ -277,8 +277,7 @@ fn int8_is_near_f32_and_for_inference_only() {
             |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>().sqrt();
         let error = norm(&mut exact.iter().zip(&rounded).map(|(a, b)| a - b));
         let relative = error / norm(&mut exact.iter().copied());
-        // The device's generator is one for all tests of this process, so that the weights are not always the same: 0.05 to 0.07.
-        assert!((1e-4..1e-1).contains(&relative), "{relative}");
+        assert!((1e-4..8e-2).contains(&relative), "{relative}");
         let back = int8.with_precision(Precision::F32).unwrap();
         assert_eq!(logits(&back, &batch), exact);
         let auto = model.with_precision(Precision::Auto).unwrap();

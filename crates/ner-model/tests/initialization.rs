@@ -1,4 +1,4 @@
-//! Random weights. Alone in its process, since a device has one generator for all its users.
+//! Random weights.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
@@ -23,6 +23,11 @@ fn random_weights_follow_transformers_rule_and_the_seed() {
         let bytes = draw(1);
         assert!(bytes == draw(1), "{device}: the seed decides the weights");
         assert!(bytes != draw(2), "{device}: another seed, other weights");
+        std::thread::scope(|scope| {
+            let draws: Vec<_> = (0..4).map(|_| scope.spawn(|| draw(1))).collect();
+            let same = draws.into_iter().all(|draw| draw.join().unwrap() == bytes);
+            assert!(same, "{device}: the seed decides it on several threads too");
+        });
 
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         for (name, tensor) in tensors.tensors() {
