@@ -149,7 +149,14 @@ const DISTILL: Topic = Topic {
 
 const SHRINK: Topic = Topic {
     name: "shrink",
-    essential: &["model", "text", "vocab_size", "layers", "output"],
+    essential: &[
+        "model",
+        "text",
+        "vocab_size",
+        "layers",
+        "precision",
+        "output",
+    ],
     examples: &[
         (
             "Only the sub-words that these texts use:",
@@ -158,6 +165,10 @@ const SHRINK: Topic = Topic {
         (
             "Three of its layers:",
             "ner-cli shrink --model MODEL --layers 0,5,11 --output shallow",
+        ),
+        (
+            "A quarter of the file, tagged in 8 bits:",
+            "ner-cli shrink --model out --precision int8 --output small",
         ),
     ],
 };

@@ -17,7 +17,7 @@ use crate::hub::HubArguments;
 use crate::output::check_dir;
 use crate::progress::Progress;
 
-/// Make a model smaller: fewer sub-words, fewer layers, 8-bit weights.
+/// Make a model smaller: fewer sub-words or layers, 8-bit weights.
 ///
 /// With --text, the sub-words stay that its words are cut into, and what any other text may need: special tokens, single characters and bytes.
 /// The words of these texts are cut as before, and a tagger's predictions for them do not change; other words are cut smaller. A model with

@@ -85,7 +85,7 @@ static ABOUT: [About; 24] = [
         Kind::Unreadable,
         Error,
         "files that cannot be read to their end",
-        "mend the line; what follows it was not checked",
+        "correct the file or its path; what follows was not checked",
     ),
     about(
         Kind::ForeignTag,
