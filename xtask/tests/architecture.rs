@@ -26,7 +26,7 @@ struct Room {
 /// What only the programs that own a terminal may use.
 const TERMINAL: [&str; 3] = ["anyhow", "clap", "indicatif"];
 
-const ROOMS: [Room; 12] = [
+const ROOMS: [Room; 13] = [
     Room {
         name: "conll-io",
         uses: &[],
@@ -80,6 +80,12 @@ const ROOMS: [Room; 12] = [
     Room {
         name: "ner-serve",
         uses: &["ner-pages", "ner-redact", "ner-tagger"],
+        avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
+        optional: &[],
+    },
+    Room {
+        name: "ner-datafusion",
+        uses: &["ner-tagger"],
         avoids: &["burn*", "tokenizers", "csv", "anyhow", "clap", "indicatif"],
         optional: &[],
     },
@@ -141,10 +147,12 @@ const XTASK: [&str; 3] = ["bench", "help", "reproduce"];
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    workspace_default_members: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Package {
+    id: String,
     name: String,
     manifest_path: PathBuf,
     /// Of every kind: normal, build and dev.
@@ -260,7 +268,7 @@ fn compiled(selection: &[&str]) -> BTreeSet<String> {
 /// Cargo unifies features over the packages it is asked for: where two commands disagree, Burn is compiled twice.
 #[test]
 fn the_commands_share_one_compilation() {
-    let tests = compiled(&["--workspace", "--edges", "normal,build,dev"]);
+    let tests = compiled(&["--edges", "normal,build,dev"]);
     for package in ["xtask", "ner-cli"] {
         let program = compiled(&["--package", package, "--edges", "normal,build"]);
         let alone: Vec<&String> = program.difference(&tests).collect();
@@ -274,7 +282,7 @@ fn the_commands_share_one_compilation() {
 /// Features of `ner-cli` add crates, and leave those that everybody compiles as they are.
 #[test]
 fn the_feature_for_tables_leaves_burn_as_it_is() {
-    let tests = compiled(&["--workspace", "--edges", "normal,build,dev"]);
+    let tests = compiled(&["--edges", "normal,build,dev"]);
     let with = compiled(&[
         "-p",
         "ner-cli",
@@ -297,6 +305,23 @@ fn the_feature_for_tables_leaves_burn_as_it_is() {
         .filter(|line| !line.starts_with("ner-cli "))
         .collect();
     assert!(changed.is_empty(), "{changed:?}");
+}
+
+/// The commands without a package are about every crate but the one that needs an engine, and they compile none.
+#[test]
+fn the_engine_is_compiled_for_who_asks_only() {
+    let metadata = metadata();
+    let mut others: Vec<&str> = metadata
+        .packages
+        .iter()
+        .filter(|package| !metadata.workspace_default_members.contains(&package.id))
+        .map(|package| package.name.as_str())
+        .collect();
+    others.sort_unstable();
+    assert_eq!(others, ["ner-datafusion"]);
+    let tests = compiled(&["--edges", "normal,build,dev"]);
+    let engine = |line: &&String| line.starts_with("datafusion") || line.starts_with("ballista");
+    assert_eq!(tests.iter().find(engine), None);
 }
 
 /// Who takes the tagger into a program of their own takes no training and no command line with it.
@@ -346,13 +371,14 @@ fn only_the_programs_own_the_terminal() {
     }
 }
 
-/// Everything else is threads: one crate has clients to wait for.
+/// Everything else is threads: one crate has clients to wait for, and one is called by an engine that has.
 #[test]
-fn the_asynchronous_runtime_lives_in_one_crate() {
+fn the_asynchronous_runtime_lives_in_two_crates() {
     for package in &metadata().packages {
         let mut names = package.dependencies.iter().map(|one| one.name.as_str());
         let has = names.any(|name| name == "tokio" || name == "axum" || matches("hyper*", name));
-        assert_eq!(has, package.name == "ner-serve", "{}", package.name);
+        let may = ["ner-serve", "ner-datafusion"].contains(&package.name.as_str());
+        assert_eq!(has, may, "{}", package.name);
     }
 }
 

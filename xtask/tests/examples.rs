@@ -1,5 +1,5 @@
-//! The examples of the crates, run as their users run them. `cargo test --release --workspace` builds them beside the tests; with `--test examples` alone,
-//! `cargo build --release --workspace --examples` comes first.
+//! The examples of the crates, run as their users run them. `cargo test --release` builds them beside the tests; with `--test examples` alone,
+//! `cargo build --release --examples` comes first.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,7 +34,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
     let program = program(name);
     assert!(
         program.is_file(),
-        "{}: build it by `cargo build --release --workspace --examples`",
+        "{}: build it by `cargo build --release --examples`",
         program.display()
     );
     let output = Command::new(program).args(arguments).output().unwrap();

@@ -1,6 +1,6 @@
 //! One encoder layer of base size and the optimizer: fused operations against those composed of Burn's, and the layer with 8-bit weights.
 //!
-//! `cargo bench --workspace --bench ops`, which compiles Burn with the features that the other commands use.
+//! `cargo bench --bench ops`, which compiles Burn with the features that the other commands use.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

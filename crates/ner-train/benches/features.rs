@@ -1,6 +1,6 @@
 //! What training does beside the model: sentences to sequences, sequences to steps.
 //!
-//! `cargo bench --workspace --bench features`
+//! `cargo bench --bench features`
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
