@@ -65,7 +65,7 @@ pub struct Outcome {
     pub items: usize,
     /// Sub-words read, special tokens included, where a model reads any.
     #[serde(default)]
-    pub sub_words: usize,
+    pub subwords: usize,
     /// Peak resident memory, in bytes.
     pub peak_bytes: u64,
 }
@@ -76,7 +76,7 @@ impl Outcome {
         Self {
             seconds: time.as_secs_f64(),
             items,
-            sub_words: 0,
+            subwords: 0,
             peak_bytes: 0,
         }
     }

@@ -25,7 +25,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use model_dir::Wanted;
+use model_dir::FileSet;
 use ner_cli::hub::Hub;
 
 use crate::{
@@ -191,7 +191,7 @@ fn run_stages(
         .collect();
     let pretrained = !matches!(recipe.model, Model::New { .. });
     if pretrained {
-        inputs.extend(model_checksums(&folder.model, Wanted::Model)?);
+        inputs.extend(model_checksums(&folder.model, FileSet::Model)?);
     }
     pipeline.manifest.inputs = inputs;
     pipeline.save_manifest()?;
@@ -204,7 +204,7 @@ fn run_stages(
         &folder::Split::ALL.map(|split| symbolic.raw(split)),
     )?;
     if pretrained {
-        inputs.extend(model_checksums(&folder.model, Wanted::Tokenizer)?);
+        inputs.extend(model_checksums(&folder.model, FileSet::Tokenizer)?);
     }
     let commands = |folder: &Folder| preprocess::commands(recipe, folder);
     run_commands(
@@ -220,7 +220,7 @@ fn run_stages(
         &folder::Split::ALL.map(|split| symbolic.data(split)),
     )?;
     inputs.extend(files::checksums(&folder.root, &[symbolic.labels()])?);
-    inputs.extend(model_checksums(&folder.model, Wanted::Model)?);
+    inputs.extend(model_checksums(&folder.model, FileSet::Model)?);
     let commands = |folder: &Folder| train::commands(recipe, folder, device);
     run_commands(
         pipeline,
@@ -238,7 +238,7 @@ fn run_stages(
         &folder.root,
         &evaluate::SCORED.map(|split| symbolic.raw(split)),
     )?);
-    inputs.extend(model_checksums(&folder.output(), Wanted::Model)?);
+    inputs.extend(model_checksums(&folder.output(), FileSet::Model)?);
     let commands = |folder: &Folder| evaluate::commands(recipe, folder, device);
     run_commands(
         pipeline,
@@ -274,7 +274,7 @@ fn run_commands(
 }
 
 /// Checksums of a model's files, named `model/FILE` wherever the model lies.
-fn model_checksums(folder: &Path, wanted: Wanted) -> Result<Checksums> {
+fn model_checksums(folder: &Path, wanted: FileSet) -> Result<Checksums> {
     let names = model_dir::files(folder, wanted)?;
     let sums = names.into_iter().map(|name| {
         let sum = model_dir::sha256(&folder.join(&name))?;

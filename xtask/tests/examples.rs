@@ -102,7 +102,7 @@ fn column_files_are_read_and_scored() {
 }
 
 #[test]
-fn words_meet_sub_words() {
+fn words_meet_subwords() {
     let shown = run(
         "align_words",
         &[&fixture("encoder"), "Marta vive en Albolea."],

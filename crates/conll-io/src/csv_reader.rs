@@ -11,7 +11,7 @@ use memchr::{memchr_iter, memchr3};
 use crate::encoding::Decoder;
 use crate::invisible::{check_tag, trim};
 use crate::plain_lines::PlainLines;
-use crate::sentence::Layout;
+use crate::sentence::ColumnLayout;
 use crate::source::{open, reads_sentences};
 use crate::{Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
 
@@ -161,7 +161,7 @@ impl CsvReaderBuilder {
             Tag::None => None,
         };
         Ok(Header {
-            layout: Layout {
+            layout: ColumnLayout {
                 columns: names.len(),
                 token,
                 tag,
@@ -207,7 +207,7 @@ pub struct CsvReader<R> {
 
 #[derive(Clone, Copy, Debug)]
 struct Header {
-    layout: Layout,
+    layout: ColumnLayout,
     id: usize,
     line: u64,
 }
@@ -295,7 +295,7 @@ impl<R: Read> CsvReader<R> {
 
     /// Checks the row at hand against the header.
     fn check_row(&self, header: Header) -> Result<(), Error> {
-        let Layout {
+        let ColumnLayout {
             columns,
             token,
             tag,

@@ -12,7 +12,7 @@ use crate::encoding::Decoder;
 use crate::invisible::{check_tag, may_hold_invisible};
 use crate::line_buffer::LineBuffer;
 use crate::plain_lines::PlainLines;
-use crate::sentence::{Document, Layout, Row, Span};
+use crate::sentence::{ColumnLayout, Document, Row, Span};
 use crate::source::{open, reads_sentences};
 use crate::{
     Column, Comments, DOCUMENT_START, Encoding, Error, ErrorKind, Sentence, SentenceSource,
@@ -130,7 +130,7 @@ impl ReaderBuilder {
     }
 
     /// What the columns are in a file of `columns` columns.
-    fn layout(&self, columns: usize) -> Result<Layout, ErrorKind> {
+    fn layout(&self, columns: usize) -> Result<ColumnLayout, ErrorKind> {
         let index = |role, column: Column| {
             column.index(columns).ok_or(ErrorKind::MissingColumn {
                 role,
@@ -143,7 +143,7 @@ impl ReaderBuilder {
             Some(column) => Some(index("tag", column)?).filter(|&tag| tag != token),
             None => None,
         };
-        Ok(Layout {
+        Ok(ColumnLayout {
             columns,
             token,
             tag,
@@ -170,7 +170,7 @@ pub struct Reader<R> {
 /// What the first row of a file says of all.
 #[derive(Clone, Copy, Debug)]
 struct FirstRow {
-    layout: Layout,
+    layout: ColumnLayout,
     line: u64,
 }
 
@@ -332,8 +332,12 @@ impl<R: Read> Reader<R> {
             }
         };
         match layout {
-            Layout { token, .. } if fields[token].is_empty() => Err(empty_field("token", token)),
-            Layout { tag: Some(tag), .. } if fields[tag].is_empty() => Err(empty_field("tag", tag)),
+            ColumnLayout { token, .. } if fields[token].is_empty() => {
+                Err(empty_field("token", token))
+            }
+            ColumnLayout { tag: Some(tag), .. } if fields[tag].is_empty() => {
+                Err(empty_field("tag", tag))
+            }
             _ => Ok(()),
         }
     }

@@ -15,7 +15,7 @@ pub struct Sentence {
     pub(crate) rows: Vec<Row>,
     /// The columns of all rows, row by row: `rows.len() * layout.columns` spans.
     pub(crate) fields: Vec<Span>,
-    pub(crate) layout: Layout,
+    pub(crate) layout: ColumnLayout,
     pub(crate) document: Option<Document>,
     pub(crate) comments: Vec<Span>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Row {
 
 /// What the columns of a file are; indices count from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct ColumnLayout {
     pub(crate) columns: usize,
     pub(crate) token: usize,
     pub(crate) tag: Option<usize>,
@@ -164,7 +164,7 @@ impl Sentence {
         self.text.clear();
         self.rows.clear();
         self.fields.clear();
-        self.layout = Layout::default();
+        self.layout = ColumnLayout::default();
         self.document = None;
         self.comments.clear();
     }

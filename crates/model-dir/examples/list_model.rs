@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use model_dir::{Wanted, files, missing, sha256};
+use model_dir::{FileSet, files, missing, sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = PathBuf::from(
@@ -12,12 +12,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             .nth(1)
             .ok_or("usage: list_model MODEL_DIR")?,
     );
-    let missing = missing(&dir, Wanted::Model);
+    let missing = missing(&dir, FileSet::Model);
     for what in &missing {
         println!("missing: {what}");
     }
     if missing.is_empty() {
-        for name in files(&dir, Wanted::Model)? {
+        for name in files(&dir, FileSet::Model)? {
             println!("{} {name}", &sha256(&dir.join(&name))?[..12]);
         }
     }

@@ -38,7 +38,7 @@ pub const SENTENCEPIECE_FILES: [&str; 3] = ["sentencepiece.bpe.model", "spiece.m
 
 /// What is wanted of a model directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum FileSet {
     /// Configuration, tokenizer and weights.
     Model,
     /// All but the weights; only the tokenizer has to be there.
@@ -88,14 +88,14 @@ fn has_extension(name: &str, extension: &str) -> bool {
 ///
 /// # Errors
 /// No weights where they are wanted, or an index that cannot be read or names files that are not there.
-pub fn files(dir: &Path, wanted: Wanted) -> Result<Vec<String>> {
+pub fn files(dir: &Path, wanted: FileSet) -> Result<Vec<String>> {
     let mut names: Vec<String> = SETTINGS_FILES
         .iter()
         .chain(&SENTENCEPIECE_FILES)
         .filter(|name| dir.join(name).is_file())
         .map(|&name| name.to_owned())
         .collect();
-    if wanted == Wanted::Model {
+    if wanted == FileSet::Model {
         let weights = weight_file(dir)?;
         let mut paths = weight_parts(&weights)?;
         paths.push(weights);
@@ -111,7 +111,7 @@ pub fn files(dir: &Path, wanted: Wanted) -> Result<Vec<String>> {
 }
 
 /// What a model's directory lacks, in words; nothing of one that is complete.
-pub fn missing(dir: &Path, wanted: Wanted) -> Vec<String> {
+pub fn missing(dir: &Path, wanted: FileSet) -> Vec<String> {
     let has = |name: &str| dir.join(name).is_file();
     let mut missing = Vec::new();
     if !(has("tokenizer.json") || has("vocab.txt") || has("vocab.json") && has("merges.txt")) {
@@ -119,7 +119,7 @@ pub fn missing(dir: &Path, wanted: Wanted) -> Vec<String> {
             "a tokenizer (tokenizer.json, vocab.json with merges.txt, or vocab.txt)".to_owned(),
         );
     }
-    if wanted == Wanted::Tokenizer {
+    if wanted == FileSet::Tokenizer {
         return missing;
     }
     if !has(CONFIG) {

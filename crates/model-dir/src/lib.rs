@@ -21,8 +21,8 @@ pub use checksum::{checksum, hex, sha256, sha256_of_files};
 pub use error::{Error, Result};
 pub use index::{shards, weight_parts};
 pub use layout::{
-    CONFIG, SAFETENSORS, SENTENCEPIECE_FILES, SETTINGS_FILES, WEIGHT_FILES, Wanted, choose_weights,
-    files, missing, read_text, weight_file,
+    CONFIG, FileSet, SAFETENSORS, SENTENCEPIECE_FILES, SETTINGS_FILES, WEIGHT_FILES,
+    choose_weights, files, missing, read_text, weight_file,
 };
 pub use replace::{replace_dir, take_back_unfinished};
 

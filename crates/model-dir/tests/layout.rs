@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use model_dir::{
-    Error, Wanted, choose_weights, files, missing, read_text, shards, weight_file, weight_parts,
+    Error, FileSet, choose_weights, files, missing, read_text, shards, weight_file, weight_parts,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ fn a_gguf_file_is_taken_under_any_name_where_it_is_the_only_weights() {
             .ends_with("e5-small.Q4_0.GGUF")
     );
     assert_eq!(
-        files(dir.path(), Wanted::Model).unwrap(),
+        files(dir.path(), FileSet::Model).unwrap(),
         ["config.json", "e5-small.Q4_0.GGUF"]
     );
     fs::write(dir.path().join("e5-small.F16.gguf"), "").unwrap();
@@ -79,15 +79,15 @@ fn a_gguf_file_is_taken_under_any_name_where_it_is_the_only_weights() {
 
 #[test]
 fn what_is_missing_is_said_in_words() {
-    let cases: [(&[&str], Wanted, &[&str]); 7] = [
+    let cases: [(&[&str], FileSet, &[&str]); 7] = [
         (
             &["config.json", "tokenizer.json", "model.safetensors"],
-            Wanted::Model,
+            FileSet::Model,
             &[],
         ),
         (
             &["config.json", "vocab.json", "model.safetensors"],
-            Wanted::Model,
+            FileSet::Model,
             &["a tokenizer"],
         ),
         (
@@ -97,12 +97,12 @@ fn what_is_missing_is_said_in_words() {
                 "merges.txt",
                 "pytorch_model.bin",
             ],
-            Wanted::Model,
+            FileSet::Model,
             &[],
         ),
         (
             &["vocab.txt", "tf_model.h5"],
-            Wanted::Model,
+            FileSet::Model,
             &["config.json", "weights (model.safetensors"],
         ),
         (
@@ -111,13 +111,13 @@ fn what_is_missing_is_said_in_words() {
                 "vocab.txt",
                 "model-00001-of-00002.safetensors",
             ],
-            Wanted::Model,
+            FileSet::Model,
             &["weights ("],
         ),
-        (&["vocab.txt"], Wanted::Tokenizer, &[]),
+        (&["vocab.txt"], FileSet::Tokenizer, &[]),
         (
             &["spiece.model", "config.json"],
-            Wanted::Tokenizer,
+            FileSet::Tokenizer,
             &["a tokenizer"],
         ),
     ];
@@ -141,19 +141,19 @@ fn an_index_that_names_absent_files_is_no_weights() {
     let index = dir.path().join("model.safetensors.index.json");
     let text = r#"{"weight_map": {"b": "model-00002-of-00002.safetensors", "a": "model-00001-of-00002.safetensors"}}"#;
     fs::write(&index, text).unwrap();
-    let found = missing(dir.path(), Wanted::Model);
+    let found = missing(dir.path(), FileSet::Model);
     let expected = "names model-00002-of-00002.safetensors, which is not there";
     assert!(found[0].contains(expected), "{found:?}");
-    assert!(files(dir.path(), Wanted::Model).is_err());
+    assert!(files(dir.path(), FileSet::Model).is_err());
 
     fs::write(dir.path().join("model-00002-of-00002.safetensors"), "").unwrap();
-    assert_eq!(missing(dir.path(), Wanted::Model), [""; 0]);
+    assert_eq!(missing(dir.path(), FileSet::Model), [""; 0]);
     // Not what is loaded, and not a part of the model: torch's form of the same, and the optimizer.
     for beside in ["pytorch_model.bin", "optimizer.safetensors", "README.md"] {
         fs::write(dir.path().join(beside), "").unwrap();
     }
     assert_eq!(
-        files(dir.path(), Wanted::Model).unwrap(),
+        files(dir.path(), FileSet::Model).unwrap(),
         [
             "config.json",
             "model-00001-of-00002.safetensors",
@@ -163,7 +163,7 @@ fn an_index_that_names_absent_files_is_no_weights() {
         ]
     );
     assert_eq!(
-        files(dir.path(), Wanted::Tokenizer).unwrap(),
+        files(dir.path(), FileSet::Tokenizer).unwrap(),
         ["config.json", "vocab.txt"]
     );
 }

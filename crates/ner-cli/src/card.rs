@@ -7,11 +7,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode, Scheme};
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use ner_train::{DistillSettings, Evaluation, TrainSettings};
 use serde_json::Value;
 
-use crate::data::{TaggedFile, file_name};
+use crate::column_files::{TaggedFile, file_name};
 
 /// What a model was before.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ pub struct Part {
 
 impl Part {
     /// Of some sentences of a file.
-    pub fn new(kind: &'static str, path: &Path, sentences: &[Sentence]) -> Self {
+    pub fn new(kind: &'static str, path: &Path, sentences: &[PretokenizedSentence]) -> Self {
         Self {
             kind,
             file: file_name(path),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-pub use model_dir::Wanted;
+pub use model_dir::FileSet;
 use model_dir::{SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
 
 use crate::hub::transfer::Transfer;
@@ -31,7 +31,7 @@ impl HubArguments {
     /// # Errors
     /// As [`Hub::directory`].
     pub fn model(&self, model: &str, quiet: bool) -> Result<PathBuf> {
-        self.hub().directory(model, Wanted::Model, quiet)
+        self.hub().directory(model, FileSet::Model, quiet)
     }
 
     /// The directory of a tokenizer, likewise.
@@ -39,7 +39,7 @@ impl HubArguments {
     /// # Errors
     /// As [`Hub::directory`].
     pub fn tokenizer(&self, model: &str, quiet: bool) -> Result<PathBuf> {
-        self.hub().directory(model, Wanted::Tokenizer, quiet)
+        self.hub().directory(model, FileSet::Tokenizer, quiet)
     }
 
     fn hub(&self) -> Hub {
@@ -119,7 +119,7 @@ impl Hub {
     /// # Errors
     /// No directory and no valid name, no such repository or revision, no access, files missing from the repository, a transfer that fails
     /// for good or gives other bytes than the hub announced, or `offline` and nothing in the cache.
-    pub fn directory(&self, model: &str, wanted: Wanted, quiet: bool) -> Result<PathBuf> {
+    pub fn directory(&self, model: &str, wanted: FileSet, quiet: bool) -> Result<PathBuf> {
         if Path::new(model).is_dir() {
             return Ok(PathBuf::from(model));
         }
@@ -172,7 +172,7 @@ impl Hub {
         self.cache.join(folder)
     }
 
-    fn download(&self, name: &Name, wanted: Wanted, quiet: bool) -> Result<PathBuf> {
+    fn download(&self, name: &Name, wanted: FileSet, quiet: bool) -> Result<PathBuf> {
         let transfer = Transfer::new(self, name, quiet);
         let repository = transfer.repository()?;
         let has = |file: &str| repository.files.iter().any(|known| known == file);
@@ -188,7 +188,7 @@ impl Hub {
         for file in SETTINGS_FILES.iter().filter(|file| has(file)) {
             fetch(file)?;
         }
-        if wanted == Wanted::Model {
+        if wanted == FileSet::Model {
             let weights = choose_weights(repository.files.iter().map(String::as_str));
             let weights = weights.with_context(|| {
                 format!(
@@ -251,7 +251,7 @@ impl Name {
     }
 }
 
-fn is_complete(dir: &Path, wanted: Wanted) -> bool {
+fn is_complete(dir: &Path, wanted: FileSet) -> bool {
     missing(dir, wanted).is_empty()
 }
 

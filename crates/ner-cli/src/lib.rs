@@ -9,18 +9,18 @@
 
 mod allocator;
 mod card;
+mod column_files;
 mod commands;
 mod config;
-mod data;
 mod help;
 pub mod http;
 pub mod hub;
+mod inference;
 mod interrupt;
 mod output;
 mod paths;
 mod progress;
 mod records;
-mod tagger;
 
 use std::ffi::OsString;
 

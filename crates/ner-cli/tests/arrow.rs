@@ -188,7 +188,7 @@ fn texts_of_every_type_are_read_and_places_are_counted_as_asked() {
 }
 
 #[test]
-fn single_sub_words_have_their_number() {
+fn single_subwords_have_their_number() {
     let folder = Folder::new();
     let output = folder.path("out.parquet");
     let input = golden("zstd.parquet");

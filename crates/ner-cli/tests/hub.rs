@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use ner_cli::hub::{Hub, Wanted};
+use ner_cli::hub::{FileSet, Hub};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -233,7 +233,7 @@ fn hub(address: &str) -> (TempDir, Hub) {
 }
 
 fn fetch(hub: &Hub, name: &str) -> Result<PathBuf, String> {
-    hub.directory(name, Wanted::Model, true)
+    hub.directory(name, FileSet::Model, true)
         .map_err(|error| format!("{error:#}"))
 }
 
@@ -295,7 +295,7 @@ fn a_revision_is_asked_for_by_name() {
 fn a_tokenizer_alone_leaves_the_weights_where_they_are() {
     let server = Server::start(&model(), Behaviour::default());
     let (_guard, hub) = hub(&server.address);
-    let dir = hub.directory(NAME, Wanted::Tokenizer, true).unwrap();
+    let dir = hub.directory(NAME, FileSet::Tokenizer, true).unwrap();
     assert!(dir.join("tokenizer.json").is_file() && !dir.join("model.safetensors").exists());
     assert!(
         fetch(&hub, NAME)

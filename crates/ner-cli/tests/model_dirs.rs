@@ -153,9 +153,9 @@ fn a_vocabulary_larger_than_the_text_gives_is_what_the_text_gives() {
             let text = fs::read(folder.path().join(format!("{kind}-{size}/tokenizer.json")));
             let tokenizer: Value = serde_json::from_slice(&text.unwrap()).unwrap();
             let vocabulary = tokenizer["model"]["vocab"].as_object().unwrap();
-            let mut sub_words: Vec<String> = vocabulary.keys().cloned().collect();
-            sub_words.sort();
-            sub_words
+            let mut subwords: Vec<String> = vocabulary.keys().cloned().collect();
+            subwords.sort();
+            subwords
         };
         let enough = vocabulary("5000");
         assert!(enough.len() < 5000);

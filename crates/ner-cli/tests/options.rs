@@ -117,7 +117,7 @@ fn the_word_boundary_is_chosen_and_remembered() {
             .find(|event: &Value| event["event"] == "plan");
         let saved = folder.json(&format!("{output}/tokenizer_config.json"));
         (
-            plan.unwrap()["sub_words"].as_u64().unwrap(),
+            plan.unwrap()["subwords"].as_u64().unwrap(),
             saved["word_boundary"].as_str().unwrap().to_owned(),
         )
     };

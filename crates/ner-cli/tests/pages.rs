@@ -86,7 +86,7 @@ fn a_run_leaves_its_report() {
         ),
         ("train", "train.conll", 2, 12)
     );
-    assert!(train.sub_words >= Some(12));
+    assert!(train.subwords >= Some(12));
     let entities = ["LOC", "ORG", "PER"].map(|name| (name.to_owned(), 1));
     assert_eq!(train.entities, entities);
     assert!(page.labels.contains(&"B-PER".to_owned()));

@@ -117,7 +117,7 @@ impl Breakdown {
     #[must_use]
     pub fn to_text(&self, digits: usize) -> String {
         let names = self.rows.iter().map(|row| row.group.as_str());
-        let mut table = crate::text::Table::new(names, digits);
+        let mut table = crate::text_report::Table::new(names, digits);
         for row in &self.rows {
             table.row(&row.group, &row.scores);
         }

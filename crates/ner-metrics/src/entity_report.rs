@@ -6,7 +6,7 @@ use crate::breakdown::grouped;
 use crate::scores::{Counts, Scores, macro_average, weighted_average};
 use crate::tag::Affix;
 use crate::tally::{Tally, check_sentences};
-use crate::text::{Table, csv_line};
+use crate::text_report::{Table, csv_line};
 use crate::{Entity, Mode, Result};
 
 /// Precision, recall and F1 of entities: an entity is correct where type and both ends are.

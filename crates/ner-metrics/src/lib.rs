@@ -77,7 +77,7 @@ mod scores;
 mod tag;
 mod tag_set;
 mod tally;
-mod text;
+mod text_report;
 mod token_report;
 mod transition;
 

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_label_of_further_sub_words() {
+    fn the_label_of_further_subwords() {
         for (labels, expected) in [
             ("O B-X I-X B-Y", "O I-X I-X B-Y"),
             ("O B I", "O I I"),

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::intern::Interner;
 use crate::scores::{Counts, Scores, macro_average, ratio, weighted_average};
 use crate::tally::check_lengths;
-use crate::text::{Table, csv_line};
+use crate::text_report::{Table, csv_line};
 
 /// Precision, recall and F1 of tags, `O` among them: each token is one decision.
 ///

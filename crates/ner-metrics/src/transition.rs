@@ -26,7 +26,7 @@ pub struct TransitionTable {
 impl TransitionTable {
     /// Number of labels.
     #[must_use]
-    pub fn labels(&self) -> usize {
+    pub fn label_count(&self) -> usize {
         self.start.len()
     }
 
@@ -51,7 +51,7 @@ impl TransitionTable {
     /// May `from` be followed by `to`? False for a number that is no label.
     #[must_use]
     pub fn allows(&self, from: usize, to: usize) -> bool {
-        let labels = self.labels();
+        let labels = self.label_count();
         from < labels && to < labels && self.between[from * labels + to]
     }
 }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use ner_model::ops::{AdamWStep, Factors, Moments, Ops};
-use ner_model::{Batch, Mode, ModelConfig, Precision, TokenClassifier};
+use ner_model::{Batch, ForwardMode, ModelConfig, Precision, TokenClassifier};
 
 /// Sub-words of each sequence, about as in a batch of news sentences.
 const LENGTHS: [u32; 16] = [
@@ -57,7 +57,12 @@ fn inference<const FUSED: bool>(bencher: Bencher, name: &str) {
     );
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
-        .bench_local(|| model.forward(&batch, Mode::Inference).unwrap().into_data());
+        .bench_local(|| {
+            model
+                .forward(&batch, ForwardMode::Inference)
+                .unwrap()
+                .into_data()
+        });
 }
 
 #[divan::bench(args = DEVICES)]
@@ -66,7 +71,12 @@ fn inference_int8(bencher: Bencher, name: &str) {
     let model = model.with_precision(Precision::Int8).unwrap();
     bencher
         .counter(ItemsCount::new(batch.ids().len()))
-        .bench_local(|| model.forward(&batch, Mode::Inference).unwrap().into_data());
+        .bench_local(|| {
+            model
+                .forward(&batch, ForwardMode::Inference)
+                .unwrap()
+                .into_data()
+        });
 }
 
 #[divan::bench(args = DEVICES, consts = [true, false])]
@@ -83,7 +93,7 @@ fn forward_and_backward<const FUSED: bool>(bencher: Bencher, name: &str) {
         .counter(ItemsCount::new(batch.ids().len()))
         .bench_local(|| {
             model
-                .forward(&batch, Mode::Training { seed: 1 })
+                .forward(&batch, ForwardMode::Training { seed: 1 })
                 .unwrap()
                 .mean()
                 .backward()

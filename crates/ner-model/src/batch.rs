@@ -65,7 +65,7 @@ impl Batch {
     }
 
     /// Number of sequences.
-    pub fn sequences(&self) -> usize {
+    pub fn sequence_count(&self) -> usize {
         self.boundaries.len() - 1
     }
 
@@ -135,7 +135,7 @@ impl Batch {
 
 /// How the sub-words of a batch lie in the rows of a hidden state.
 #[derive(Clone, Debug)]
-pub(crate) struct Layout<'a> {
+pub(crate) struct RowLayout<'a> {
     batch: &'a Batch,
     /// Rows of each sequence, those after its end being padding; nothing where sequences lie end to end, as in the batch.
     padded_to: Option<usize>,
@@ -143,7 +143,7 @@ pub(crate) struct Layout<'a> {
     padding: Option<Tensor<4, Bool>>,
 }
 
-impl<'a> Layout<'a> {
+impl<'a> RowLayout<'a> {
     /// Sequences end to end.
     pub fn packed(batch: &'a Batch) -> Self {
         Self {
@@ -160,7 +160,7 @@ impl<'a> Layout<'a> {
             .flat_map(|range| (0..length).map(move |row| row >= range.len()));
         let is_padding: Vec<bool> = is_padding.collect();
         let padding = is_padding.contains(&true).then(|| {
-            let shape = [batch.sequences(), 1, 1, length];
+            let shape = [batch.sequence_count(), 1, 1, length];
             Tensor::from_data(TensorData::new(is_padding, shape), device)
         });
         Self {
@@ -188,7 +188,7 @@ impl<'a> Layout<'a> {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         match self.padded_to {
-            Some(length) => self.batch.sequences() * length,
+            Some(length) => self.batch.sequence_count() * length,
             None => self.batch.ids.len(),
         }
     }
@@ -217,7 +217,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Which of the batch's sub-words the row holds; of a row of padding, any number.
-    pub fn sub_word(&self, row: usize) -> usize {
+    pub fn subword(&self, row: usize) -> usize {
         match self.padded_to {
             Some(length) => self.batch.boundaries[row / length] + row % length,
             None => row,

@@ -41,7 +41,7 @@ impl Logits {
     }
 
     /// Number of labels of a row.
-    pub fn labels(&self) -> usize {
+    pub fn label_count(&self) -> usize {
         self.labels
     }
 

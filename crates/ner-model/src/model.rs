@@ -6,7 +6,7 @@
 //!
 //! A hidden state is `[rows, hidden]`. On a CPU the sequences of a batch lie in it end to end, one row a sub-word, and no padding is ever
 //! computed; after its attention the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`. On a GPU every
-//! sequence has the same number of rows. [`Layout`] is the one or the other.
+//! sequence has the same number of rows. [`RowLayout`] is the one or the other.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
 mod basis;
@@ -26,14 +26,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 pub use self::basis::{Basis, LayerView};
 pub(crate) use self::variants::Form;
 use self::variants::without_row;
-use crate::batch::Layout;
+use crate::batch::RowLayout;
 use crate::ops::{Dropout, LossWeights, Ops};
 use crate::weights::RowTable;
 use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
 
 /// Whether dropout acts, and what decides which elements it drops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ForwardMode {
     /// No dropout.
     Inference,
     /// Dropout with the configuration's probabilities. The same seed drops the same elements.
@@ -215,7 +215,7 @@ impl TokenClassifier {
     ///
     /// # Errors
     /// The batch is empty, has no or impossible targets, or holds an id or a length that the model has no row for.
-    pub fn forward(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
+    pub fn forward(&self, batch: &Batch, mode: ForwardMode) -> Result<Tensor<2>, Error> {
         let hidden = self.hidden_states(batch, mode)?;
         Ok(self.classify(hidden, batch, mode))
     }
@@ -224,9 +224,9 @@ impl TokenClassifier {
     ///
     /// # Shapes
     /// - hidden: `[targets, hidden]`, output: `[targets, labels]`
-    pub fn classify(&self, hidden: Tensor<2>, batch: &Batch, mode: Mode) -> Tensor<2> {
+    pub fn classify(&self, hidden: Tensor<2>, batch: &Batch, mode: ForwardMode) -> Tensor<2> {
         let dropout = self.dropout(mode, self.config.classifier_dropout(), Site::Classifier);
-        let dropped = self.ops.dropout(hidden, dropout, &Layout::packed(batch)); // one row a target
+        let dropped = self.ops.dropout(hidden, dropout, &RowLayout::packed(batch)); // one row a target
         self.ops.linear(dropped, &self.classifier)
     }
 
@@ -272,7 +272,7 @@ impl TokenClassifier {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn hidden_states(&self, batch: &Batch, mode: Mode) -> Result<Tensor<2>, Error> {
+    pub fn hidden_states(&self, batch: &Batch, mode: ForwardMode) -> Result<Tensor<2>, Error> {
         Ok(self.states_after(&[], batch, mode)?.1)
     }
 
@@ -288,10 +288,10 @@ impl TokenClassifier {
         &self,
         layers: &[usize],
         batch: &Batch,
-        mode: Mode,
+        mode: ForwardMode,
     ) -> Result<(Vec<Tensor<2>>, Tensor<2>), Error> {
         batch.check(&self.config)?;
-        if let Mode::Training { seed } = mode {
+        if let ForwardMode::Training { seed } = mode {
             self.device().seed(seed);
         }
         let device = self.device();
@@ -326,7 +326,7 @@ impl TokenClassifier {
         Ok((states, x))
     }
 
-    fn embed(&self, layout: &Layout<'_>, mode: Mode) -> Tensor<2> {
+    fn embed(&self, layout: &RowLayout<'_>, mode: ForwardMode) -> Tensor<2> {
         let tables = &self.embeddings;
         let (rows, width) = (layout.rows(), self.config.embedding_size());
         let lookup = |table: &Embedding, ids: Vec<i64>| {
@@ -383,8 +383,8 @@ impl TokenClassifier {
         &self,
         layer: &Layer,
         x: Tensor<2>,
-        layout: &Layout<'_>,
-        mode: Mode,
+        layout: &RowLayout<'_>,
+        mode: ForwardMode,
         number: usize,
         narrow: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
@@ -434,11 +434,11 @@ impl TokenClassifier {
         )
     }
 
-    fn dropout(&self, mode: Mode, probability: f64, site: Site) -> Dropout {
+    fn dropout(&self, mode: ForwardMode, probability: f64, site: Site) -> Dropout {
         match mode {
-            Mode::Inference => Dropout::OFF,
-            Mode::Training { seed } => Dropout::new(probability, seed, site.number()),
-            Mode::ParallelTraining { seed } => Dropout {
+            ForwardMode::Inference => Dropout::OFF,
+            ForwardMode::Training { seed } => Dropout::new(probability, seed, site.number()),
+            ForwardMode::ParallelTraining { seed } => Dropout {
                 draws: false,
                 ..Dropout::new(probability, seed, site.number())
             },

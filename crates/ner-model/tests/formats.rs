@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use ner_model::{Batch, DeviceChoice, Error, LoadReport, Mode, ModelConfig, TokenClassifier};
+use ner_model::{
+    Batch, DeviceChoice, Error, ForwardMode, LoadReport, ModelConfig, TokenClassifier,
+};
 use serde_json::Value;
 
 fn formats() -> PathBuf {
@@ -62,7 +64,10 @@ fn every_form_gives_the_logits_of_the_reference() {
                 (None, vec![]),
                 "{form}"
             );
-            let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
+            let logits = model
+                .forward(&batch, ForwardMode::Inference)
+                .unwrap()
+                .into_data();
             let worst = worst(logits.as_slice().unwrap(), &expected[precision]);
             println!("{form} on {choice}: within {worst:.1e}");
             assert!(worst < 1e-4, "{form} on {choice}: differs by {worst}");
@@ -89,7 +94,7 @@ fn a_language_model_of_2020_gives_its_encoder() {
     assert!(model.config().has_placeholder_labels());
 
     let expected = json(&dir.join("hidden.json"));
-    let hidden = model.hidden_states(&batch(&expected["sequences"]), Mode::Inference);
+    let hidden = model.hidden_states(&batch(&expected["sequences"]), ForwardMode::Inference);
     let hidden = hidden.unwrap().into_data();
     let worst = worst(hidden.as_slice().unwrap(), &expected["hidden_states"]);
     assert!(worst < 1e-4, "differs by {worst}");

@@ -5,7 +5,9 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use ner_model::ops::{Factors, LossWeights, Ops};
-use ner_model::{Batch, DeviceChoice, Head, Logits, Mode, ModelConfig, Precision, TokenClassifier};
+use ner_model::{
+    Batch, DeviceChoice, ForwardMode, Head, Logits, ModelConfig, Precision, TokenClassifier,
+};
 
 fn config() -> ModelConfig {
     serde_json::from_str(
@@ -41,7 +43,7 @@ fn values(logits: &Logits, rows: usize) -> Vec<f32> {
 }
 
 fn logits(model: &TokenClassifier, batch: &Batch) -> Vec<f32> {
-    let logits = model.forward(batch, Mode::Inference).unwrap();
+    let logits = model.forward(batch, ForwardMode::Inference).unwrap();
     values(&Logits::read(logits).unwrap(), batch.ids().len())
 }
 
@@ -127,8 +129,9 @@ fn sub_words_that_nobody_asks_for_change_no_other_logits() {
                 assert_eq!(rows.len(), some_places(sequence, length).len());
             }
             for model in &models {
-                let of_all = Logits::read(model.forward(&all, Mode::Inference).unwrap()).unwrap();
-                let of_some = model.forward(&narrow, Mode::Inference).unwrap();
+                let of_all =
+                    Logits::read(model.forward(&all, ForwardMode::Inference).unwrap()).unwrap();
+                let of_some = model.forward(&narrow, ForwardMode::Inference).unwrap();
                 assert_eq!(of_some.dims(), [narrow.targets().len(), 5]);
                 let of_some = Logits::read(of_some).unwrap();
                 for (row, &target) in narrow.targets().iter().enumerate() {
@@ -164,7 +167,9 @@ fn sub_words_that_nobody_asks_for_change_no_gradient() {
             for model in [fused.clone(), fused.with_ops(Ops::Plain(Factors::F32))] {
                 let weights = LossWeights::uniform(5);
                 let gradients = |batch: &Batch, labels: &[Option<u32>]| {
-                    let logits = model.forward(batch, Mode::Training { seed: 1 }).unwrap();
+                    let logits = model
+                        .forward(batch, ForwardMode::Training { seed: 1 })
+                        .unwrap();
                     let loss = model.training_loss(logits, batch, labels, &weights);
                     let gradients = GradientsParams::from_grads(loss.backward(), &model);
                     let mut found = Gradients(gradients, Vec::new());
@@ -197,7 +202,7 @@ fn impossible_targets_are_refused() {
         let mut batch = Batch::default();
         batch.push([5, 6, 7]);
         batch.push_with_targets([8, 9], places.iter().copied());
-        let refused = model.forward(&batch, Mode::Inference).unwrap_err();
+        let refused = model.forward(&batch, ForwardMode::Inference).unwrap_err();
         refused.to_string()
     };
     for places in [&[2][..], &[1, 0], &[0, 0]] {
@@ -212,7 +217,7 @@ fn impossible_targets_are_refused() {
     let mut batch = Batch::default();
     batch.push_with_targets([8, 9], []);
     let message = model
-        .forward(&batch, Mode::Inference)
+        .forward(&batch, ForwardMode::Inference)
         .unwrap_err()
         .to_string();
     assert!(
@@ -243,7 +248,9 @@ fn losses_with_dropout_are_of_one_distribution() {
         let ops = ops.unwrap_or(model.ops());
         let model = model.with_ops(ops);
         let loss = |seed| {
-            let logits = model.forward(&batch, Mode::Training { seed }).unwrap();
+            let logits = model
+                .forward(&batch, ForwardMode::Training { seed })
+                .unwrap();
             f64::from(model.loss(logits, &labels).into_scalar::<f32>())
         };
         let losses: Vec<f64> = (0..SEEDS).map(loss).collect();
@@ -316,7 +323,9 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
         TokenClassifier::init(&config, device, 3).with_ops(ops)
     };
     let gradients = |model: &TokenClassifier| {
-        let logits = model.forward(&batch, Mode::Training { seed: 1 }).unwrap();
+        let logits = model
+            .forward(&batch, ForwardMode::Training { seed: 1 })
+            .unwrap();
         let gradients = model.loss(logits, &labels).backward();
         let gradients = GradientsParams::from_grads(gradients, model);
         let mut found = Gradients(gradients, Vec::new());

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ner_model::{Batch, DeviceChoice, Error, LoadReport, Mode, ModelConfig, TokenClassifier};
+use ner_model::{
+    Batch, DeviceChoice, Error, ForwardMode, LoadReport, ModelConfig, TokenClassifier,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,7 +44,10 @@ fn every_form_of_values_gives_the_logits_of_the_reference() {
     let (model, report) = load(&dir).unwrap();
     assert_eq!((report.new_classifier, report.unused), (None, vec![]));
     let batch = batch(expected["sequences"].as_array().unwrap());
-    let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
+    let logits = model
+        .forward(&batch, ForwardMode::Inference)
+        .unwrap()
+        .into_data();
     let worst = worst(logits.as_slice().unwrap(), &expected["logits"]);
     println!("within {worst:.1e}");
     assert!(worst < 1e-4, "differs by {worst}");
@@ -54,7 +59,7 @@ fn the_embedded_encoder_has_the_hidden_states_of_transformers() {
     let (model, report) = load(&fixtures().join("encoder")).unwrap();
     assert!(report.new_classifier.unwrap().contains("no classifier"));
     let batch = batch(&[expected["ids"].clone()]);
-    let hidden = model.hidden_states(&batch, Mode::Inference).unwrap();
+    let hidden = model.hidden_states(&batch, ForwardMode::Inference).unwrap();
     let worst = worst(hidden.into_data().as_slice().unwrap(), &expected["hidden"]);
     println!("within {worst:.1e}");
     assert!(worst < 1e-4, "differs by {worst}");

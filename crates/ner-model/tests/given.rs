@@ -4,7 +4,7 @@
 
 use std::env;
 
-use ner_model::{Batch, DeviceChoice, Mode, ModelConfig, TokenClassifier};
+use ner_model::{Batch, DeviceChoice, ForwardMode, ModelConfig, TokenClassifier};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -40,10 +40,13 @@ fn given_models_give_the_values_of_transformers() {
             let Ok(device) = choice.open() else { continue };
             let (model, report) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
             assert_eq!(report.new_classifier, None);
-            let hidden = model.hidden_states(&batch, Mode::Inference).unwrap();
+            let hidden = model.hidden_states(&batch, ForwardMode::Inference).unwrap();
             let hidden = hidden.into_data();
             let hidden = worst(hidden.as_slice().unwrap(), &reference.hidden_states);
-            let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
+            let logits = model
+                .forward(&batch, ForwardMode::Inference)
+                .unwrap()
+                .into_data();
             let logits = worst(logits.as_slice().unwrap(), &reference.logits);
             println!(
                 "{} on {choice}: hidden states within {hidden:.1e}, logits within {logits:.1e}",

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ner_model::{
-    Batch, DeviceChoice, Error, Mode, ModelConfig, Precision, StoredModel, TokenClassifier,
+    Batch, DeviceChoice, Error, ForwardMode, ModelConfig, Precision, StoredModel, TokenClassifier,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -51,7 +51,7 @@ fn open(
 
 fn logits(model: &TokenClassifier) -> Vec<f32> {
     let ids = [vec![0, 8, 11, 9, 2], vec![0, 5, 2]];
-    let logits = model.forward(&Batch::from_iter(ids), Mode::Inference);
+    let logits = model.forward(&Batch::from_iter(ids), ForwardMode::Inference);
     logits.unwrap().into_data().iter().collect()
 }
 
@@ -171,7 +171,7 @@ fn quantized_weights_are_opened_as_they_are() {
 }
 
 #[test]
-fn a_quantized_model_can_lose_sub_words_and_layers() {
+fn a_quantized_model_can_lose_subwords_and_layers() {
     let dir = quantized("bert");
     let kept: Vec<u32> = (0..12).collect();
     let (fewer, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

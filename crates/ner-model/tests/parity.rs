@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ner_model::{Batch, DeviceChoice, Error, Mode, ModelConfig, TokenClassifier};
+use ner_model::{Batch, DeviceChoice, Error, ForwardMode, ModelConfig, TokenClassifier};
 use serde_json::Value;
 
 const FAMILIES: [&str; 6] = [
@@ -88,7 +88,10 @@ fn logits_and_hidden_states_equal_those_of_transformers() {
         let batch = batch(&expected);
         for device in devices() {
             let model = load(&golden(family), device);
-            let logits = model.forward(&batch, Mode::Inference).unwrap().into_data();
+            let logits = model
+                .forward(&batch, ForwardMode::Inference)
+                .unwrap()
+                .into_data();
             assert_close(
                 logits.as_slice().unwrap(),
                 &rows(&expected["logits"]),
@@ -97,7 +100,7 @@ fn logits_and_hidden_states_equal_those_of_transformers() {
             );
 
             let hidden = model
-                .hidden_states(&batch, Mode::Inference)
+                .hidden_states(&batch, ForwardMode::Inference)
                 .unwrap()
                 .into_data();
             let expected = rows(&expected["hidden_states_of_first_two"]);
@@ -117,13 +120,16 @@ fn a_sequence_has_the_same_logits_alone_as_in_a_batch() {
         let model = load(&golden("roberta"), device);
         let sequences = [vec![7, 8, 9, 10], vec![5; 30], vec![11]];
         let together = model
-            .forward(&sequences.iter().cloned().collect(), Mode::Inference)
+            .forward(&sequences.iter().cloned().collect(), ForwardMode::Inference)
             .unwrap()
             .into_data();
         let mut alone = Vec::new();
         for sequence in &sequences {
             let logits = model
-                .forward(&Batch::from_iter([sequence.clone()]), Mode::Inference)
+                .forward(
+                    &Batch::from_iter([sequence.clone()]),
+                    ForwardMode::Inference,
+                )
                 .unwrap()
                 .into_data();
             alone.extend_from_slice(logits.as_slice::<f32>().unwrap());
@@ -192,18 +198,18 @@ fn dropout_acts_in_training_only_and_follows_the_seed() {
                 .to_vec()
         };
         assert_eq!(
-            run(Mode::Training { seed: 1 }),
-            run(Mode::Training { seed: 1 }),
+            run(ForwardMode::Training { seed: 1 }),
+            run(ForwardMode::Training { seed: 1 }),
             "{device}"
         );
         assert_ne!(
-            run(Mode::Training { seed: 1 }),
-            run(Mode::Training { seed: 2 }),
+            run(ForwardMode::Training { seed: 1 }),
+            run(ForwardMode::Training { seed: 2 }),
             "{device}"
         );
         assert_ne!(
-            run(Mode::Training { seed: 1 }),
-            run(Mode::Inference),
+            run(ForwardMode::Training { seed: 1 }),
+            run(ForwardMode::Inference),
             "{device}"
         );
     }
@@ -281,7 +287,7 @@ fn a_crf_begins_with_the_classifier_of_a_model_without_one() {
     assert_eq!((report.new_classifier, report.new_crf), (None, true));
     let batch = Batch::from_iter([vec![5, 6, 7]]);
     let logits = |model: &TokenClassifier| {
-        let logits = model.forward(&batch, Mode::Inference).unwrap();
+        let logits = model.forward(&batch, ForwardMode::Inference).unwrap();
         logits.into_data().iter::<f32>().collect::<Vec<f32>>()
     };
     assert_eq!(logits(&crf), logits(&linear));
@@ -298,7 +304,7 @@ fn a_classifier_for_other_labels_is_drawn_anew() {
     assert!(report.new_classifier.unwrap().contains("[9, 48]"));
     assert_eq!(
         model
-            .forward(&Batch::from_iter([vec![5, 6]]), Mode::Inference)
+            .forward(&Batch::from_iter([vec![5, 6]]), ForwardMode::Inference)
             .unwrap()
             .dims(),
         [2, 3]
@@ -355,7 +361,7 @@ fn batches_that_do_not_fit_are_refused() {
         (vec![300], "the model knows 300"),
     ] {
         let message = model
-            .forward(&Batch::from_iter([sequence]), Mode::Inference)
+            .forward(&Batch::from_iter([sequence]), ForwardMode::Inference)
             .map(|_| ())
             .unwrap_err()
             .to_string();

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ner_model::{Batch, DeviceChoice, Error, Mode, ModelConfig, StoredModel, TokenClassifier};
+use ner_model::{
+    Batch, DeviceChoice, Error, ForwardMode, ModelConfig, StoredModel, TokenClassifier,
+};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,7 +50,7 @@ fn logits(dir: &Path, ids: &[u32]) -> Vec<f32> {
     let device = DeviceChoice::Flex.open().unwrap();
     let (model, _) = TokenClassifier::load(dir, &config, &device, 0).unwrap();
     let batch = Batch::from_iter([ids.to_vec()]);
-    let logits = model.forward(&batch, Mode::Inference).unwrap();
+    let logits = model.forward(&batch, ForwardMode::Inference).unwrap();
     logits.into_data().as_slice::<f32>().unwrap().to_vec()
 }
 
@@ -79,7 +81,7 @@ fn altered(name: &str, change: impl Fn(&mut Value)) -> TempDir {
 }
 
 #[test]
-fn all_sub_words_and_all_layers_are_the_model_itself() {
+fn all_subwords_and_all_layers_are_the_model_itself() {
     for name in FAMILIES {
         let model = open(&family(name));
         let (size, config_before) = (model.size(), config(&family(name)));
@@ -97,7 +99,7 @@ fn all_sub_words_and_all_layers_are_the_model_itself() {
 }
 
 #[test]
-fn a_sequence_of_kept_sub_words_has_the_same_logits() {
+fn a_sequence_of_kept_subwords_has_the_same_logits() {
     for name in FAMILIES {
         let model = open(&family(name));
         let rows = model.config().vocab_size as u32;

@@ -55,7 +55,7 @@ pub struct DataPart {
     /// Words.
     pub words: usize,
     /// Sub-words, without special tokens and context.
-    pub sub_words: Option<usize>,
+    pub subwords: Option<usize>,
     /// Entities by type; none where the part has no tags.
     pub entities: Vec<(String, usize)>,
 }
@@ -222,7 +222,7 @@ fn sizes(parts: &[DataPart]) -> Markup {
                 Cell::Words(part.file.clone()),
                 Cell::count(part.sentences),
                 Cell::count(part.words),
-                Cell::count(part.sub_words),
+                Cell::count(part.subwords),
                 Cell::count(Some(entities).filter(|count| *count > 0)),
             ],
         }

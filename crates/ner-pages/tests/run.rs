@@ -111,7 +111,7 @@ fn full() -> RunPage {
                 file: "train.conll".to_owned(),
                 sentences: 2,
                 words: 12_345,
-                sub_words: Some(10),
+                subwords: Some(10),
                 entities: vec![("PER".to_owned(), 7)],
             },
             DataPart {

@@ -344,7 +344,7 @@ fn the_stronger_span_wins_and_the_rest_stays_covered() {
         ]),
         expect(&[("A", 0, 3), ("B", 3, 9)])
     );
-    // The same twice is one; neighbours stay two.
+    // The same twice is one; neighbors stay two.
     assert_eq!(
         merged(vec![
             span("A", 0, 4, 0.5, false),

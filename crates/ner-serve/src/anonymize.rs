@@ -213,7 +213,7 @@ fn without_contained(findings: Vec<Finding>) -> Vec<Finding> {
     kept.filter_map(|number| findings[number].take()).collect()
 }
 
-/// Neighbours of one type with only spaces between them become one.
+/// Neighbors of one type with only spaces between them become one.
 fn joined_over_spaces(findings: Vec<Finding>, letters: &[char]) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     for mut finding in findings {

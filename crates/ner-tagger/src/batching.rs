@@ -76,9 +76,9 @@ mod tests {
             assert_eq!(batches.len() % at_once, 0);
             let longest = lengths.iter().copied().max().unwrap_or(0);
             for batch in &batches {
-                let sub_words: usize = batch.iter().map(|&number| lengths[number]).sum();
-                assert!(sub_words < total / batches.len() + longest, "{sub_words}");
-                assert!(sub_words < budget + longest, "{sub_words}");
+                let subwords: usize = batch.iter().map(|&number| lengths[number]).sum();
+                assert!(subwords < total / batches.len() + longest, "{subwords}");
+                assert!(subwords < budget + longest, "{subwords}");
             }
             let in_order = batches.concat();
             assert!(in_order.is_sorted_by_key(|&number| Reverse(lengths[number])));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn few_sub_words_stay_together() {
+    fn few_subwords_stay_together() {
         let alone = |lengths: &[usize]| even_batches_by_length(lengths, 1024, 2).len();
         assert_eq!(alone(&[20, 30, 40]), 1);
         assert_eq!(alone(&[]), 0);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::decoding::Decoder;
 use crate::error::{Error, Result};
-use crate::sentence::Sentence;
+use crate::sentence::PretokenizedSentence;
 use crate::tagged::TaggedSentence;
 use crate::tagger::ScoredSentence;
 
@@ -24,7 +24,7 @@ const LEAST: f64 = 1e-7;
 /// Gold tags that cannot be read.
 pub fn scored_entities(
     tagged: &[TaggedSentence],
-    gold: &[Sentence],
+    gold: &[PretokenizedSentence],
 ) -> Result<Vec<(String, ScoredPrediction)>> {
     let mut predictions = Vec::new();
     for (tagged, gold) in tagged.iter().zip(gold) {
@@ -55,7 +55,7 @@ pub fn scored_entities(
 pub fn fit_temperature(
     decoder: &Decoder,
     scored: &[ScoredSentence],
-    gold: &[Sentence],
+    gold: &[PretokenizedSentence],
 ) -> Result<f64> {
     let loss = |log_temperature: f64| -> Result<f64> {
         let decoder = decoder.clone().with_temperature(log_temperature.exp());

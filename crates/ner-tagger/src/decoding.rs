@@ -191,7 +191,7 @@ impl Decoder {
             .partition(|found: &WordEntity| self.min_scores.keeps(&found.entity, found.score));
         let unsure: Vec<WordEntity> = unsure;
         let mut tags: Vec<WordTag> = labels.iter().enumerate().map(tag).collect();
-        let outside = (0..logits.labels()).find(|&label| self.tags.is_outside(label));
+        let outside = (0..logits.label_count()).find(|&label| self.tags.is_outside(label));
         for word in unsure.into_iter().flat_map(|entity| entity.words) {
             tags[word] = WordTag {
                 tag: OUTSIDE.to_owned(),
@@ -212,7 +212,7 @@ impl Decoder {
         let posterior = self.posterior(logits, transitions);
         let words = 0..logits.len();
         words
-            .flat_map(|word| (0..logits.labels()).map(move |label| (word, label)))
+            .flat_map(|word| (0..logits.label_count()).map(move |label| (word, label)))
             .map(|(word, label)| posterior.label(word, label))
             .collect()
     }
@@ -220,7 +220,7 @@ impl Decoder {
     fn posterior(&self, logits: &Logits, transitions: Option<&Transitions>) -> Posterior {
         let probabilities = probabilities(logits, self.temperature as f32);
         let transitions = transitions.map(|scores| scores.tempered(self.temperature));
-        Posterior::new(transitions.as_ref(), &probabilities, logits.labels())
+        Posterior::new(transitions.as_ref(), &probabilities, logits.label_count())
     }
 
     /// The labels of a sentence's words, and the transitions by which they were chosen.

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::thread;
 
-use ner_model::{Batch, LayerView, Logits, Mode, TokenClassifier};
+use ner_model::{Batch, ForwardMode, LayerView, Logits, TokenClassifier};
 use rayon::prelude::*;
 use subword_align::EncodedWords;
 
@@ -23,7 +23,7 @@ pub(crate) enum Unit {
     /// Each word, those of its first sub-word.
     Word,
     /// Each sub-word.
-    SubWord,
+    Subword,
 }
 
 /// What a unit gets of the model.
@@ -57,7 +57,7 @@ pub(crate) struct Engine<'a> {
 }
 
 /// Sequences that are read in one pass.
-struct Pass<X> {
+struct ForwardPass<X> {
     /// In a group's first pass its items: number, source, units of each sequence.
     items: Vec<(usize, X, Vec<Range<usize>>)>,
     /// What the rows of each sequence's logits belong to.
@@ -96,7 +96,7 @@ impl Engine<'_> {
                 Err(error) => vec![Err(error)],
             }
         });
-        let forward = |pass: Result<Pass<X>>| {
+        let forward = |pass: Result<ForwardPass<X>>| {
             let pass = pass?;
             let logits = match &pass.batch {
                 Some(batch) => Some(self.forward(batch)?),
@@ -142,10 +142,10 @@ impl Engine<'_> {
     /// A row for each target of a batch.
     fn forward(&self, batch: &Batch) -> Result<Logits> {
         let rows = match self.output {
-            Output::Logits => self.model.forward(batch, Mode::Inference)?,
+            Output::Logits => self.model.forward(batch, ForwardMode::Inference)?,
             Output::LogitsAndStates(view) => {
                 self.model
-                    .forward_with_states(view, batch, Mode::Inference)?
+                    .forward_with_states(view, batch, ForwardMode::Inference)?
             }
         };
         Ok(Logits::read(rows)?)
@@ -168,7 +168,7 @@ impl Engine<'_> {
         group: Range<usize>,
         encode: &(impl Fn(&I) -> Result<(EncodedWords, X)> + Sync),
         document: &impl Fn(&I) -> usize,
-    ) -> Result<Vec<Pass<X>>> {
+    ) -> Result<Vec<ForwardPass<X>>> {
         let first = group.start;
         let items = &items[group];
         let documents: Vec<usize> = items.iter().map(document).collect();
@@ -205,13 +205,13 @@ impl Engine<'_> {
                 });
                 match self.unit {
                     Unit::Word => batch.push_with_targets(sequence.ids, sequence.first_subwords),
-                    Unit::SubWord => {
+                    Unit::Subword => {
                         let places = sequence.owned_at..sequence.owned_at + sequence.owned.len();
                         batch.push_with_targets(sequence.ids, places);
                     }
                 }
             }
-            passes.push(Pass {
+            passes.push(ForwardPass {
                 items: Vec::new(),
                 targets,
                 batch: Some(batch),
@@ -224,7 +224,7 @@ impl Engine<'_> {
             .collect();
         match passes.first_mut() {
             Some(pass) => pass.items = items,
-            None => passes.push(Pass {
+            None => passes.push(ForwardPass {
                 items,
                 targets: Vec::new(),
                 batch: None,
@@ -237,14 +237,14 @@ impl Engine<'_> {
     fn units(&self, sequence: &Sequence) -> Range<usize> {
         match self.unit {
             Unit::Word => sequence.words.clone(),
-            Unit::SubWord => sequence.owned.clone(),
+            Unit::Subword => sequence.owned.clone(),
         }
     }
 
     fn unit_count(&self, words: &EncodedWords) -> usize {
         match self.unit {
-            Unit::Word => words.words(),
-            Unit::SubWord => words.ids.len(),
+            Unit::Word => words.word_count(),
+            Unit::Subword => words.ids.len(),
         }
     }
 }

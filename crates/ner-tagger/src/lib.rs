@@ -38,7 +38,7 @@ pub use decoding::{Decode, Decoder};
 pub use error::{Error, Result};
 pub use min_scores::MinScores;
 pub use offsets::Offsets;
-pub use sentence::Sentence;
+pub use sentence::PretokenizedSentence;
 pub use sequence::{Sequence, Sequencer};
 pub use subword_align::{Aggregation, EntitySpan, Segmentation};
 pub use tagged::{TaggedSentence, TaggedText, WordEntity, WordTag};

@@ -3,15 +3,15 @@
 /// A sentence given as words, with their tags where these are known.
 ///
 /// ```
-/// use ner_tagger::Sentence;
+/// use ner_tagger::PretokenizedSentence;
 ///
 /// let file = conll_io::Reader::from_reader(&b"Ana B-PER\nduerme O\n"[..]).into_sentences();
-/// let sentences = Sentence::from_reader(file)?;
-/// assert_eq!(sentences[0], Sentence::tagged(["Ana", "duerme"], ["B-PER", "O"]));
+/// let sentences = PretokenizedSentence::from_reader(file)?;
+/// assert_eq!(sentences[0], PretokenizedSentence::tagged(["Ana", "duerme"], ["B-PER", "O"]));
 /// # Ok::<(), conll_io::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sentence {
+pub struct PretokenizedSentence {
     /// The words.
     pub words: Vec<String>,
     /// One tag a word; none where they are not known.
@@ -21,7 +21,7 @@ pub struct Sentence {
     pub document: usize,
 }
 
-impl Sentence {
+impl PretokenizedSentence {
     /// Words without tags, of document 0.
     pub fn untagged(words: impl IntoIterator<Item: Into<String>>) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Sentence {
 }
 
 /// Its tokens and tags, of document 0.
-impl From<&conll_io::Sentence> for Sentence {
+impl From<&conll_io::Sentence> for PretokenizedSentence {
     fn from(sentence: &conll_io::Sentence) -> Self {
         Self::tagged(sentence.tokens(), sentence.tags().into_iter().flatten())
     }

@@ -7,7 +7,7 @@ use subword_align::{EncodedWords, SubwordTokenizer, Window, windows};
 
 use crate::error::{Error, Result};
 
-/// Share of a window's sub-words that it has in common with its neighbour, so that no word is decided without context on both sides.
+/// Share of a window's sub-words that it has in common with its neighbor, so that no word is decided without context on both sides.
 const OVERLAP_SHARE: usize = 4;
 
 /// One sequence of the model: a sentence, or a window of one that is too long, with its context where that is asked for.
@@ -42,7 +42,7 @@ impl<'a> Sequencer<'a> {
     /// # Errors
     /// `max_length` leaves no room beside the special tokens.
     pub fn new(tokenizer: &'a SubwordTokenizer, max_length: usize) -> Result<Self> {
-        match max_length.checked_sub(tokenizer.special_tokens()) {
+        match max_length.checked_sub(tokenizer.special_token_count()) {
             Some(budget) if budget > 0 => Ok(Self {
                 tokenizer,
                 budget,
@@ -52,20 +52,20 @@ impl<'a> Sequencer<'a> {
                 name: "max_length",
                 reason: format!(
                     "{max_length} leaves no room beside the tokenizer's {} special tokens",
-                    tokenizer.special_tokens()
+                    tokenizer.special_token_count()
                 ),
             }),
         }
     }
 
-    /// Puts the nearest `sub_words` sub-words of the document before and after each sentence around it, as FLERT does (Schweter & Akbik 2020,
+    /// Puts the nearest `subwords` sub-words of the document before and after each sentence around it, as FLERT does (Schweter & Akbik 2020,
     /// <https://arxiv.org/abs/2011.06993>). They decide no word.
     ///
     /// Context never takes room from the sentence: it shrinks to what `max_length` leaves, half of that to each side and what one side does
     /// not need to the other. A sentence that is too long for one sequence has it at the outer ends of its first and last window only.
     #[must_use]
-    pub fn with_document_context(mut self, sub_words: usize) -> Self {
-        self.context = sub_words;
+    pub fn with_document_context(mut self, subwords: usize) -> Self {
+        self.context = subwords;
         self
     }
 
@@ -133,7 +133,7 @@ impl<'a> Sequencer<'a> {
         let place = |subword: usize| prefix.len() + start + subword - seen.start;
 
         // A word belongs to the window that owns its first sub-word.
-        let starts = &words.word_starts[..words.words()];
+        let starts = &words.word_starts[..words.word_count()];
         let decided = starts.partition_point(|&start| start < window.owned.start)
             ..starts.partition_point(|&start| start < window.owned.end);
         Sequence {
@@ -154,9 +154,9 @@ impl<'a> Sequencer<'a> {
         let own = all.starts[sentence]..all.starts[sentence + 1];
         let document = &all.documents[sentence];
         // At an inner end of a window the sentence is its own context.
-        let reach = |is_outer: bool, sub_words: usize| {
+        let reach = |is_outer: bool, subwords: usize| {
             if is_outer {
-                sub_words.min(self.context)
+                subwords.min(self.context)
             } else {
                 0
             }

@@ -16,7 +16,7 @@ use crate::decoding::{Decode, Decoder};
 use crate::error::{Error, Result};
 use crate::inference::{Engine, Output, Scored, Unit};
 use crate::min_scores::MinScores;
-use crate::sentence::Sentence;
+use crate::sentence::PretokenizedSentence;
 use crate::sequence::Sequencer;
 use crate::tagged::{TaggedSentence, TaggedText};
 
@@ -106,11 +106,11 @@ impl TaggerBuilder {
         self
     }
 
-    /// Sub-words of the neighbouring sentences of its document on each side of a sentence, as far as there is room; a text stands alone.
+    /// Sub-words of the neighboring sentences of its document on each side of a sentence, as far as there is room; a text stands alone.
     /// Default: what the model was trained with.
     #[must_use]
-    pub fn document_context(mut self, sub_words: Option<usize>) -> Self {
-        self.document_context = sub_words;
+    pub fn document_context(mut self, subwords: Option<usize>) -> Self {
+        self.document_context = subwords;
         self
     }
 
@@ -277,7 +277,7 @@ impl Tagger {
     ///
     /// # Errors
     /// As [`Self::entities`].
-    pub fn tag(&self, sentences: &[Sentence]) -> Result<Vec<TaggedSentence>> {
+    pub fn tag(&self, sentences: &[PretokenizedSentence]) -> Result<Vec<TaggedSentence>> {
         Ok(self.decode(&self.score(sentences, |_| {})?))
     }
 
@@ -287,7 +287,7 @@ impl Tagger {
     /// As [`Self::entities`].
     pub fn score(
         &self,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         progress: impl FnMut(usize),
     ) -> Result<Vec<ScoredSentence>> {
         let scored = self.read(sentences, Output::Logits, progress)?;
@@ -306,7 +306,7 @@ impl Tagger {
     /// As [`Self::entities`].
     pub fn score_with_states(
         &self,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         view: &LayerView,
         progress: impl FnMut(usize),
     ) -> Result<Vec<(ScoredSentence, Vec<f32>)>> {
@@ -330,7 +330,7 @@ impl Tagger {
 
     fn read(
         &self,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         output: Output<'_>,
         progress: impl FnMut(usize),
     ) -> Result<Vec<Scored<()>>> {
@@ -338,7 +338,9 @@ impl Tagger {
             output,
             ..self.engine(Unit::Word, self.document_context)?
         };
-        let encode = |sentence: &Sentence| Ok((self.tokenizer.encode_words(&sentence.words)?, ()));
+        let encode = |sentence: &PretokenizedSentence| {
+            Ok((self.tokenizer.encode_words(&sentence.words)?, ()))
+        };
         engine.run(sentences, encode, |sentence| sentence.document, progress)
     }
 
@@ -368,7 +370,7 @@ impl Tagger {
             };
             Ok((words, encoded))
         };
-        let engine = self.engine(Unit::SubWord, 0)?;
+        let engine = self.engine(Unit::Subword, 0)?;
         let scored = engine.run(texts, encode, |_| 0, |_| {})?;
         let labels = &self.model.config().id2label;
         let entities = scored.into_par_iter().zip(texts).map(|(scored, text)| {

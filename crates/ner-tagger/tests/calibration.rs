@@ -7,7 +7,7 @@ mod table_model;
 use ner_metrics::Reliability;
 use ner_model::Logits;
 use ner_tagger::calibration::{fit_temperature, scored_entities};
-use ner_tagger::{Decoder, ScoredSentence, Sentence, Tagger};
+use ner_tagger::{Decoder, PretokenizedSentence, ScoredSentence, Tagger};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -15,7 +15,7 @@ const LABELS: [&str; 3] = ["O", "B-X", "B-Y"];
 const WORDS: usize = 8;
 
 /// Sentences whose gold labels are drawn with the probabilities of logits divided by a temperature.
-fn drawn(temperature: f64, sentences: usize) -> (Vec<ScoredSentence>, Vec<Sentence>) {
+fn drawn(temperature: f64, sentences: usize) -> (Vec<ScoredSentence>, Vec<PretokenizedSentence>) {
     let mut generator = ChaCha8Rng::seed_from_u64(7);
     let one = |generator: &mut ChaCha8Rng| {
         let mut draw = || (generator.random::<f32>() - 0.5) * 12.0;
@@ -36,7 +36,7 @@ fn drawn(temperature: f64, sentences: usize) -> (Vec<ScoredSentence>, Vec<Senten
             logits: logits.clone(),
             sequences: std::iter::once(0..WORDS).collect(),
         };
-        (scored, Sentence::tagged(vec!["w"; WORDS], tags))
+        (scored, PretokenizedSentence::tagged(vec!["w"; WORDS], tags))
     };
     (0..sentences).map(|_| one(&mut generator)).unzip()
 }
@@ -88,7 +88,11 @@ fn without_an_entity_there_is_nothing_to_fit_on() {
         logits: Logits::new(vec![9.0, 0.0, 0.0], LABELS.len()),
         sequences: std::iter::once(0..1).collect(),
     };
-    let error = fit_temperature(&decoder(), &[nothing], &[Sentence::tagged(["w"], ["B-X"])]);
+    let error = fit_temperature(
+        &decoder(),
+        &[nothing],
+        &[PretokenizedSentence::tagged(["w"], ["B-X"])],
+    );
     let message = error.unwrap_err().to_string();
     assert!(message.contains("no entity"), "{message}");
 }

@@ -5,12 +5,12 @@
 mod table_model;
 
 use ner_metrics::Scheme;
-use ner_tagger::{Decode, EntitySpan, Sentence, Tagger};
+use ner_tagger::{Decode, EntitySpan, PretokenizedSentence, Tagger};
 
 /// The entities of a text as (type, text), from the text itself and from its words.
 fn both_ways(tagger: &Tagger, text: &str) -> [Vec<(String, String)>; 2] {
     let of_text = tagger.entities(text).unwrap();
-    let sentence = Sentence::untagged(text.split(' '));
+    let sentence = PretokenizedSentence::untagged(text.split(' '));
     let tagged = &tagger.tag(std::slice::from_ref(&sentence)).unwrap()[0];
     let of_words = tagged.entities.iter().map(|found| {
         let words = sentence.words[found.words.clone()].join(" ");
@@ -199,7 +199,7 @@ fn labels_that_do_not_tell_iob1_from_iob2_are_read_in_the_likelier() {
     let tagger = Tagger::from_dir(&dir).unwrap();
     assert_eq!(tagger.decoder().to_string(), "constrained to iob2 or iob1");
     let tags = |text: &str| -> Vec<String> {
-        let sentence = Sentence::untagged(text.split(' '));
+        let sentence = PretokenizedSentence::untagged(text.split(' '));
         let tagged = tagger.tag(&[sentence]).unwrap().remove(0);
         tagged.tags.into_iter().map(|word| word.tag).collect()
     };
@@ -245,7 +245,7 @@ fn a_model_without_a_classifier_is_refused() {
 fn probabilities_of_labels_are_the_scores_of_tags() {
     let labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
     let (_dir, model) = table_model::new(&labels, &[("Ana", "B-PER"), ("Ruiz", "I-PER")]);
-    let sentence = Sentence::untagged(["Ruiz", "Ana", "Ruiz", "habla"]);
+    let sentence = PretokenizedSentence::untagged(["Ruiz", "Ana", "Ruiz", "habla"]);
     for decode in [Decode::Constrained, Decode::Argmax] {
         let builder = Tagger::builder().decode(decode).scheme(Some(Scheme::Iob2));
         let tagger = builder.from_dir(&model).unwrap();

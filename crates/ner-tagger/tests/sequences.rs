@@ -1,7 +1,7 @@
 //! Sentences to sequences, in one go and group by group.
 #![allow(clippy::unwrap_used)]
 
-use ner_tagger::{Sentence, Sequence, Sequencer};
+use ner_tagger::{PretokenizedSentence, Sequence, Sequencer};
 use subword_align::{EncodedWords, SubwordTokenizer};
 
 const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nMar\n##ta\nvive\nen\nAl\n##bo\n##lea\n.\nLlueve\nhoy\nEva\nduerme\n";
@@ -13,17 +13,17 @@ fn tokenizer() -> SubwordTokenizer {
 }
 
 /// Forty sentences in documents of one to five.
-fn sentences() -> Vec<Sentence> {
+fn sentences() -> Vec<PretokenizedSentence> {
     let texts = ["Marta vive .", "Llueve hoy", "Eva duerme en Albolea ."];
     (0..40)
-        .map(|number| Sentence {
+        .map(|number| PretokenizedSentence {
             document: (number * 3 / 7) / (1 + number % 2),
-            ..Sentence::untagged(texts[number % 3].split(' '))
+            ..PretokenizedSentence::untagged(texts[number % 3].split(' '))
         })
         .collect()
 }
 
-fn sequences(sequencer: &Sequencer<'_>, sentences: &[Sentence]) -> Vec<Sequence> {
+fn sequences(sequencer: &Sequencer<'_>, sentences: &[PretokenizedSentence]) -> Vec<Sequence> {
     let tokenizer = sequencer.tokenizer();
     let encoded: Vec<EncodedWords> = sentences
         .iter()
@@ -63,10 +63,10 @@ fn groups_of_sentences_have_the_sequences_of_the_whole() {
 }
 
 #[test]
-fn words_and_sub_words_are_owned_once_in_windows() {
+fn words_and_subwords_are_owned_once_in_windows() {
     let tokenizer = tokenizer();
     let words = ["Marta", "vive", "en", "Albolea", "."].repeat(7);
-    let sentence = [Sentence::untagged(words)];
+    let sentence = [PretokenizedSentence::untagged(words)];
     let encoded = tokenizer.encode_words(&sentence[0].words).unwrap();
     for max_length in [4, 7, 16, 200] {
         let sequencer = Sequencer::new(&tokenizer, max_length).unwrap();
@@ -81,7 +81,7 @@ fn words_and_sub_words_are_owned_once_in_windows() {
                 assert_eq!(sequence.ids[place], encoded.ids[encoded.word_starts[word]]);
             }
         }
-        assert_eq!((words, owned), (encoded.words(), encoded.ids.len()));
+        assert_eq!((words, owned), (encoded.word_count(), encoded.ids.len()));
     }
     let refused = Sequencer::new(&tokenizer, 2).unwrap_err().to_string();
     assert!(refused.contains("leaves no room"), "{refused}");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use ner_train::{EpochOrder, Featurizer, Sentence};
+use ner_train::{BatchSampler, Featurizer, PretokenizedSentence};
 use subword_align::SubwordTokenizer;
 
 /// About as many sentences as CoNLL-2002's training file has.
@@ -18,8 +18,8 @@ fn main() {
 }
 
 /// Sentences of 1 to 60 words.
-fn sentences() -> Vec<Sentence> {
-    let sentence = |number: usize| Sentence {
+fn sentences() -> Vec<PretokenizedSentence> {
+    let sentence = |number: usize| PretokenizedSentence {
         words: (0..1 + number * 37 % 60)
             .map(|word| format!("palabra{}", (number * 13 + word * 7) % 997))
             .collect(),
@@ -44,7 +44,7 @@ fn features(bencher: Bencher, document_context: usize) {
 
 #[divan::bench(args = [false, true])]
 fn order_of_an_epoch(bencher: Bencher, group_by_length: bool) {
-    let order = EpochOrder {
+    let order = BatchSampler {
         step_size: 32,
         shuffle: true,
         group_by_length,

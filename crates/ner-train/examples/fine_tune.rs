@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Corpus, Event, Sentence, TrainSettings, Trainer};
+use ner_train::{Corpus, Event, PretokenizedSentence, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, train, dev, out, steps] = &arguments[..] else {
         return Err("usage: fine_tune MODEL_DIR TRAIN DEV OUTPUT_DIR STEPS".into());
     };
-    let read = |file| Sentence::from_reader(conll_io::Reader::from_path(file)?.into_sentences());
+    let read = |file| {
+        PretokenizedSentence::from_reader(conll_io::Reader::from_path(file)?.into_sentences())
+    };
     let (train, dev, steps) = (read(train)?, read(dev)?, steps.parse()?);
 
     let dir = Path::new(model);

@@ -13,7 +13,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use ner_model::ModelConfig;
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 
 use crate::error::{Error, Result};
 use crate::features::Feature;
@@ -39,7 +39,7 @@ impl Distillation {
         self,
         student: &ModelConfig,
         settings: &TrainSettings,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
     ) -> Result<Self> {
         self.settings.check(student, settings)?;
         self.targets.check_words(sentences)?;

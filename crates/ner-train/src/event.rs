@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::Evaluation;
+use crate::evaluation::Evaluation;
 
 /// What a run will do, known before its first step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub struct Plan {
     /// Sequences that the sentences make: more than sentences where some are too long and become windows.
     pub sequences: usize,
     /// Their sub-words, special tokens and context included.
-    pub sub_words: usize,
+    pub subwords: usize,
     /// Words that the tokenizer has no sub-word for.
     pub unknown_words: usize,
     /// Optimizer steps an epoch.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ner_model::Batch;
-use ner_tagger::{Sentence, Sequence, Sequencer};
+use ner_tagger::{PretokenizedSentence, Sequence, Sequencer};
 use rayon::prelude::*;
 use subword_align::{EncodedWords, SubwordTokenizer, align_labels};
 
@@ -79,8 +79,8 @@ impl<'a> Featurizer<'a> {
 
     /// Puts sub-words of the document around each sentence ([`Sequencer::with_document_context`]). They carry no label.
     #[must_use]
-    pub fn with_document_context(mut self, sub_words: usize) -> Self {
-        self.sequencer = self.sequencer.with_document_context(sub_words);
+    pub fn with_document_context(mut self, subwords: usize) -> Self {
+        self.sequencer = self.sequencer.with_document_context(subwords);
         self
     }
 
@@ -91,7 +91,7 @@ impl<'a> Featurizer<'a> {
     /// The tokenizer fails, or a sentence has not one label a word.
     pub fn features(
         &self,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         labels: Option<&[Vec<u32>]>,
     ) -> Result<Vec<Feature>> {
         let tokenizer = self.sequencer.tokenizer();
@@ -124,8 +124,8 @@ impl<'a> Featurizer<'a> {
 ///
 /// # Errors
 /// A tag that is not among the labels, or a sentence with other numbers of words and tags.
-pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
-    for (index, Sentence { words, tags, .. }) in sentences.iter().enumerate() {
+pub fn label_ids(sentences: &[PretokenizedSentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
+    for (index, PretokenizedSentence { words, tags, .. }) in sentences.iter().enumerate() {
         if words.len() != tags.len() {
             return Err(Error::Lengths {
                 sentence: index + 1,
@@ -141,14 +141,17 @@ pub fn label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u3
 ///
 /// # Errors
 /// As [`label_ids`].
-pub fn known_label_ids(sentences: &[Sentence], labels: &[String]) -> Result<Vec<Vec<u32>>> {
+pub fn known_label_ids(
+    sentences: &[PretokenizedSentence],
+    labels: &[String],
+) -> Result<Vec<Vec<u32>>> {
     let number_of = |tag: &String| {
         labels
             .iter()
             .position(|label| label == tag)
             .map(|id| id as u32)
     };
-    let ids_of = |(index, sentence): (usize, &Sentence)| {
+    let ids_of = |(index, sentence): (usize, &PretokenizedSentence)| {
         if ![0, sentence.words.len()].contains(&sentence.tags.len()) {
             let (words, tags) = (sentence.words.len(), sentence.tags.len());
             return Err(Error::Lengths {

@@ -1,4 +1,4 @@
-//! The forward and backward passes of an optimizer step, on one device or on several at the same time.
+//! The forward and backward micro_batches of an optimizer step, on one device or on several at the same time.
 //!
 //! Data parallelism out of Burn's parts, as its own multi-device learner has it: [`Module::fork`](burn::module::Module::fork) copies the weights
 //! to each device at the start of a step, a thread for each device computes its part, [`GradientsParams::to_device`] brings the gradients back,
@@ -10,7 +10,7 @@ use std::{panic, thread};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use ner_model::ops::LossWeights;
-use ner_model::{Batch, Head, Mode, TokenClassifier, read};
+use ner_model::{Batch, ForwardMode, Head, TokenClassifier, read};
 
 use crate::distillation::{Distillation, SoftPart, word_count};
 use crate::error::{Error, Result};
@@ -53,9 +53,9 @@ impl From<TokenClassifier> for DataParallel {
     }
 }
 
-/// How an optimizer step is cut into passes.
+/// How an optimizer step is cut into micro_batches.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passes<'a> {
+pub(crate) struct MicroBatching<'a> {
     /// Sequences of a part; the parts of a step count alike in its loss.
     pub batch_size: usize,
     pub devices: usize,
@@ -68,19 +68,19 @@ pub(crate) struct Passes<'a> {
 pub(crate) struct StepBatch {
     /// Numbers of its sentences, from 0.
     pub sentences: Vec<usize>,
-    /// The passes of each device.
-    passes: Vec<Vec<Pass>>,
+    /// The micro_batches of each device.
+    micro_batches: Vec<Vec<MicroBatch>>,
 }
 
-/// What the passes of a step found.
-pub(crate) struct Passed {
-    /// Losses of the passes, whose sum is the step's, each on its device. To read one is to wait for a GPU, which computes while the step goes on.
+/// What the micro_batches of a step found.
+pub(crate) struct StepResult {
+    /// Losses of the micro_batches, whose sum is the step's, each on its device. To read one is to wait for a GPU, which computes while the step goes on.
     pub losses: Vec<Tensor<1>>,
-    pub sub_words: usize,
+    pub subwords: usize,
     pub gradients: GradientsParams,
 }
 
-impl Passed {
+impl StepResult {
     /// The loss of the step.
     pub(crate) fn loss(losses: Vec<Tensor<1>>) -> Result<f64> {
         let mut sum = 0.0;
@@ -97,17 +97,17 @@ pub(crate) fn forward_backward(
     others: &[Device],
     batch: &StepBatch,
     loss_weights: &LossWeights,
-) -> Result<Passed> {
-    let (mut sum, rest) = on_each_device(model, others, &batch.passes, loss_weights)?;
+) -> Result<StepResult> {
+    let (mut sum, rest) = on_each_device(model, others, &batch.micro_batches, loss_weights)?;
     if rest.is_empty() {
         return Ok(sum);
     }
     let mut gradients = GradientsAccumulator::new();
     gradients.accumulate(model, sum.gradients);
-    for passed in rest {
-        sum.losses.extend(passed.losses);
-        sum.sub_words += passed.sub_words;
-        gradients.accumulate(model, passed.gradients.to_device(&model.device(), model));
+    for result in rest {
+        sum.losses.extend(result.losses);
+        sum.subwords += result.subwords;
+        gradients.accumulate(model, result.gradients.to_device(&model.device(), model));
     }
     sum.gradients = gradients.grads();
     Ok(sum)
@@ -117,41 +117,41 @@ pub(crate) fn forward_backward(
 fn on_each_device(
     model: &TokenClassifier,
     others: &[Device],
-    passes: &[Vec<Pass>],
+    micro_batches: &[Vec<MicroBatch>],
     loss_weights: &LossWeights,
-) -> Result<(Passed, Vec<Passed>)> {
+) -> Result<(StepResult, Vec<StepResult>)> {
     thread::scope(|scope| {
-        let shares = others.iter().zip(&passes[1..]);
-        let busy = shares.filter(|(_, passes)| !passes.is_empty());
+        let shares = others.iter().zip(&micro_batches[1..]);
+        let busy = shares.filter(|(_, micro_batches)| !micro_batches.is_empty());
         let threads: Vec<_> = busy
-            .map(|(device, passes)| {
+            .map(|(device, micro_batches)| {
                 let model = model.clone();
-                scope.spawn(move || run(&model.replica(device), passes, loss_weights))
+                scope.spawn(move || run(&model.replica(device), micro_batches, loss_weights))
             })
             .collect();
-        let own = run(model, &passes[0], loss_weights);
+        let own = run(model, &micro_batches[0], loss_weights);
         let rest = threads.into_iter().map(|thread| {
             let joined = thread.join();
             joined.unwrap_or_else(|cause| panic::resume_unwind(cause))
         });
-        let rest: Result<Vec<Passed>> = rest.collect();
+        let rest: Result<Vec<StepResult>> = rest.collect();
         Ok((own?, rest?))
     })
 }
 
 /// One forward and backward pass.
-struct Pass {
+struct MicroBatch {
     batch: Batch,
     /// Of the batch's targets.
     labels: Vec<Option<u32>>,
-    mode: Mode,
+    mode: ForwardMode,
     /// What the loss of its labels counts in that of the step.
     share: f64,
     /// What it learns of a teacher.
     soft: Option<SoftPart>,
 }
 
-impl Pass {
+impl MicroBatch {
     /// Its part of the step's loss.
     fn loss(&self, model: &TokenClassifier, loss_weights: &LossWeights) -> Result<Tensor<1>> {
         let of_labels = |logits: Tensor<2>| {
@@ -172,12 +172,13 @@ impl Pass {
     }
 }
 
-impl Passes<'_> {
+impl MicroBatching<'_> {
     /// Packs a step's sequences. The seed decides, with the numbers of part and device, what dropout drops.
     pub(crate) fn pack(&self, features: &[&Feature], seed: u64) -> StepBatch {
         let parts = features.chunks(self.batch_size);
         let share = 1.0 / parts.len() as f64;
-        let mut passes: Vec<Vec<Pass>> = (0..self.devices).map(|_| Vec::new()).collect();
+        let mut micro_batches: Vec<Vec<MicroBatch>> =
+            (0..self.devices).map(|_| Vec::new()).collect();
         for (part, features) in (0_u64..).zip(parts) {
             let labels = features.iter().flat_map(|feature| &feature.labels);
             let labels: Vec<Option<u32>> = labels.copied().collect();
@@ -195,7 +196,7 @@ impl Passes<'_> {
                     .and_then(|distillation| distillation.part(&features, share_of_word));
                 let (batch, labels) = pack(features);
                 let own = self.head.loss_divisor(&labels, self.loss_weights);
-                passes[device].push(Pass {
+                micro_batches[device].push(MicroBatch {
                     batch,
                     labels,
                     mode: mode(seed ^ part, device as u64, self.devices),
@@ -206,17 +207,17 @@ impl Passes<'_> {
         }
         StepBatch {
             sentences: features.iter().map(|feature| feature.sentence).collect(),
-            passes,
+            micro_batches,
         }
     }
 }
 
-fn mode(seed: u64, device: u64, devices: usize) -> Mode {
+fn mode(seed: u64, device: u64, devices: usize) -> ForwardMode {
     const DEVICE_BITS: u32 = 56; // above the number of the step
     if devices == 1 {
-        Mode::Training { seed }
+        ForwardMode::Training { seed }
     } else {
-        Mode::ParallelTraining {
+        ForwardMode::ParallelTraining {
             seed: seed ^ (device << DEVICE_BITS),
         }
     }
@@ -229,8 +230,8 @@ fn split<'a>(features: &[&'a Feature], devices: usize) -> Vec<Vec<&'a Feature>> 
     by_length.sort_by_key(|&index| Reverse(features[index].ids.len()));
     let mut loads = vec![(0, Vec::new()); devices];
     for index in by_length {
-        if let Some((sub_words, indices)) = loads.iter_mut().min_by_key(|(load, _)| *load) {
-            *sub_words += features[index].ids.len();
+        if let Some((subwords, indices)) = loads.iter_mut().min_by_key(|(load, _)| *load) {
+            *subwords += features[index].ids.len();
             indices.push(index);
         }
     }
@@ -241,20 +242,24 @@ fn split<'a>(features: &[&'a Feature], devices: usize) -> Vec<Vec<&'a Feature>> 
     loads.into_iter().map(in_order).collect()
 }
 
-/// The passes of one device, one after the other.
-fn run(model: &TokenClassifier, passes: &[Pass], loss_weights: &LossWeights) -> Result<Passed> {
+/// The micro_batches of one device, one after the other.
+fn run(
+    model: &TokenClassifier,
+    micro_batches: &[MicroBatch],
+    loss_weights: &LossWeights,
+) -> Result<StepResult> {
     let mut gradients = GradientsAccumulator::new();
-    let (mut losses, mut sub_words) = (Vec::new(), 0);
-    for pass in passes {
-        let part_loss = pass.loss(model, loss_weights)?;
+    let (mut losses, mut subwords) = (Vec::new(), 0);
+    for micro_batch in micro_batches {
+        let part_loss = micro_batch.loss(model, loss_weights)?;
         losses.push(part_loss.clone().inner());
-        sub_words += pass.batch.ids().len();
+        subwords += micro_batch.batch.ids().len();
         let part_gradients = GradientsParams::from_grads(part_loss.backward(), model);
         gradients.accumulate(model, part_gradients);
     }
-    Ok(Passed {
+    Ok(StepResult {
         losses,
-        sub_words,
+        subwords,
         gradients: gradients.grads(),
     })
 }
@@ -329,29 +334,37 @@ mod tests {
         let features = features(&[4; 12]);
         let features: Vec<&Feature> = features.iter().collect();
         let loss_weights = LossWeights::uniform(3);
-        let passes = |devices: usize, seed: u64| {
-            let passes = Passes {
+        let micro_batches = |devices: usize, seed: u64| {
+            let micro_batches = MicroBatching {
                 batch_size: 4,
                 devices,
                 head: Head::Linear,
                 loss_weights: &loss_weights,
                 distillation: None,
             };
-            passes.pack(&features, seed).passes.into_iter().flatten()
+            micro_batches
+                .pack(&features, seed)
+                .micro_batches
+                .into_iter()
+                .flatten()
         };
         let mut seeds = BTreeSet::new();
         for step in 0..3_u64 {
-            for pass in passes(3, 42 ^ (step << 16)) {
-                let Mode::ParallelTraining { seed } = pass.mode else {
-                    panic!("{:?}", pass.mode)
+            for micro_batch in micro_batches(3, 42 ^ (step << 16)) {
+                let ForwardMode::ParallelTraining { seed } = micro_batch.mode else {
+                    panic!("{:?}", micro_batch.mode)
                 };
                 assert!(seeds.insert(seed), "{seed} is there twice");
-                assert!((pass.share - 1.0 / 9.0).abs() < 0.06, "{}", pass.share);
+                assert!(
+                    (micro_batch.share - 1.0 / 9.0).abs() < 0.06,
+                    "{}",
+                    micro_batch.share
+                );
             }
-            for (part, pass) in (0..).zip(passes(1, 42 ^ (step << 16))) {
+            for (part, micro_batch) in (0..).zip(micro_batches(1, 42 ^ (step << 16))) {
                 let seed = 42 ^ (step << 16) ^ part;
-                assert_eq!(pass.mode, Mode::Training { seed });
-                assert_eq!(pass.share.to_bits(), (1.0_f64 / 3.0).to_bits());
+                assert_eq!(micro_batch.mode, ForwardMode::Training { seed });
+                assert_eq!(micro_batch.share.to_bits(), (1.0_f64 / 3.0).to_bits());
             }
         }
         assert_eq!(seeds.len(), 27);
@@ -376,14 +389,14 @@ mod tests {
         let features = features(&[9, 5, 6, 2]);
         let features: Vec<&Feature> = features.iter().collect();
         let loss_weights = LossWeights::uniform(model.config().id2label.len());
-        let passes = Passes {
+        let micro_batches = MicroBatching {
             batch_size: 4,
             devices: 2,
             head: Head::Linear,
             loss_weights: &loss_weights,
             distillation: None,
         };
-        let batch = passes.pack(&features, 0);
+        let batch = micro_batches.pack(&features, 0);
         let of = |gradients: &GradientsParams| {
             let mut devices = Devices(gradients, Vec::new());
             model.visit(&mut devices);
@@ -391,11 +404,12 @@ mod tests {
             devices.1.swap_remove(0)
         };
         let others = [other.clone()];
-        let (own, rest) = on_each_device(&model, &others, &batch.passes, &loss_weights).unwrap();
-        assert_eq!((of(&own.gradients), own.sub_words), (first.clone(), 11));
-        assert_eq!((of(&rest[0].gradients), rest[0].sub_words), (other, 11));
+        let (own, rest) =
+            on_each_device(&model, &others, &batch.micro_batches, &loss_weights).unwrap();
+        assert_eq!((of(&own.gradients), own.subwords), (first.clone(), 11));
+        assert_eq!((of(&rest[0].gradients), rest[0].subwords), (other, 11));
         let sum = forward_backward(&model, &others, &batch, &loss_weights).unwrap();
-        assert_eq!((of(&sum.gradients), sum.sub_words), (first, 22));
+        assert_eq!((of(&sum.gradients), sum.subwords), (first, 22));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use model_dir::{hex, replace_dir};
 use ner_model::TokenClassifier;
 use ner_model::ops::LossWeights;
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
@@ -18,11 +18,11 @@ use crate::average::WeightAverage;
 use crate::checkpoint::{Checkpoint, OptimizerValues, TrainerState};
 use crate::distillation::Distillation;
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
+use crate::evaluation::evaluate;
 use crate::event::{Event, Plan, Step};
 use crate::features::Feature;
 use crate::optimizer::AdamW;
-use crate::parallel::{Passed, StepBatch, forward_backward};
+use crate::parallel::{StepBatch, StepResult, forward_backward};
 use crate::saved::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DistillSettings, TrainSettings};
@@ -44,7 +44,7 @@ pub(crate) fn digest(features: &[Feature], distillation: Option<&Distillation>) 
 }
 
 /// SHA-256 of what the model is measured on while it learns.
-pub(crate) fn digest_of_sentences(sentences: &[Sentence]) -> String {
+pub(crate) fn digest_of_sentences(sentences: &[PretokenizedSentence]) -> String {
     let mut digest = Sha256::new();
     for sentence in sentences {
         digest.update((sentence.words.len() as u64).to_le_bytes());
@@ -88,9 +88,9 @@ impl Run<'_> {
     /// One optimizer step: forward and backward on each part of the batch, then AdamW.
     pub fn step(mut self, batch: &StepBatch, loss_weights: &LossWeights) -> Result<Self> {
         let started = Instant::now();
-        let Passed {
+        let StepResult {
             losses,
-            sub_words,
+            subwords,
             gradients,
         } = forward_backward(&self.model, &self.others, batch, loss_weights)?;
         let learning_rate = self.schedule.at(self.step);
@@ -99,7 +99,7 @@ impl Run<'_> {
             .optimizer
             .step(self.model, gradients, learning_rate, &ops)?;
         self.model = model;
-        let loss = Passed::loss(losses)?;
+        let loss = StepResult::loss(losses)?;
         if !loss.is_finite() {
             return Err(self.diverged("loss", loss, batch));
         }
@@ -115,10 +115,10 @@ impl Run<'_> {
             loss,
             learning_rate,
             grad_norm,
-            tokens_per_second: sub_words as f64 / started.elapsed().as_secs_f64(),
+            tokens_per_second: subwords as f64 / started.elapsed().as_secs_f64(),
         };
         let mut stop = (self.observer)(Event::Stepped(&step)).is_break();
-        self.log.add(loss, sub_words);
+        self.log.add(loss, subwords);
         if self.step.is_multiple_of(self.settings.output.logging_steps) {
             stop |= (self.observer)(Event::Logged(&self.log.row(step))).is_break();
         }
@@ -252,7 +252,7 @@ impl Run<'_> {
     }
 
     /// Evaluates where the settings ask for it after this step, unless that has been done.
-    pub fn evaluate_if_due(&mut self, dev: &[Sentence]) -> Result<()> {
+    pub fn evaluate_if_due(&mut self, dev: &[PretokenizedSentence]) -> Result<()> {
         let every = match self.settings.evaluation.eval_steps {
             0 => self.plan.steps_per_epoch,
             steps => steps,
@@ -300,7 +300,7 @@ impl Run<'_> {
 /// What has happened since the last log row.
 pub(crate) struct LogWindow {
     losses: Vec<f64>,
-    sub_words: usize,
+    subwords: usize,
     /// Training time since the last row, evaluation left out.
     seconds: f64,
     since: Instant,
@@ -310,15 +310,15 @@ impl LogWindow {
     pub fn new() -> Self {
         Self {
             losses: Vec::new(),
-            sub_words: 0,
+            subwords: 0,
             seconds: 0.0,
             since: Instant::now(),
         }
     }
 
-    fn add(&mut self, loss: f64, sub_words: usize) {
+    fn add(&mut self, loss: f64, subwords: usize) {
         self.losses.push(loss);
-        self.sub_words += sub_words;
+        self.subwords += subwords;
         self.seconds += self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
     }
@@ -333,7 +333,7 @@ impl LogWindow {
         let loss = window.losses.iter().sum::<f64>() / window.losses.len().max(1) as f64;
         Step {
             loss,
-            tokens_per_second: window.sub_words as f64 / window.seconds,
+            tokens_per_second: window.subwords as f64 / window.seconds,
             ..last
         }
     }

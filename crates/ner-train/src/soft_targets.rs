@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ner_model::{LayerView, Logits, Posterior, Transitions};
-use ner_tagger::{ScoredSentence, Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, ScoredSentence, Tagger};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -43,11 +43,11 @@ impl SoftTargets {
     pub fn new(labels: Vec<String>, sentences: &[Logits]) -> Result<Self> {
         if let Some(sentence) = sentences
             .iter()
-            .find(|logits| !logits.is_empty() && logits.labels() != labels.len())
+            .find(|logits| !logits.is_empty() && logits.label_count() != labels.len())
         {
             return Err(Error::Distillation(format!(
                 "rows of {} logits for {} labels",
-                sentence.labels(),
+                sentence.label_count(),
                 labels.len()
             )));
         }
@@ -66,7 +66,7 @@ impl SoftTargets {
     /// A tokenizer or a device that fails.
     pub fn of(
         teacher: &Tagger,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         progress: impl FnMut(usize),
     ) -> Result<Self> {
         let scored = teacher.score(sentences, progress)?;
@@ -81,7 +81,7 @@ impl SoftTargets {
     /// As [`Self::of`].
     pub fn with_states(
         teacher: &Tagger,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         view: &LayerView,
         progress: impl FnMut(usize),
     ) -> Result<Self> {
@@ -160,7 +160,7 @@ impl SoftTargets {
 
     /// The number of words.
     #[must_use]
-    pub fn words(&self) -> usize {
+    pub fn word_count(&self) -> usize {
         self.starts.last().copied().unwrap_or(0)
     }
 
@@ -211,7 +211,7 @@ impl SoftTargets {
     }
 
     /// Refuses sentences of other numbers of words.
-    pub(crate) fn check_words(&self, sentences: &[Sentence]) -> Result<()> {
+    pub(crate) fn check_words(&self, sentences: &[PretokenizedSentence]) -> Result<()> {
         let own = self.starts.windows(2).map(|pair| pair[1] - pair[0]);
         if own.eq(sentences.iter().map(|sentence| sentence.words.len())) {
             return Ok(());
@@ -277,7 +277,7 @@ fn logarithm(probability: f64) -> f32 {
 
 /// Logarithms of the posterior marginals of a sentence's words, `[words, labels]`.
 fn marginals(logits: &Logits, transitions: &Transitions) -> Vec<f32> {
-    let labels = logits.labels();
+    let labels = logits.label_count();
     let probabilities: Vec<f32> = (0..logits.len())
         .flat_map(|word| logits.probabilities(word))
         .collect();

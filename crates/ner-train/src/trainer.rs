@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use ner_metrics::{Scheme, TagSet};
 use ner_model::{ModelConfig, Precision, TokenClassifier};
 use ner_tagger::prefetch::prefetch;
-use ner_tagger::{Decoder, Sentence};
+use ner_tagger::{Decoder, PretokenizedSentence};
 use subword_align::SubwordTokenizer;
 
 use crate::average::WeightAverage;
@@ -20,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Plan};
 use crate::features::{Feature, known_label_ids, label_ids};
 use crate::optimizer::{AdamW, LayerRates};
-use crate::order::EpochOrder;
-use crate::parallel::{DataParallel, Passes, StepBatch};
+use crate::parallel::{DataParallel, MicroBatching, StepBatch};
 use crate::run::{LogWindow, Run, digest, digest_of_sentences};
+use crate::sampler::BatchSampler;
 use crate::saved::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DecodeSettings, TrainSettings};
@@ -31,9 +31,9 @@ use crate::settings::{DecodeSettings, TrainSettings};
 #[derive(Clone, Copy, Debug)]
 pub struct Corpus<'a> {
     /// Sentences to learn from. Where a teacher speaks of them, those without tags count too.
-    pub train: &'a [Sentence],
+    pub train: &'a [PretokenizedSentence],
     /// Sentences to evaluate on; may be none.
-    pub dev: &'a [Sentence],
+    pub dev: &'a [PretokenizedSentence],
 }
 
 /// What hears of everything that happens in a run, and may stop it before its first step or after a step.
@@ -43,10 +43,10 @@ type Observer<'a> = Box<dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a>;
 ///
 /// ```no_run
 /// use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-/// use ner_train::{Corpus, Sentence, TrainSettings, Trainer};
+/// use ner_train::{Corpus, PretokenizedSentence, TrainSettings, Trainer};
 /// use subword_align::SubwordTokenizer;
 ///
-/// let data = [Sentence::tagged(["Ana", "vive", "en", "Lima"], ["B-PER", "O", "O", "B-LOC"])];
+/// let data = [PretokenizedSentence::tagged(["Ana", "vive", "en", "Lima"], ["B-PER", "O", "O", "B-LOC"])];
 /// let device = DeviceChoice::Auto.open()?.autodiff();
 /// let (model, _) = TokenClassifier::load("model".as_ref(), &ModelConfig::from_dir("model".as_ref())?, &device, 42)?;
 /// let tokenizer = SubwordTokenizer::from_dir("model", None)?;
@@ -114,11 +114,11 @@ impl<'a> Trainer<'a> {
     /// in any order, and the linear head; what it is made of, and its tokenizer, may be other than the teacher's.
     ///
     /// ```no_run
-    /// use ner_train::{Corpus, DistillSettings, Distillation, Sentence, SoftTargets, Trainer};
+    /// use ner_train::{Corpus, DistillSettings, Distillation, PretokenizedSentence, SoftTargets, Trainer};
     /// # fn student() -> Result<(ner_model::TokenClassifier, subword_align::SubwordTokenizer), Box<dyn std::error::Error>> { unimplemented!() }
     ///
     /// let teacher = ner_tagger::Tagger::from_dir("teacher")?;
-    /// let sentences = [Sentence::untagged(["Ana", "vive", "en", "Lima"])];
+    /// let sentences = [PretokenizedSentence::untagged(["Ana", "vive", "en", "Lima"])];
     /// let targets = SoftTargets::of(&teacher, &sentences, |_| {})?;
     /// let (model, tokenizer) = student()?;
     /// Trainer::new(model, tokenizer, "out")
@@ -204,7 +204,7 @@ impl<'a> Trainer<'a> {
             run.restore(checkpoint)?;
         }
         run.begin()?;
-        let passes = Passes {
+        let passes = MicroBatching {
             batch_size: run.settings.data.batch_size,
             devices: 1 + run.others.len(),
             head: run.model.config().head,
@@ -298,8 +298,8 @@ fn optimizer(model: &TokenClassifier, settings: &TrainSettings) -> AdamW {
     optimizer
 }
 
-fn order(settings: &TrainSettings) -> EpochOrder {
-    EpochOrder {
+fn order(settings: &TrainSettings) -> BatchSampler {
+    BatchSampler {
         step_size: settings.data.batch_size * settings.data.gradient_accumulation_steps,
         shuffle: settings.data.shuffle,
         group_by_length: settings.data.group_by_length,
@@ -310,8 +310,8 @@ fn order(settings: &TrainSettings) -> EpochOrder {
 /// What each step learns from, packed as it is asked for, from the step after `done` to the last.
 fn batches<'a>(
     features: &'a [Feature],
-    order: EpochOrder,
-    passes: Passes<'a>,
+    order: BatchSampler,
+    passes: MicroBatching<'a>,
     plan: &Plan,
     done: usize,
 ) -> impl Iterator<Item = StepBatch> + Send + use<'a> {
@@ -329,7 +329,7 @@ fn batches<'a>(
 fn prepare_data(
     model: &TokenClassifier,
     tokenizer: &SubwordTokenizer,
-    sentences: &[Sentence],
+    sentences: &[PretokenizedSentence],
     settings: &TrainSettings,
     has_teacher: bool,
 ) -> Result<(Vec<Feature>, Plan)> {
@@ -375,7 +375,7 @@ fn prepare_data(
             })
             .count(),
         sequences: features.len(),
-        sub_words: features.iter().map(|feature| feature.ids.len()).sum(),
+        subwords: features.iter().map(|feature| feature.ids.len()).sum(),
         unknown_words: features
             .iter()
             .flat_map(|feature| {

@@ -10,7 +10,8 @@ use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, EncoderSizes, ModelConfig, ModelType, TokenClassifier};
 use ner_tagger::{Decode, Tagger};
 use ner_train::{
-    Corpus, DistillSettings, Distillation, Sentence, SoftTargets, TrainSettings, Trainer,
+    Corpus, DistillSettings, Distillation, PretokenizedSentence, SoftTargets, TrainSettings,
+    Trainer,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -51,16 +52,17 @@ fn settings(max_length: usize, epochs: usize) -> TrainSettings {
 }
 
 /// Sentences of words without an order.
-fn unlabelled(count: usize, seed: u64) -> Vec<Sentence> {
+fn unlabelled(count: usize, seed: u64) -> Vec<PretokenizedSentence> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let mut word = || format!("a{}x", 5 + generator.random_range(0..WORDS));
-    let sentence =
-        |i: usize| Sentence::untagged((0..4 + i % 7).map(|_| word()).collect::<Vec<_>>());
+    let sentence = |i: usize| {
+        PretokenizedSentence::untagged((0..4 + i % 7).map(|_| word()).collect::<Vec<_>>())
+    };
     (0..count).map(sentence).collect()
 }
 
 /// Of each tag that a model gives, the share of the words that get it.
-fn shares(tagger: &Tagger, sentences: &[Sentence]) -> BTreeMap<String, f64> {
+fn shares(tagger: &Tagger, sentences: &[PretokenizedSentence]) -> BTreeMap<String, f64> {
     let tagged = tagger.tag(sentences).unwrap().into_iter();
     let tags: Vec<String> = tagged
         .flat_map(|sentence| sentence.tags.into_iter().map(|tag| tag.tag))
@@ -73,7 +75,7 @@ fn shares(tagger: &Tagger, sentences: &[Sentence]) -> BTreeMap<String, f64> {
 }
 
 /// The share of words to which two models give the same tag.
-fn agreement(a: &Tagger, b: &Tagger, sentences: &[Sentence]) -> f64 {
+fn agreement(a: &Tagger, b: &Tagger, sentences: &[PretokenizedSentence]) -> f64 {
     let tags = |tagger: &Tagger| {
         let tagged = tagger.tag(sentences).unwrap().into_iter();
         let tags = tagged.flat_map(|sentence| sentence.tags);

@@ -10,14 +10,15 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    Checkpoint, ClassWeights, Corpus, DataParallel, Error, Event, Sentence, TrainSettings, Trainer,
+    Checkpoint, ClassWeights, Corpus, DataParallel, Error, Event, PretokenizedSentence,
+    TrainSettings, Trainer,
 };
 
 const FLEX: &[DeviceChoice] = &[DeviceChoice::Flex];
 const BOTH: &[DeviceChoice] = &[DeviceChoice::Flex, DeviceChoice::NdArray];
 
 /// Sentences of 1 to 14 words: the last batch of 10 has one of them, fewer than there are devices.
-fn sentences() -> Vec<Sentence> {
+fn sentences() -> Vec<PretokenizedSentence> {
     common::sentences((0..21).map(|i| 1 + (i * i + 3 * i) % 14))
 }
 
@@ -149,7 +150,7 @@ fn two_devices_train_as_one_with_class_weights() {
 }
 
 #[test]
-fn two_devices_train_as_one_with_frozen_parts_and_every_sub_word_labelled() {
+fn two_devices_train_as_one_with_frozen_parts_and_every_subword_labelled() {
     let frozen = settings().with(|settings| {
         settings.optimizer.freeze_embeddings = true;
         settings.optimizer.freeze_layers = 1;

@@ -11,8 +11,8 @@ use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, LayerView, ModelConfig, TokenClassifier};
 use ner_tagger::{Decode, Tagger};
 use ner_train::{
-    Checkpoint, Corpus, DataParallel, DistillSettings, Distillation, Error, Event, Sentence,
-    SoftTargets, TrainSettings, Trainer,
+    Checkpoint, Corpus, DataParallel, DistillSettings, Distillation, Error, Event,
+    PretokenizedSentence, SoftTargets, TrainSettings, Trainer,
 };
 
 /// The golden BERT with dropout and this head.
@@ -46,12 +46,12 @@ fn student() -> TokenClassifier {
     student_with(0.1, Head::Linear)
 }
 
-fn tagged() -> Vec<Sentence> {
+fn tagged() -> Vec<PretokenizedSentence> {
     common::sentences((0..23).map(|i| 3 + i % 5))
 }
 
 /// The same without tags, but for the first ones.
-fn partly_tagged() -> Vec<Sentence> {
+fn partly_tagged() -> Vec<PretokenizedSentence> {
     let mut sentences = tagged();
     for sentence in &mut sentences[9..] {
         sentence.tags.clear();
@@ -71,13 +71,13 @@ fn settings() -> TrainSettings {
 
 /// What a student learns.
 struct Lesson {
-    sentences: Vec<Sentence>,
+    sentences: Vec<PretokenizedSentence>,
     settings: TrainSettings,
     distillation: Option<Distillation>,
 }
 
 impl Lesson {
-    fn new(sentences: Vec<Sentence>, settings: DistillSettings) -> Self {
+    fn new(sentences: Vec<PretokenizedSentence>, settings: DistillSettings) -> Self {
         let targets = SoftTargets::of(&teacher(Head::Linear), &sentences, |_| {}).unwrap();
         Self {
             sentences,
@@ -265,7 +265,7 @@ fn soft_targets_are_probabilities_with_a_crf_posterior_ones() {
     ] {
         let targets = SoftTargets::of(&teacher, &sentences, |_| {}).unwrap();
         assert_eq!(
-            targets.words(),
+            targets.word_count(),
             sentences.iter().map(|s| s.words.len()).sum::<usize>()
         );
         for (number, tagged) in teacher.tag(&sentences).unwrap().iter().enumerate() {

@@ -7,7 +7,7 @@ mod table_model;
 
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_tagger::{Decode, Tagger};
-use ner_train::{Sentence, evaluate, evaluate_as_text};
+use ner_train::{PretokenizedSentence, evaluate, evaluate_as_text};
 
 #[test]
 fn many_sentences_come_out_in_order_and_as_each_does_alone() {
@@ -17,14 +17,14 @@ fn many_sentences_come_out_in_order_and_as_each_does_alone() {
     let config = ModelConfig::from_dir(&dir).unwrap();
     let device = DeviceChoice::Flex.open().unwrap();
     let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
-    // Neighbours differ in length, and some are longer than the model.
+    // Neighbors differ in length, and some are longer than the model.
     let longest = config.usable_positions() + 20;
     let sentences = common::sentences((0..COUNT).map(|i| 1 + (i * 37) % longest));
     let tagger = Tagger::builder()
         .decode(Decode::Argmax)
         .batch_tokens(Some(200));
     let tagger = tagger.build(model, tokenizer).unwrap();
-    let tags = |sentences: &[Sentence]| tagger.tag(sentences).unwrap();
+    let tags = |sentences: &[PretokenizedSentence]| tagger.tag(sentences).unwrap();
     let together = tags(&sentences);
     assert_eq!(together.len(), COUNT);
     for (number, (sentence, found)) in sentences.iter().zip(&together).enumerate() {
@@ -42,12 +42,15 @@ fn many_sentences_come_out_in_order_and_as_each_does_alone() {
     // The loss is the mean over batches of sequences in the data's order, in whatever passes they were read.
     const BATCH: usize = 7;
     // Two special tokens stand around the words, each of which is one sub-word.
-    let fits = |sentence: &Sentence| sentence.words.len() + 2 <= config.usable_positions();
-    let tagged: Vec<Sentence> = sentences.into_iter().filter(fits).take(600).collect();
-    let loss = |sentences: &[Sentence]| evaluate(&tagger, sentences, BATCH, |_| {}).unwrap().loss;
+    let fits =
+        |sentence: &PretokenizedSentence| sentence.words.len() + 2 <= config.usable_positions();
+    let tagged: Vec<PretokenizedSentence> = sentences.into_iter().filter(fits).take(600).collect();
+    let loss = |sentences: &[PretokenizedSentence]| {
+        evaluate(&tagger, sentences, BATCH, |_| {}).unwrap().loss
+    };
     assert_eq!(tagged.len(), 600);
     let of_batches = tagged.chunks(BATCH).map(|batch| {
-        let words = |sentence: &Sentence| sentence.words.len() as f64;
+        let words = |sentence: &PretokenizedSentence| sentence.words.len() as f64;
         let sum: f64 = batch
             .iter()
             .map(|one| loss(std::slice::from_ref(one)) * words(one))
@@ -82,7 +85,8 @@ fn running_text_is_scored_by_characters_and_says_what_no_cut_could_give() {
     let (_dir, dir) = table_model::new(&labels, &table);
     let tagger = Tagger::builder().device(DeviceChoice::Flex);
     let tagger = tagger.from_dir(dir).unwrap();
-    let tagged = |text: &str, tags: &str| Sentence::tagged(text.split(' '), tags.split(' '));
+    let tagged =
+        |text: &str, tags: &str| PretokenizedSentence::tagged(text.split(' '), tags.split(' '));
     let sentences = [
         tagged("¿ Ana vive en Lima ?", "O B-PER O O B-LOC O"),
         // The two are printed as one, `77%`, and so they are one word.

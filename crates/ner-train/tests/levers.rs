@@ -10,10 +10,11 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, Head, ModelConfig, TokenClassifier};
 use ner_train::{
-    BestMetric, Checkpoint, ClassWeights, Corpus, Event, Sentence, TrainSettings, Trainer,
+    BestMetric, Checkpoint, ClassWeights, Corpus, Event, PretokenizedSentence, TrainSettings,
+    Trainer,
 };
 
-fn sentences() -> Vec<Sentence> {
+fn sentences() -> Vec<PretokenizedSentence> {
     common::sentences((0..20).map(|i| 3 + i % 5))
 }
 
@@ -311,8 +312,8 @@ fn a_crf_learns_which_label_follows_which() {
 }
 
 /// Documents of two sentences: what the second one's word is, only the first one tells.
-fn documents() -> Vec<Sentence> {
-    let sentence = |word: &str, tag: &str, document| Sentence {
+fn documents() -> Vec<PretokenizedSentence> {
+    let sentence = |word: &str, tag: &str, document| PretokenizedSentence {
         words: vec![word.to_owned()],
         tags: vec![tag.to_owned()],
         document,
@@ -337,7 +338,7 @@ fn document_context_tells_what_a_sentence_does_not() {
         settings.output.save_steps = 30;
         settings.data.document_context = 4;
     });
-    let train = |name: &str, data: &[Sentence], settings: &TrainSettings| {
+    let train = |name: &str, data: &[PretokenizedSentence], settings: &TrainSettings| {
         let corpus = Corpus {
             train: data,
             dev: data,

@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{golden, tokenizer};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
 use ner_train::{
-    BestMetric, Corpus, Event, Plan, Sentence, Step, TrainSettings, Trainer, evaluate,
+    BestMetric, Corpus, Event, Plan, PretokenizedSentence, Step, TrainSettings, Trainer, evaluate,
 };
 
 type Weights = BTreeMap<String, Vec<f32>>;
@@ -25,8 +25,11 @@ fn long_word(number: usize) -> String {
     format!("{}b{}x", word(number), 180 + number % 120)
 }
 
-fn sentence(words: Vec<String>, tags: impl IntoIterator<Item = &'static str>) -> Sentence {
-    Sentence {
+fn sentence(
+    words: Vec<String>,
+    tags: impl IntoIterator<Item = &'static str>,
+) -> PretokenizedSentence {
+    PretokenizedSentence {
         tags: tags.into_iter().map(str::to_owned).collect(),
         words,
         document: 0,
@@ -34,7 +37,7 @@ fn sentence(words: Vec<String>, tags: impl IntoIterator<Item = &'static str>) ->
 }
 
 /// Sentences of these lengths, whose words are all others.
-fn sentences(lengths: &[usize]) -> Vec<Sentence> {
+fn sentences(lengths: &[usize]) -> Vec<PretokenizedSentence> {
     let mut words = 0..;
     let one = |&length: &usize| {
         let numbers: Vec<usize> = words.by_ref().take(length).collect();
@@ -78,11 +81,15 @@ struct Figures {
     best: bool,
 }
 
-fn run(data: &[Sentence], settings: &TrainSettings) -> Told {
+fn run(data: &[PretokenizedSentence], settings: &TrainSettings) -> Told {
     run_with_dev(data, &[], settings)
 }
 
-fn run_with_dev(data: &[Sentence], dev: &[Sentence], settings: &TrainSettings) -> Told {
+fn run_with_dev(
+    data: &[PretokenizedSentence],
+    dev: &[PretokenizedSentence],
+    settings: &TrainSettings,
+) -> Told {
     let out = tempfile::tempdir().unwrap();
     let config = ModelConfig::from_dir(&golden("bert")).unwrap();
     let device = DeviceChoice::Flex.open().unwrap().autodiff();
@@ -242,8 +249,8 @@ fn grouping_by_length_decides_which_sequences_share_a_step() {
 }
 
 #[test]
-fn further_sub_words_carry_labels_when_asked_to() {
-    let with = |data: &[Sentence], label_all_tokens| {
+fn further_subwords_carry_labels_when_asked_to() {
+    let with = |data: &[PretokenizedSentence], label_all_tokens| {
         let settings = settings().with(|settings| {
             settings.schedule.epochs = 1;
             settings.loss.label_all_tokens = label_all_tokens;
@@ -251,7 +258,7 @@ fn further_sub_words_carry_labels_when_asked_to() {
         run(data, &settings)
     };
     let tags = ["B-PER", "O", "B-LOC"];
-    let of = |word: fn(usize) -> String| -> Vec<Sentence> {
+    let of = |word: fn(usize) -> String| -> Vec<PretokenizedSentence> {
         let numbers = (0..8).map(|i| (3 * i..3 * i + 3).map(word).collect());
         numbers.map(|words| sentence(words, tags)).collect()
     };
@@ -261,7 +268,7 @@ fn further_sub_words_carry_labels_when_asked_to() {
         first.plan, all.plan,
         "a word counts once, whatever it is of"
     );
-    assert_eq!(first.plan.sub_words, 8 * (2 + 2 * 3));
+    assert_eq!(first.plan.subwords, 8 * (2 + 2 * 3));
     // The mean is over twice as many labels, half of them others.
     let (a, b) = (first.steps[0].loss, all.steps[0].loss);
     assert!((a - b).abs() > 1e-2, "{a} {b}");
@@ -291,7 +298,7 @@ fn max_length_decides_how_many_sequences_sentences_make() {
     assert!(sequences[2..].is_sorted_by(|a, b| a < b), "{sequences:?}");
     for (plan, max_length) in plans.iter().zip(lengths) {
         assert_eq!((plan.words, plan.labelled_words), (80, 80));
-        assert!(plan.sub_words <= plan.sequences * max_length, "{plan:?}");
+        assert!(plan.subwords <= plan.sequences * max_length, "{plan:?}");
         assert_eq!(plan.steps_per_epoch, plan.sequences.div_ceil(4));
     }
 }
@@ -407,7 +414,7 @@ fn eval_batch_size_decides_the_reported_loss_alone() {
 
     let tagger = settings().tagger(told[0].model.clone(), tokenizer());
     let tagger = tagger.unwrap();
-    let loss_of = |sentence: &Sentence| {
+    let loss_of = |sentence: &PretokenizedSentence| {
         let alone = std::slice::from_ref(sentence);
         evaluate(&tagger, alone, 1, |_| {}).unwrap().loss
     };

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use common::golden;
 use ner_model::ops::{Factors, Ops};
 use ner_model::{DeviceChoice, ModelConfig, TokenClassifier};
-use ner_train::{Corpus, Event, Sentence, Step, TrainSettings, Trainer};
+use ner_train::{Corpus, Event, PretokenizedSentence, Step, TrainSettings, Trainer};
 use serde_json::Value;
 use subword_align::SubwordTokenizer;
 
@@ -48,11 +48,11 @@ fn follows_pytorch(family: &str, device: DeviceChoice) {
 fn follows_pytorch_with(family: &str, device: DeviceChoice, ops: Option<Ops>) {
     let text = std::fs::read_to_string(golden(family).join("training.json")).unwrap();
     let run: Value = serde_json::from_str(&text).unwrap();
-    let sentences: Vec<Sentence> = std::iter::zip(
+    let sentences: Vec<PretokenizedSentence> = std::iter::zip(
         run["words"].as_array().unwrap(),
         run["tags"].as_array().unwrap(),
     )
-    .map(|(words, tags)| Sentence {
+    .map(|(words, tags)| PretokenizedSentence {
         words: strings(words),
         tags: strings(tags),
         document: 0,
@@ -126,7 +126,7 @@ fn a_model_drawn_on_the_training_device_learns() {
     std::fs::create_dir(dir.path().join("before")).unwrap();
     model.save(&dir.path().join("before")).unwrap();
     let words = |text: &str| text.split(' ').map(str::to_owned).collect();
-    let data = [Sentence {
+    let data = [PretokenizedSentence {
         words: words("a34xb187x a60x a9x"),
         tags: words("B-PER O B-LOC"),
         document: 0,

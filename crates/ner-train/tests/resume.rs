@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::golden;
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_train::{Checkpoint, Corpus, Error, Event, Sentence, TrainSettings, Trainer};
+use ner_train::{Checkpoint, Corpus, Error, Event, PretokenizedSentence, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
 /// The golden BERT with dropout and its tokenizer.
@@ -26,7 +26,7 @@ fn initial(dir: &Path) -> PathBuf {
     model
 }
 
-fn sentences() -> Vec<Sentence> {
+fn sentences() -> Vec<PretokenizedSentence> {
     common::sentences((0..23).map(|i| 3 + i % 5))
 }
 

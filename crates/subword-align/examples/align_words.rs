@@ -18,12 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let labels: Vec<u32> = (0..).take(words.len()).collect();
     let aligned = align_labels(&encoded, &labels, None)?;
     for (word, range) in words.iter().zip(encoded.ranges()) {
-        for sub_word in range {
+        for subword in range {
             let piece = tokenizer
                 .tokenizer()
-                .id_to_token(encoded.ids[sub_word])
+                .id_to_token(encoded.ids[subword])
                 .unwrap_or_default();
-            match aligned[sub_word] {
+            match aligned[subword] {
                 Some(label) => println!("{word}\t{piece}\tlabel {label}"),
                 None => println!("\t{piece}\tno loss"),
             }

@@ -16,10 +16,10 @@ pub fn align_labels(
     labels: &[u32],
     continuation: Option<&[u32]>,
 ) -> Result<Vec<Option<u32>>> {
-    if labels.len() != words.words() {
+    if labels.len() != words.word_count() {
         return Err(Error::LabelCount {
             labels: labels.len(),
-            words: words.words(),
+            words: words.word_count(),
         });
     }
     let mut aligned = Vec::with_capacity(words.ids.len());

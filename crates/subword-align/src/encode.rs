@@ -30,7 +30,7 @@ pub struct EncodedWords {
 impl EncodedWords {
     /// The number of words.
     #[must_use]
-    pub fn words(&self) -> usize {
+    pub fn word_count(&self) -> usize {
         self.word_starts.len().saturating_sub(1)
     }
 

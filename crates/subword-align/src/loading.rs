@@ -190,7 +190,7 @@ impl SubwordTokenizer {
 
     /// How many special tokens a single sequence gets.
     #[must_use]
-    pub fn special_tokens(&self) -> usize {
+    pub fn special_token_count(&self) -> usize {
         self.prefix_ids.len() + self.suffix_ids.len()
     }
 

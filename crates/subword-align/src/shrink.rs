@@ -54,7 +54,7 @@ impl SubwordCounts {
 
     /// Words counted.
     #[must_use]
-    pub fn words(&self) -> u64 {
+    pub fn word_count(&self) -> u64 {
         self.words
     }
 

@@ -26,7 +26,7 @@ struct Part {
 
 /// Token and tag columns with long sentences broken, a line for each.
 fn split(corpus: &str, tokenizer: &SubwordTokenizer, max_length: usize) -> String {
-    let mut splitter = SentenceSplitter::new(max_length, tokenizer.special_tokens()).unwrap();
+    let mut splitter = SentenceSplitter::new(max_length, tokenizer.special_token_count()).unwrap();
     let lines: Vec<&str> = corpus.lines().collect();
     let tokens: Vec<&str> = lines
         .iter()

@@ -132,7 +132,11 @@ fn saved_truncation_and_padding_are_switched_off() {
         whole.encode_text(text).unwrap()
     );
     assert_eq!(
-        (loaded.special_tokens(), loaded.pad_id(), loaded.unk_id()),
+        (
+            loaded.special_token_count(),
+            loaded.pad_id(),
+            loaded.unk_id()
+        ),
         (2, Some(1), Some(3))
     );
 }
@@ -349,7 +353,10 @@ fn without_an_unknown_token_an_empty_word_is_an_error() {
     inner.with_model(serde_json::from_value::<tokenizers::ModelWrapper>(model).unwrap());
     inner = Tokenizer::new(inner.get_model().clone());
     let tokenizer = SubwordTokenizer::from_tokenizer(inner, WordBoundary::None).unwrap();
-    assert_eq!((tokenizer.special_tokens(), tokenizer.unk_id()), (0, None));
+    assert_eq!(
+        (tokenizer.special_token_count(), tokenizer.unk_id()),
+        (0, None)
+    );
     assert_eq!(tokenizer.subwords_per_word(&["aa", "b"]).unwrap(), [2, 0]);
     let error = tokenizer.encode_words(&["aa", "b"]).unwrap_err();
     assert!(

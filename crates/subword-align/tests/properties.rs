@@ -47,7 +47,7 @@ proptest! {
     fn every_word_has_subwords(words in prop::collection::vec(text(), 0..8)) {
         for tokenizer in tokenizers() {
             let encoded = tokenizer.encode_words(&words).unwrap();
-            prop_assert_eq!(encoded.words(), words.len());
+            prop_assert_eq!(encoded.word_count(), words.len());
             prop_assert_eq!(encoded.word_starts.first(), Some(&0));
             prop_assert_eq!(encoded.word_starts.last(), Some(&encoded.ids.len()));
             prop_assert!(encoded.ranges().all(|range| !range.is_empty()));

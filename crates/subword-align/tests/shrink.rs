@@ -108,7 +108,7 @@ proptest! {
 }
 
 #[test]
-fn unused_sub_words_go_and_the_special_tokens_stay() {
+fn unused_subwords_go_and_the_special_tokens_stay() {
     for kind in KINDS {
         let whole = load(kind);
         let Shrunk {
@@ -178,7 +178,7 @@ fn a_small_limit_keeps_the_most_frequent_and_cuts_the_others_smaller() {
         };
         let shrunk = whole.shrink(&counts, &options).unwrap();
         let after = SubwordCounts::new(&shrunk.tokenizer, words).unwrap();
-        assert_eq!(after.words(), counts.words());
+        assert_eq!(after.word_count(), counts.word_count());
         assert!(
             after.subwords_per_word() > counts.subwords_per_word(),
             "{kind}"

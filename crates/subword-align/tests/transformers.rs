@@ -53,7 +53,7 @@ fn assert_words(
 ) {
     let encoded = tokenizer.encode_words(words).unwrap();
     let counts = tokenizer.subwords_per_word(words).unwrap();
-    assert_eq!(encoded.words(), words.len(), "{context}");
+    assert_eq!(encoded.word_count(), words.len(), "{context}");
     for (i, range) in encoded.ranges().enumerate() {
         assert_eq!(counts[i], expected[i].len(), "{context}: {:?}", words[i]);
         let unknown = [tokenizer.unk_id().unwrap()];
@@ -81,7 +81,11 @@ fn fast_tokenizers_agree() {
             SubwordTokenizer::from_dir(dir.path(), Some(WordBoundary::PrefixSpace)).unwrap();
         assert_eq!(tokenizer.prefix_ids(), variant.prefix_ids, "{name}");
         assert_eq!(tokenizer.suffix_ids(), variant.suffix_ids, "{name}");
-        assert_eq!(tokenizer.special_tokens(), variant.special_tokens, "{name}");
+        assert_eq!(
+            tokenizer.special_token_count(),
+            variant.special_tokens,
+            "{name}"
+        );
         assert_eq!(tokenizer.unk_id(), Some(variant.unk_id), "{name}");
         assert_eq!(tokenizer.pad_id(), Some(variant.pad_id), "{name}");
         assert_eq!(tokenizer.vocab_size(), variant.vocab_size, "{name}");

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode};
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_tagger::{Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, Tagger};
 use ner_train::{Corpus, Event, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
@@ -94,9 +94,9 @@ pub fn work(worker: &Worker) -> Result<()> {
     Ok(())
 }
 
-fn sentences(path: &Path) -> Result<Vec<Sentence>> {
+fn sentences(path: &Path) -> Result<Vec<PretokenizedSentence>> {
     let read = conll_io::Reader::from_path(path)?.into_sentences();
-    Ok(Sentence::from_reader(read)?)
+    Ok(PretokenizedSentence::from_reader(read)?)
 }
 
 fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
@@ -112,9 +112,9 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     by_length.sort_by_key(|(length, _)| *length);
     let lengths = by_length
         .iter()
-        .map(|(length, _)| length + tokenizer.special_tokens());
-    let sub_words = lengths.sum();
-    let data: Vec<Sentence> = by_length
+        .map(|(length, _)| length + tokenizer.special_token_count());
+    let subwords = lengths.sum();
+    let data: Vec<PretokenizedSentence> = by_length
         .into_iter()
         .map(|(_, sentence)| sentence)
         .collect();
@@ -151,7 +151,7 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
         .fit(corpus)?;
     let timed = steps[steps.len() - 1] - steps[steps_before - 1];
     Ok(Outcome {
-        sub_words,
+        subwords,
         ..Outcome::of(timed, count)
     })
 }
@@ -166,17 +166,17 @@ fn tag(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
         .map(|sentence| sentence.words.join(" "))
         .collect();
     let tokenizer = tagger.tokenizer();
-    let mut sub_words = 0;
+    let mut subwords = 0;
     for text in &texts {
         let words: Vec<&str> = text.split(' ').collect();
-        sub_words += tokenizer.encode_words(&words)?.ids.len() + tokenizer.special_tokens();
+        subwords += tokenizer.encode_words(&words)?.ids.len() + tokenizer.special_token_count();
     }
     let before = if place.warm_up { texts.len() } else { BATCH };
     tagger.entities_of(&texts[..before.min(texts.len())])?;
     let started = Instant::now();
     black_box(tagger.entities_of(&texts)?);
     Ok(Outcome {
-        sub_words,
+        subwords,
         ..Outcome::of(started.elapsed(), texts.len())
     })
 }

@@ -26,7 +26,7 @@ impl Measured {
     fn rounds(&self, quantity: Quantity) -> Vec<f64> {
         let value = |outcome: &Outcome| match quantity {
             Quantity::Rate => outcome.items as f64 / outcome.seconds,
-            Quantity::SubWords => outcome.sub_words as f64 / outcome.seconds,
+            Quantity::Subwords => outcome.subwords as f64 / outcome.seconds,
             Quantity::Seconds => outcome.seconds,
             Quantity::Memory => outcome.peak_bytes as f64 / 1e9,
         };
@@ -284,7 +284,7 @@ mod tests {
                 .map(|seconds| Outcome {
                     seconds,
                     items: 100,
-                    sub_words: 700,
+                    subwords: 700,
                     peak_bytes: 0,
                 })
                 .to_vec(),

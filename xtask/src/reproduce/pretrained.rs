@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use model_dir::{Wanted, missing};
+use model_dir::{FileSet, missing};
 use ner_cli::hub::Hub;
 
 use crate::{reproduce::recipe::Model, usage::UsageError};
@@ -55,7 +55,7 @@ pub fn locate(
         offline: sources.offline || sources.hub.offline,
         ..sources.hub.clone()
     };
-    let folder = hub.directory(wanted, Wanted::Model, false);
+    let folder = hub.directory(wanted, FileSet::Model, false);
     let folder = match model {
         Model::Hub { name, .. } => folder.with_context(|| instructions(recipe, name))?,
         _ => folder?,
@@ -65,7 +65,7 @@ pub fn locate(
 
 /// A folder that lacks nothing of a model.
 fn complete(folder: PathBuf) -> Result<PathBuf> {
-    let missing = missing(&folder, Wanted::Model);
+    let missing = missing(&folder, FileSet::Model);
     ensure!(
         missing.is_empty(),
         "{} lacks {}",

@@ -14,10 +14,10 @@ use ner_tagger::{Decoder, ScoredSentence, TaggedSentence};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
+use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::tagger::InferenceArguments;
 
 /// Turn a model's scores into probabilities.
 ///
@@ -52,7 +52,7 @@ pub struct Arguments {
     #[command(flatten)]
     inference: InferenceArguments,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

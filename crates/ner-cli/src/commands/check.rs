@@ -21,10 +21,10 @@ use subword_align::SubwordTokenizer;
 use self::corpus::View;
 use self::finding::{Findings, Severity, counted};
 use self::report::Report;
-use crate::data::Layout;
+use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::output::Output;
-use crate::tagger::InferenceArguments;
 
 /// Find mistakes in tagged files before training on them.
 ///
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[command(flatten, next_help_heading = "With --tokenizer or --model")]
     inference: InferenceArguments,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }

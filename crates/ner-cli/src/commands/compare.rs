@@ -10,12 +10,12 @@ use clap::{Args, ValueEnum};
 use ner_metrics::{Entity, Mode, Resampling, Scheme};
 
 use self::report::Report;
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::paths::expand;
 use crate::progress::Progress;
-use crate::tagger::InferenceArguments;
 
 /// Compare two systems on the same gold data, with p-values.
 ///
@@ -62,7 +62,7 @@ pub struct Arguments {
     #[command(flatten, next_help_heading = "With models")]
     inference: InferenceArguments,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }

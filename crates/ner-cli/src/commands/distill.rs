@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use conll_io::TextLines;
 use ner_model::LayerView;
-use ner_tagger::{Decode, Segmentation, Sentence, Tagger};
+use ner_tagger::{Decode, PretokenizedSentence, Segmentation, Tagger};
 use ner_train::{Checkpoint, DistillSettings, Distillation, SoftTargets};
 use subword_align::SubwordTokenizer;
 
@@ -18,7 +18,7 @@ use self::student::{Cutting, Student, Taught};
 use super::new_model::Sizes;
 use super::train::run::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
-use crate::data::{InputFormat, TaggedFile};
+use crate::column_files::{InputFormat, TaggedFile};
 use crate::progress::Progress;
 
 /// What `--student` says where the student is a new model.
@@ -190,8 +190,8 @@ impl Arguments {
             parts.push(Part::new("text", path, &texts));
             let first = sentences
                 .last()
-                .map_or(0, |last: &Sentence| last.document + 1);
-            sentences.extend(texts.into_iter().map(|text| Sentence {
+                .map_or(0, |last: &PretokenizedSentence| last.document + 1);
+            sentences.extend(texts.into_iter().map(|text| PretokenizedSentence {
                 document: first + text.document,
                 ..text
             }));
@@ -205,7 +205,11 @@ impl Arguments {
     }
 
     /// The texts of a file that have words.
-    fn texts(&self, path: &Path, tokenizer: &SubwordTokenizer) -> Result<Vec<Sentence>> {
+    fn texts(
+        &self,
+        path: &Path,
+        tokenizer: &SubwordTokenizer,
+    ) -> Result<Vec<PretokenizedSentence>> {
         if self.input_format == InputFormat::Conll {
             let mut file = TaggedFile::read_any(path, &self.run.layout)?;
             for sentence in &mut file.sentences {
@@ -218,9 +222,9 @@ impl Arguments {
             let line = line?;
             let words = tokenizer.words(&line, self.words)?;
             if !words.is_empty() {
-                texts.push(Sentence {
+                texts.push(PretokenizedSentence {
                     document: texts.len(),
-                    ..Sentence::untagged(words.into_iter().map(|word| &line[word]))
+                    ..PretokenizedSentence::untagged(words.into_iter().map(|word| &line[word]))
                 });
             }
         }
@@ -231,7 +235,7 @@ impl Arguments {
     fn student(
         &self,
         checkpoint: Option<&Checkpoint>,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         taught: &Taught,
         cutting: Option<&Cutting>,
         quiet: bool,
@@ -259,7 +263,7 @@ impl Arguments {
     fn cutting(
         &self,
         checkpoint: Option<&Checkpoint>,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         taught: &Taught,
         progress: &mut Progress,
     ) -> Result<Option<Cutting>> {
@@ -287,7 +291,7 @@ impl Arguments {
     fn targets(
         &self,
         teachers: &[PathBuf],
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         view: Option<&LayerView>,
         progress: &mut Progress,
     ) -> Result<SoftTargets> {
@@ -319,7 +323,7 @@ impl Arguments {
         };
         progress.say(&format!(
             "{} words have {whose}, {} of them a gold label",
-            targets.words(),
+            targets.word_count(),
             with_gold.sum::<usize>()
         ));
         Ok(targets)

@@ -19,11 +19,11 @@ use serde_json::{Map, Value, json};
 pub use self::errors::ErrorReport;
 use self::explain::{Explain, ExplainArguments};
 use self::section::{Section, to_csv, to_json, to_text};
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::tagger::InferenceArguments;
 
 /// Score predicted tags as seqeval does.
 ///
@@ -77,7 +77,7 @@ pub struct Arguments {
     #[command(flatten, next_help_heading = "With --model")]
     inference: InferenceArguments,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }
@@ -276,7 +276,7 @@ pub fn write_predictions(
     path: &Path,
     file: &TaggedFile,
     predicted: &[Vec<String>],
-    layout: &Layout,
+    layout: &ColumnArguments,
 ) -> Result<()> {
     let mut rows = layout.writer().from_writer(Output::create(Some(path))?);
     for (sentence, tags) in file.sentences.iter().zip(predicted) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::data::{Layout, TaggedFile, sorted_tags};
+use crate::column_files::{ColumnArguments, TaggedFile, sorted_tags};
 use crate::output::Output;
 
 /// Write the tags of column files, sorted, one a line.
@@ -19,7 +19,7 @@ pub struct Arguments {
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {

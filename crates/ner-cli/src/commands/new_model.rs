@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, EncoderSizes, ModelConfig, ModelType, TokenClassifier};
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use serde_json::{Value, json};
 use subword_align::{SubwordTokenizer, WordBoundary};
 use tokenizers::models::TrainerWrapper;
@@ -19,7 +19,7 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, Model, Tokenizer};
 
-use crate::data::{Layout, TaggedFile, sorted_tags};
+use crate::column_files::{ColumnArguments, TaggedFile, sorted_tags};
 use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
 
@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long)]
     overwrite_output_dir: bool,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
 }
 
 /// What tells one new model from another.
@@ -191,7 +191,11 @@ impl NewModel {
     ///
     /// # Errors
     /// Sizes that no model can have, or that this system has no room for.
-    pub fn prepare(sizes: Sizes, sentences: &[Sentence], labels: Vec<String>) -> Result<Self> {
+    pub fn prepare(
+        sizes: Sizes,
+        sentences: &[PretokenizedSentence],
+        labels: Vec<String>,
+    ) -> Result<Self> {
         sizes.check()?;
         let lines: Vec<String> = sentences
             .iter()

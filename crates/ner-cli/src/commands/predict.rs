@@ -18,11 +18,11 @@ use ner_tagger::{Aggregation, Offsets};
 
 use self::texts::Texts;
 use self::writer::Writer;
-use crate::data::Layout;
+use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::paths::expand;
 use crate::records::{NO_TABLES, RecordFormat, RecordReader};
-use crate::tagger::InferenceArguments;
 
 /// Find the entities in texts, files and pipes.
 ///
@@ -79,7 +79,7 @@ pub struct Arguments {
     #[command(flatten)]
     inference: InferenceArguments,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }

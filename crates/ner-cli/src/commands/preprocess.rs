@@ -10,7 +10,7 @@ use conll_io::{Column, Sentence};
 use rayon::prelude::*;
 use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
 
-use crate::data::Layout;
+use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
 use crate::output::Output;
 
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, short)]
     output: Option<PathBuf>,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }
@@ -119,7 +119,8 @@ struct Cutter {
 impl Cutter {
     fn new(dir: &Path, arguments: &Arguments) -> Result<Self> {
         let tokenizer = SubwordTokenizer::from_dir(dir, arguments.word_boundary)?;
-        let splitter = SentenceSplitter::new(arguments.max_length, tokenizer.special_tokens())?;
+        let splitter =
+            SentenceSplitter::new(arguments.max_length, tokenizer.special_token_count())?;
         Ok(Self {
             tokenizer,
             splitter,

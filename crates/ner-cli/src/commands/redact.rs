@@ -17,11 +17,11 @@ use serde_json::json;
 use self::document::Document;
 use self::output::{RecordWriter, Side};
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::output::write_file;
 use crate::paths::expand;
 use crate::progress::Progress;
 use crate::records::{Fault, Record, RecordFormat, RecordReader, Records};
-use crate::tagger::InferenceArguments;
 
 /// Take names and identifiers out of texts, and put them back.
 ///

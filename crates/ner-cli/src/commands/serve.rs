@@ -11,9 +11,9 @@ use ner_serve::{Event, Limits, Model, Server, Settings};
 
 use crate::card::model_name;
 use crate::hub::HubArguments;
+use crate::inference::InferenceArguments;
 use crate::interrupt::Interrupted;
 use crate::progress::Progress;
-use crate::tagger::InferenceArguments;
 
 /// Find entities over HTTP, with a page to try it.
 ///

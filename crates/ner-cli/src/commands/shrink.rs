@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use clap::Args;
 use conll_io::TextLines;
-use model_dir::Wanted;
+use model_dir::FileSet;
 use ner_model::{Precision, StoredModel, WeightSize};
 use ner_tagger::Segmentation;
 use subword_align::{ShrinkOptions, SubwordCounts, SubwordTokenizer};
 
-use crate::data::{InputFormat, Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, InputFormat, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::check_dir;
 use crate::progress::Progress;
@@ -54,7 +54,7 @@ pub struct Arguments {
     #[arg(long)]
     overwrite_output_dir: bool,
     #[command(flatten)]
-    layout: Layout,
+    layout: ColumnArguments,
     #[command(flatten)]
     hub: HubArguments,
 }
@@ -146,8 +146,8 @@ impl Arguments {
 
 /// Refuses a directory that holds anything but a model's files: it is going to be replaced as a whole.
 fn check_is_model(dir: &Path) -> Result<()> {
-    let files = model_dir::files(dir, Wanted::Model);
-    let files = files.or_else(|_| model_dir::files(dir, Wanted::Tokenizer))?;
+    let files = model_dir::files(dir, FileSet::Model);
+    let files = files.or_else(|_| model_dir::files(dir, FileSet::Tokenizer))?;
     for entry in fs::read_dir(dir).into_iter().flatten() {
         let name = entry?.file_name();
         ensure!(

@@ -17,7 +17,7 @@ use ner_model::{Head, ModelConfig};
 
 use self::run::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
-use crate::data::{TaggedFile, read_labels, sorted_tags};
+use crate::column_files::{TaggedFile, read_labels, sorted_tags};
 
 /// Fine-tune a model on column files.
 ///

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::components::principal_components;
 use super::projection::matrix;
-use super::{Mode, TokenClassifier};
+use super::{ForwardMode, TokenClassifier};
 use crate::device::read;
 use crate::{Batch, Error, ModelConfig};
 
@@ -151,7 +151,7 @@ impl TokenClassifier {
         &self,
         view: &LayerView,
         batch: &Batch,
-        mode: Mode,
+        mode: ForwardMode,
     ) -> Result<Tensor<2>, Error> {
         let (states, last) = self.states_after(&view.layers, batch, mode)?;
         let states = states.into_iter().map(|state| match &view.basis {

@@ -14,7 +14,7 @@ use crate::weights::RowTable;
 impl TokenClassifier {
     /// The same model with sinusoids in its position table (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.5), scaled to
     /// the given amplitude. They are trained on like random ones; a model that starts from nothing on little data learns sooner with
-    /// them which words are neighbours.
+    /// them which words are neighbors.
     #[must_use]
     pub fn with_sinusoidal_positions(mut self, amplitude: f64) -> Self {
         const WAVELENGTHS: f64 = 10_000.0; // the longest over the shortest, as in the paper
@@ -65,8 +65,8 @@ impl TokenClassifier {
 
     /// Records in the configuration how much context the training sequences have ([`ModelConfig::document_context`](crate::ModelConfig::document_context)); computes nothing else.
     #[must_use]
-    pub fn with_document_context(mut self, sub_words: usize) -> Self {
-        self.config.document_context = sub_words;
+    pub fn with_document_context(mut self, subwords: usize) -> Self {
+        self.config.document_context = subwords;
         self
     }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use fused::PackedWeights;
 pub(crate) use fused::{PackedLinear, Packing, QuantizedRows, multiplies_bf16};
 
-use crate::batch::Layout;
+use crate::batch::RowLayout;
 use crate::{Batch, Error};
 
 /// Numbers that the factors of matrix products are rounded to; their sums, and all else, are `f32`.
@@ -126,7 +126,7 @@ impl Dropout {
     }
 }
 
-/// SplitMix64's output function (Steele et al. 2014, <https://doi.org/10.1145/2714064.2660195>): neighbouring inputs, unrelated outputs.
+/// SplitMix64's output function (Steele et al. 2014, <https://doi.org/10.1145/2714064.2660195>): neighboring inputs, unrelated outputs.
 fn split_mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -178,13 +178,13 @@ impl Ops {
         batch: &'a Batch,
         usable_positions: usize,
         device: &Device,
-    ) -> Layout<'a> {
+    ) -> RowLayout<'a> {
         match self {
             Self::Plain(_) => {
                 let length = batch.longest().next_multiple_of(plain::LENGTH_BUCKET);
-                Layout::padded(batch, length.min(usable_positions), device)
+                RowLayout::padded(batch, length.min(usable_positions), device)
             }
-            Self::Fused(_) | Self::Packed(_) => Layout::packed(batch),
+            Self::Fused(_) | Self::Packed(_) => RowLayout::packed(batch),
         }
     }
 
@@ -215,9 +215,14 @@ impl Ops {
     }
 
     /// Dropout of independent elements.
-    pub(crate) fn dropout(&self, x: Tensor<2>, dropout: Dropout, layout: &Layout<'_>) -> Tensor<2> {
+    pub(crate) fn dropout(
+        &self,
+        x: Tensor<2>,
+        dropout: Dropout,
+        layout: &RowLayout<'_>,
+    ) -> Tensor<2> {
         match self {
-            Self::Plain(_) => plain::dropout(x, dropout, |row| layout.sub_word(row)),
+            Self::Plain(_) => plain::dropout(x, dropout, |row| layout.subword(row)),
             Self::Fused(_) | Self::Packed(_) => fused::dropout(x, dropout),
         }
     }
@@ -233,11 +238,11 @@ impl Ops {
         norm: &LayerNorm,
         epsilon: f64,
         dropout: Dropout,
-        layout: &Layout<'_>,
+        layout: &RowLayout<'_>,
     ) -> Tensor<2> {
         match self {
             Self::Plain(_) => {
-                let dropped = plain::dropout(x, dropout, |row| layout.sub_word(row));
+                let dropped = plain::dropout(x, dropout, |row| layout.subword(row));
                 norm.forward(dropped + residual)
             }
             Self::Fused(_) | Self::Packed(_) => {
@@ -255,7 +260,7 @@ impl Ops {
         &self,
         x: Tensor<2>,
         query_key_value: [&Linear; 3],
-        layout: &Layout<'_>,
+        layout: &RowLayout<'_>,
         heads: usize,
         dropout: Dropout,
     ) -> Tensor<2> {

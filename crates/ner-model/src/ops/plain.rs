@@ -8,7 +8,7 @@ use burn::tensor::{DType, Distribution, FloatDType, Int, Tensor, TensorData};
 
 use super::fused::Mask;
 use crate::Error;
-use crate::batch::Layout;
+use crate::batch::RowLayout;
 use crate::device::read;
 
 use super::{AdamWStep, Dropout, LossWeights, Moments};
@@ -104,7 +104,7 @@ fn hashed_mask<const D: usize>(
 /// - each of the three, and the output: `[sequences * length, heads * head_dim]`
 pub fn attention(
     query_key_value: [Tensor<2>; 3],
-    layout: &Layout<'_>,
+    layout: &RowLayout<'_>,
     heads: usize,
     attention_dropout: Dropout,
     factors: FloatDType,
@@ -140,7 +140,7 @@ pub fn attention(
                 slot / longest % heads,
                 slot % longest,
             );
-            layout.sub_word(sequence * longest + query) * heads + head
+            layout.subword(sequence * longest + query) * heads + head
         };
         let probabilities = dropout(softmax(scores, 3), attention_dropout, row_number);
         product(probabilities, value, factors)

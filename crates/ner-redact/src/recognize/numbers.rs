@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{is_hyphen, is_space, skip};
 
-/// Groups of ASCII digits, with one space, hyphen or full stop between neighbours, and perhaps a closing bracket before it.
+/// Groups of ASCII digits, with one space, hyphen or full stop between neighbors, and perhaps a closing bracket before it.
 pub(super) struct Run {
     /// Bytes of each group.
     pub groups: Vec<Range<usize>>,

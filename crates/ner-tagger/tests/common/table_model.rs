@@ -20,11 +20,11 @@ const SHARPNESS: f32 = 8.0;
 /// label, special and unknown ones among them, have label 0. `more` is added to `config.json`, which gets `id2label` of `labels` unless
 /// `more` has one.
 pub fn write(dir: &Path, labels: &[&str], table: &[(&str, &str)], more: &serde_json::Value) {
-    let sub_words: Vec<&str> = SPECIAL
+    let subwords: Vec<&str> = SPECIAL
         .into_iter()
         .chain(table.iter().map(|row| row.0))
         .collect();
-    let vocabulary = sub_words.len();
+    let vocabulary = subwords.len();
     assert!(vocabulary <= HIDDEN, "{vocabulary} sub-words");
     let number: serde_json::Map<String, serde_json::Value> = labels
         .iter()
@@ -40,18 +40,18 @@ pub fn write(dir: &Path, labels: &[&str], table: &[(&str, &str)], more: &serde_j
     }
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
-    std::fs::write(dir.join("vocab.txt"), sub_words.join("\n") + "\n").unwrap();
+    std::fs::write(dir.join("vocab.txt"), subwords.join("\n") + "\n").unwrap();
 
     let mut words = vec![0.0_f32; vocabulary * HIDDEN];
     let mut classifier = vec![0.0_f32; labels.len() * HIDDEN];
-    for sub_word in 0..vocabulary {
-        words[sub_word * HIDDEN + sub_word] = 1.0;
-        let row = sub_word.checked_sub(SPECIAL.len()).map(|row| table[row].1);
+    for subword in 0..vocabulary {
+        words[subword * HIDDEN + subword] = 1.0;
+        let row = subword.checked_sub(SPECIAL.len()).map(|row| table[row].1);
         let label = row.map_or(0, |label| {
             labels.iter().position(|known| *known == label).unwrap()
         });
         // LayerNorm stretches a unit vector by about the root of its length.
-        classifier[label * HIDDEN + sub_word] = 2.0 * SHARPNESS / (HIDDEN as f32).sqrt();
+        classifier[label * HIDDEN + subword] = 2.0 * SHARPNESS / (HIDDEN as f32).sqrt();
     }
     let ones = vec![1.0_f32; HIDDEN];
     let zeros = vec![0.0_f32; POSITIONS * HIDDEN];

@@ -221,7 +221,10 @@ fn an_ensemble_is_the_mean_of_its_probabilities_by_name() {
     let first = of(["O", "B-X"], [0.9, 0.1, 0.5, 0.5]);
     let second = of(["B-X", "O"], [0.5, 0.5, 0.25, 0.75]);
     let mean = SoftTargets::mean(vec![first.clone(), second.clone()]).unwrap();
-    assert_eq!((mean.labels(), mean.words()), (&*labels(["O", "B-X"]), 2));
+    assert_eq!(
+        (mean.labels(), mean.word_count()),
+        (&*labels(["O", "B-X"]), 2)
+    );
     for (word, expected) in [(0, [0.7, 0.3]), (1, [0.625, 0.375])] {
         for (log, expected) in mean.word(0, word).iter().zip(expected) {
             assert!((log.exp() - expected).abs() < 1e-6);

@@ -13,8 +13,8 @@ fn tokenizer() -> SubwordTokenizer {
     SubwordTokenizer::from_dir(dir.path(), None).unwrap()
 }
 
-fn sentence(text: &str, document: usize) -> Sentence {
-    Sentence {
+fn sentence(text: &str, document: usize) -> PretokenizedSentence {
+    PretokenizedSentence {
         words: text.split_whitespace().map(str::to_owned).collect(),
         tags: Vec::new(),
         document,
@@ -22,7 +22,7 @@ fn sentence(text: &str, document: usize) -> Sentence {
 }
 
 /// Three sentences in these documents, of the ids 4 5 6 11, 12 13 and 14 15 7 8 9 10 11.
-fn sentences(documents: [usize; 3]) -> Vec<Sentence> {
+fn sentences(documents: [usize; 3]) -> Vec<PretokenizedSentence> {
     let texts = ["Marta vive .", "Llueve hoy", "Eva duerme en Albolea ."];
     let sentences = texts.iter().zip(documents);
     sentences
@@ -133,7 +133,7 @@ fn context_on_both_sides_carries_no_label_and_decides_no_word() {
 }
 
 #[test]
-fn labels_of_all_sub_words_are_those_of_the_sentence_only() {
+fn labels_of_all_subwords_are_those_of_the_sentence_only() {
     let tokenizer = tokenizer();
     let featurizer = Featurizer::new(&tokenizer, 40).unwrap();
     let featurizer = featurizer
@@ -162,7 +162,7 @@ fn context_ends_with_the_document() {
 
 #[test]
 fn context_shrinks_before_the_sentence_does() {
-    // Room for 7: the first sentence has 4 and nothing before it, the second 2 and neighbours on both sides, the third 7.
+    // Room for 7: the first sentence has 4 and nothing before it, the second 2 and neighbors on both sides, the third 7.
     let found = ids([0; 3], 9, 10);
     assert_eq!(found[0], [4, 5, 6, 11, 12, 13, 14]);
     assert_eq!(found[1], [6, 11, 12, 13, 14, 15, 7]);
@@ -200,7 +200,7 @@ fn only_the_outer_ends_of_windows_have_context() {
 }
 
 /// Sentences of 0 to 9 words in documents of 2 and of 4 sentences.
-fn many_sentences() -> Vec<Sentence> {
+fn many_sentences() -> Vec<PretokenizedSentence> {
     let words = ["Marta", "vive", "en", "Albolea", ".", "Zaragoza", "hoy"];
     (0..30)
         .map(|i| {
@@ -281,7 +281,7 @@ fn labels_of_another_number_are_refused() {
 }
 
 #[test]
-fn targets_are_labelled_or_first_sub_words() {
+fn targets_are_labelled_or_first_subwords() {
     let feature = |first_subwords: &[usize], labels: &[Option<u32>]| Feature {
         sentence: 0,
         ids: vec![9; labels.len()],

@@ -16,7 +16,7 @@ pub struct DataSettings {
     /// Longest sequence of sub-words, special tokens included; longer sentences are read in overlapping windows.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().max_length))]
     pub max_length: usize,
-    /// Sub-words of the neighbouring sentences of its document (up to -DOCSTART-) to put on each side of each sentence, as far as the longest
+    /// Sub-words of the neighboring sentences of its document (up to -DOCSTART-) to put on each side of each sentence, as far as the longest
     /// sequence leaves room; 0 for none, 64 as in FLERT. The model remembers it.
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = Self::default().document_context))]
     pub document_context: usize,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::at_least_one;
 use crate::error::{Error, Result};
-use crate::evaluate::Evaluation;
+use crate::evaluation::Evaluation;
 
 /// Evaluation on the development data, and when it ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ner_model::ops::LossWeights;
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use serde::{Deserialize, Serialize};
 
 use super::check::{not_negative, share_below_one};
@@ -30,7 +30,11 @@ pub struct LossSettings {
 
 impl LossSettings {
     /// The loss over these labels.
-    pub(crate) fn weights(&self, labels: &[String], train: &[Sentence]) -> Result<LossWeights> {
+    pub(crate) fn weights(
+        &self,
+        labels: &[String],
+        train: &[PretokenizedSentence],
+    ) -> Result<LossWeights> {
         let given = self.class_weights.by_label(train);
         if let Some(name) = given.keys().find(|name| !labels.contains(name)) {
             return Err(Error::Setting {
@@ -92,7 +96,7 @@ pub enum ClassWeights {
 
 impl ClassWeights {
     /// The weight of each label in a training with this data; 1 for those not in it.
-    pub fn by_label(&self, train: &[Sentence]) -> BTreeMap<String, f64> {
+    pub fn by_label(&self, train: &[PretokenizedSentence]) -> BTreeMap<String, f64> {
         match self {
             Self::Equal => BTreeMap::new(),
             Self::Balanced => balanced(train),
@@ -101,7 +105,7 @@ impl ClassWeights {
     }
 }
 
-fn balanced(train: &[Sentence]) -> BTreeMap<String, f64> {
+fn balanced(train: &[PretokenizedSentence]) -> BTreeMap<String, f64> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for tag in train.iter().flat_map(|sentence| &sentence.tags) {
         *counts.entry(tag).or_default() += 1;

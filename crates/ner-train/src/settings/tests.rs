@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 
 /// A value for every key, each other than the default.
 fn changed() -> Map<String, Value> {
@@ -181,7 +181,7 @@ fn class_weights_have_one_text() {
 
 #[test]
 fn weights_of_labels_are_those_of_the_data() {
-    let sentence = |tags: &[&str]| Sentence {
+    let sentence = |tags: &[&str]| PretokenizedSentence {
         words: tags.iter().map(|_| "x".to_owned()).collect(),
         tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
         document: 0,

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ner_train::Sentence;
+use ner_train::PretokenizedSentence;
 use subword_align::SubwordTokenizer;
 
 pub fn golden(name: &str) -> PathBuf {
@@ -28,8 +28,8 @@ pub fn tokenizer() -> SubwordTokenizer {
 }
 
 /// Sentences of so many words, each of one sub-word, with tags of every kind.
-pub fn sentences(lengths: impl IntoIterator<Item = usize>) -> Vec<Sentence> {
-    let sentence = |(i, length): (usize, usize)| Sentence {
+pub fn sentences(lengths: impl IntoIterator<Item = usize>) -> Vec<PretokenizedSentence> {
+    let sentence = |(i, length): (usize, usize)| PretokenizedSentence {
         words: (0..length)
             .map(|j| format!("a{}x", 5 + (7 * i + 11 * j) % 170))
             .collect(),

@@ -12,7 +12,7 @@ pub(super) enum Quantity {
     /// Things done a second: more is better.
     Rate,
     /// Sub-words read a second: more is better.
-    SubWords,
+    Subwords,
     /// Seconds from the start of a process to its end: less is better.
     Seconds,
     /// Peak resident memory: less is better.
@@ -119,7 +119,7 @@ pub(super) fn gpu_rows() -> Vec<Row> {
         group: group.to_owned(),
         ours,
         peer,
-        quantity: Quantity::SubWords,
+        quantity: Quantity::Subwords,
         target: None,
     };
     rows.map(row).into()

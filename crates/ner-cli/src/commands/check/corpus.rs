@@ -4,14 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ner_metrics::{Entity, SchemeFit, read_entities};
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use serde_json::json;
 
 use super::finding::{Findings, Kind, Place};
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 
 /// Reads the files. What cannot be read is found; what stands before it is kept.
-pub fn read(paths: &[PathBuf], layout: &Layout, findings: &mut Findings) -> Vec<TaggedFile> {
+pub fn read(
+    paths: &[PathBuf],
+    layout: &ColumnArguments,
+    findings: &mut Findings,
+) -> Vec<TaggedFile> {
     let mut files = Vec::new();
     for path in paths {
         let (file, fault) = TaggedFile::read_sound(path, layout);
@@ -63,7 +67,7 @@ impl<'a> View<'a> {
         })
     }
 
-    pub fn sentences(&self) -> &'a [Sentence] {
+    pub fn sentences(&self) -> &'a [PretokenizedSentence] {
         &self.file.sentences
     }
 

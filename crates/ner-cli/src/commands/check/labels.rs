@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use ner_metrics::{LabelIssue, LabelIssues};
-use ner_tagger::{Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, Tagger};
 use serde_json::json;
 
 use super::corpus::View;
@@ -85,7 +85,7 @@ struct Run {
     worst: LabelIssue,
 }
 
-/// Puts issues of neighbouring words together; the order is that of the worst of each.
+/// Puts issues of neighboring words together; the order is that of the worst of each.
 fn runs(issues: Vec<LabelIssue>) -> Vec<Run> {
     let at = |issue: &LabelIssue| (issue.sentence, issue.token);
     let mut open: BTreeMap<(usize, usize), LabelIssue> =
@@ -140,8 +140,8 @@ fn add(
     findings.add(Kind::LabelIssue, view.place(number, start), what, details);
 }
 
-/// Words in brackets among their neighbours.
-fn context(sentence: &Sentence, marked: Range<usize>) -> String {
+/// Words in brackets among their neighbors.
+fn context(sentence: &PretokenizedSentence, marked: Range<usize>) -> String {
     let words = &sentence.words;
     let before = words[marked.start.saturating_sub(CONTEXT)..marked.start].join(" ");
     let after = words[marked.end..words.len().min(marked.end + CONTEXT)].join(" ");
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn issues_of_neighbours_are_one_run() {
+    fn issues_of_neighbors_are_one_run() {
         let issue = |sentence, token, self_confidence| LabelIssue {
             sentence,
             token,

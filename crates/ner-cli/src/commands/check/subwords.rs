@@ -18,7 +18,7 @@ pub fn check(
     max_length: Option<usize>,
     findings: &mut Findings,
 ) -> Result<Vec<Subwords>> {
-    let special = tokenizer.special_tokens();
+    let special = tokenizer.special_token_count();
     if let Some(max_length) = max_length {
         ensure!(
             max_length > special,
@@ -32,7 +32,7 @@ pub fn check(
         let encoded = sentences.map(|sentence| tokenizer.encode_words(&sentence.words));
         let encoded: Vec<EncodedWords> = encoded.collect::<Result<_, _>>()?;
         let subwords: usize = encoded.iter().map(|sentence| sentence.ids.len()).sum();
-        let words: usize = encoded.iter().map(EncodedWords::words).sum();
+        let words: usize = encoded.iter().map(EncodedWords::word_count).sum();
         let mut counts = Subwords {
             subwords,
             per_word: subwords as f64 / words.max(1) as f64,
@@ -90,7 +90,7 @@ fn check_lengths(
         if subwords <= budget {
             continue;
         }
-        let words = encoded.words();
+        let words = encoded.word_count();
         let kept = encoded.word_starts[..words].partition_point(|&start| start < budget);
         let entities = &view.entities[number];
         let lost = entities

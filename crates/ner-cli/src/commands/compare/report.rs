@@ -8,7 +8,7 @@ use ner_metrics::{Comparison, Counts, Entity, Mode, Resampling, RunScores, count
 use serde::Serialize;
 
 use super::Side;
-use crate::data::TaggedFile;
+use crate::column_files::TaggedFile;
 
 /// All of it.
 #[derive(Debug, Serialize)]

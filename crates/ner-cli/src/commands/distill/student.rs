@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ner_model::{Batch, DeviceChoice, LayerView, ModelConfig, TokenClassifier};
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 use ner_train::{Feature, Featurizer};
 use subword_align::SubwordTokenizer;
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ impl Student {
     pub fn with_own_tokenizer(
         taught: &Taught,
         sizes: Sizes,
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
         seed: u64,
     ) -> Result<Self> {
         let model = NewModel::prepare(sizes, sentences, taught.labels.clone())?;
@@ -97,7 +97,7 @@ impl Cutting {
         taught: &Taught,
         config: &ModelConfig,
         layers: &[usize],
-        sentences: &[Sentence],
+        sentences: &[PretokenizedSentence],
     ) -> Result<Self> {
         let teacher = ModelConfig::from_dir(&taught.dir)?;
         let device = DeviceChoice::Flex.open()?;
@@ -134,10 +134,10 @@ impl fmt::Display for Cutting {
 
 /// Sequences from everywhere in the texts, as many as are judged by.
 fn sample(features: &[Feature]) -> Vec<Batch> {
-    let sub_words: usize = features.iter().map(|feature| feature.ids.len()).sum();
+    let subwords: usize = features.iter().map(|feature| feature.ids.len()).sum();
     let some: Vec<&Feature> = features
         .iter()
-        .step_by(sub_words.div_ceil(SAMPLE).max(1))
+        .step_by(subwords.div_ceil(SAMPLE).max(1))
         .collect();
     let batch = |features: &[&Feature]| {
         let mut batch = Batch::default();

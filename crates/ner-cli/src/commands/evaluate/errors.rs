@@ -9,7 +9,7 @@ use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, OverlapScheme, e
 use ner_pages::{ConfusionCell, ErrorKind, MarkedText};
 use serde::Serialize;
 
-use crate::data::{TaggedFile, file_name, joined};
+use crate::column_files::{TaggedFile, file_name, joined};
 
 /// The errors of a file.
 #[derive(Debug, Serialize)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::known::{FREQUENCIES, Known, OWN_FREQUENCIES, SEEN, frequency, own_frequency};
 use super::errors::ErrorReport;
 use super::section::Section;
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 
 /// Which explanations are asked for.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ impl<'a> Explain<'a> {
     /// Of a file and the predicted tags of its words.
     pub fn new(
         arguments: &'a ExplainArguments,
-        layout: &Layout,
+        layout: &ColumnArguments,
         file: &'a TaggedFile,
         tags: &'a [Vec<String>],
         mode: Mode,

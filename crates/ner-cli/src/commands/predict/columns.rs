@@ -7,7 +7,7 @@ use ner_tagger::Tagger;
 
 use super::Arguments;
 use super::writer::Writer;
-use crate::data::TaggedFile;
+use crate::column_files::TaggedFile;
 
 /// Tags the sentences of column files.
 pub fn tag(

@@ -14,7 +14,7 @@ use super::resume::Resumable;
 use super::texts::count;
 use super::{Arguments, Format, Grouping};
 use crate::card::model_name;
-use crate::data::{TaggedFile, file_name, joined};
+use crate::column_files::{TaggedFile, file_name, joined};
 use crate::output::Output;
 use crate::records::Record;
 

@@ -53,7 +53,7 @@ impl Observer<'_> {
                     "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
                     plan.sentences,
                     plan.sequences,
-                    plan.sub_words,
+                    plan.subwords,
                     plan.words,
                     plan.labelled_words,
                     plan.unknown_words,

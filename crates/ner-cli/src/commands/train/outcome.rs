@@ -9,8 +9,8 @@ use super::curves;
 use super::page::{self, Page};
 use super::run::{Run, quoted};
 use crate::card::Card;
+use crate::column_files::TaggedFile;
 use crate::commands::evaluate::write_predictions;
-use crate::data::TaggedFile;
 use crate::output::write_file;
 use crate::progress::Progress;
 

@@ -9,7 +9,7 @@ use ner_metrics::{
     read_entities,
 };
 use ner_pages::{Calibration, DataPart, Errors, Fact, Panel, RunPage, ScoreInterval, Split};
-use ner_tagger::{Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, Tagger};
 use ner_train::{Evaluation, Plan};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -160,8 +160,12 @@ fn intervals(scored: &Scored<'_>) -> Result<(Vec<ScoreInterval>, f64)> {
     Ok((intervals.collect(), resampling.level))
 }
 
-fn data_part(part: Part, sentences: &[Sentence], tokenizer: &SubwordTokenizer) -> Result<DataPart> {
-    let sub_words = sentences.par_iter().map(|sentence| {
+fn data_part(
+    part: Part,
+    sentences: &[PretokenizedSentence],
+    tokenizer: &SubwordTokenizer,
+) -> Result<DataPart> {
+    let subwords = sentences.par_iter().map(|sentence| {
         let encoded = tokenizer.encode_words(&sentence.words)?;
         Ok::<usize, subword_align::Error>(encoded.ids.len())
     });
@@ -176,7 +180,7 @@ fn data_part(part: Part, sentences: &[Sentence], tokenizer: &SubwordTokenizer) -
         file: part.file,
         sentences: part.sentences,
         words: part.words,
-        sub_words: Some(sub_words.sum::<Result<usize, _>>()?),
+        subwords: Some(subwords.sum::<Result<usize, _>>()?),
         entities: entities.into_iter().collect(),
     })
 }
@@ -186,7 +190,7 @@ fn plan_facts(plan: &Plan) -> Vec<Fact> {
         ("training sequences", plan.sequences),
         (
             "their sub-words, with special tokens and context",
-            plan.sub_words,
+            plan.subwords,
         ),
         ("words that carry loss", plan.labelled_words),
         ("words unknown to the tokenizer", plan.unknown_words),

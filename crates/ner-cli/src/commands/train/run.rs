@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, LoadReport, ModelConfig, TokenClassifier};
-use ner_tagger::{Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, Tagger};
 use ner_train::{
     Checkpoint, Corpus, DataParallel, Distillation, Evaluation, Plan, TrainSettings, Trainer,
     evaluate,
@@ -22,7 +22,7 @@ use super::page;
 use super::record::Record;
 use super::tensorboard;
 use crate::card::{Base, Part};
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::hub::HubArguments;
 use crate::interrupt::{Interrupted, Listening};
 use crate::output::{check_dir, make_dir, write_file};
@@ -65,7 +65,7 @@ pub struct RunArguments {
     #[command(flatten)]
     pub settings: TrainSettings,
     #[command(flatten)]
-    pub layout: Layout,
+    pub layout: ColumnArguments,
     #[command(flatten)]
     pub hub: HubArguments,
     /// Every flag with its value, as --config reads it.
@@ -110,7 +110,7 @@ impl RunArguments {
 
 /// What a run learns from and is measured on.
 pub struct Data {
-    pub train: Vec<Sentence>,
+    pub train: Vec<PretokenizedSentence>,
     /// What `train` is made of.
     pub parts: Vec<Part>,
     pub dev: Option<TaggedFile>,

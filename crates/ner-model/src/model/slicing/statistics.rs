@@ -4,9 +4,9 @@ use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
 
-use crate::batch::Layout;
+use crate::batch::RowLayout;
 use crate::device::read;
-use crate::model::{Layer, Mode, TokenClassifier};
+use crate::model::{ForwardMode, Layer, TokenClassifier};
 use crate::ops::Dropout;
 use crate::{Batch, Error};
 
@@ -149,13 +149,13 @@ impl Statistics {
         batch: &Batch,
     ) -> Result<(), Error> {
         batch.check(&model.config)?;
-        let layout = Layout::packed(batch);
-        let mut x = model.embed(&layout, Mode::Inference); // [rows, hidden]
+        let layout = RowLayout::packed(batch);
+        let mut x = model.embed(&layout, ForwardMode::Inference); // [rows, hidden]
         self.embedded.add(&x)?;
         for (number, layer) in model.encoder.layer.iter().enumerate() {
             x = match layers.iter().position(|kept| *kept == number) {
                 Some(at) => self.layers[at].add(model, layer, x, &layout)?,
-                None => model.layer(layer, x, &layout, Mode::Inference, number, |x| x),
+                None => model.layer(layer, x, &layout, ForwardMode::Inference, number, |x| x),
             };
         }
         Ok(())
@@ -196,7 +196,7 @@ impl LayerStatistics {
         model: &TokenClassifier,
         layer: &Layer,
         x: Tensor<2>,
-        layout: &Layout<'_>,
+        layout: &RowLayout<'_>,
     ) -> Result<Tensor<2>, Error> {
         let ops = &model.ops;
         let normalized = |x: Tensor<2>, residual: Tensor<2>, norm: &LayerNorm| {

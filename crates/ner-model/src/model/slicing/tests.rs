@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::{DeviceChoice, Mode};
+use crate::{DeviceChoice, ForwardMode};
 
 fn cpu() -> Device {
     DeviceChoice::Flex.open().unwrap()
@@ -31,7 +31,7 @@ fn text() -> Vec<Batch> {
 }
 
 fn logits(model: &TokenClassifier) -> Vec<f32> {
-    let of = |batch: &Batch| read(model.forward(batch, Mode::Inference).unwrap()).unwrap();
+    let of = |batch: &Batch| read(model.forward(batch, ForwardMode::Inference).unwrap()).unwrap();
     text().iter().flat_map(of).collect()
 }
 
@@ -56,7 +56,7 @@ fn all_of_a_model_is_the_model_to_the_bit() {
 
         let batch = &text()[0];
         let seen = model
-            .forward_with_states(&view, batch, Mode::Inference)
+            .forward_with_states(&view, batch, ForwardMode::Inference)
             .unwrap();
         let [_, width] = seen.dims();
         assert_eq!(
@@ -65,7 +65,7 @@ fn all_of_a_model_is_the_model_to_the_bit() {
             "{family}"
         );
         let last = seen.narrow(1, width - hidden, hidden);
-        let expected = model.hidden_states(batch, Mode::Inference).unwrap();
+        let expected = model.hidden_states(batch, ForwardMode::Inference).unwrap();
         assert!(read(last).unwrap() == read(expected).unwrap(), "{family}");
     }
 }
@@ -222,8 +222,9 @@ fn what_a_model_does_not_use_is_cut_out_without_loss() {
     let wide = Widening::new().model(&narrow);
     let batch = &text()[0];
     let read_all = |x: Tensor<2>| read(x).unwrap();
-    let hidden =
-        |model: &TokenClassifier| read_all(model.hidden_states(batch, Mode::Inference).unwrap());
+    let hidden = |model: &TokenClassifier| {
+        read_all(model.hidden_states(batch, ForwardMode::Inference).unwrap())
+    };
     let layers: Vec<usize> = (0..wide.config().num_hidden_layers).collect();
     let config = wide.config().sliced(layers.len(), NARROW, NEURONS).unwrap();
     let (cut, view) = wide.sliced(&config, &layers, &text()).unwrap();
@@ -232,7 +233,7 @@ fn what_a_model_does_not_use_is_cut_out_without_loss() {
     assert!(apart < 1e-3, "{apart}");
     // The states of the cut model are those that the view says.
     let seen = wide
-        .forward_with_states(&view, batch, Mode::Inference)
+        .forward_with_states(&view, batch, ForwardMode::Inference)
         .unwrap();
     let [_, width] = seen.dims();
     let last = read_all(seen.narrow(1, width - NARROW, NARROW));
@@ -272,7 +273,7 @@ fn the_same_text_cuts_the_same_model_and_files_keep_it() {
 }
 
 #[test]
-fn a_text_of_one_sub_word_cuts_a_model_that_computes() {
+fn a_text_of_one_subword_cuts_a_model_that_computes() {
     let model = golden("bert");
     let mut one = Batch::default();
     one.push([7]);

@@ -161,7 +161,7 @@ fn project_all<B: HostBackend>(
     })
 }
 
-/// Context vectors `[sub_words, hidden]`, and what `keep` makes of each task's probabilities before dropout.
+/// Context vectors `[subwords, hidden]`, and what `keep` makes of each task's probabilities before dropout.
 pub fn attend<T: Send>(
     projected: &[Vec<f32>; 3],
     hidden: usize,

@@ -115,7 +115,7 @@ pub fn residual_layer_norm(
 /// Query, key and value projections of `x`, then attention of each sequence upon itself, with dropout on the probabilities.
 ///
 /// # Shapes
-/// - x, output: `[sub_words, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
+/// - x, output: `[subwords, heads * head_dim]`; sequence `s` has the rows `boundaries[s]..boundaries[s + 1]`
 pub fn self_attention(
     x: Tensor<2>,
     query_key_value: [&Linear; 3],

@@ -6,7 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, FloatDType, Gradients, Int, Tensor, TensorData};
 
 use crate::Batch;
-use crate::batch::Layout;
+use crate::batch::RowLayout;
 use crate::ops::{AdamWStep, Dropout, Factors, LossWeights, Moments, fused, plain, split_mix};
 
 const EPSILON: f64 = 1e-5;
@@ -155,13 +155,13 @@ fn cases(dropout: Dropout) -> Vec<Case> {
             } else {
                 let lengths = boundaries.windows(2).map(|pair| pair[1] - pair[0]);
                 let batch: Batch = lengths.map(|length| vec![0; length]).collect();
-                let layout = Layout::padded(&batch, batch.longest() + 1, &x.device());
+                let layout = RowLayout::padded(&batch, batch.longest() + 1, &x.device());
                 let select = |x: Tensor<2>, rows: Vec<i64>| {
                     let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &x.device());
                     x.select(0, rows)
                 };
-                let sub_words = (0..layout.rows()).map(|row| layout.sub_word(row).min(rows - 1));
-                let x = select(x, sub_words.map(|row| row as i64).collect());
+                let subwords = (0..layout.rows()).map(|row| layout.subword(row).min(rows - 1));
+                let x = select(x, subwords.map(|row| row as i64).collect());
                 let projected = [&q, &k, &v].map(|layer| layer.forward(x.clone()));
                 let padded = plain::attention(projected, &layout, heads, dropout, FloatDType::F32);
                 select(padded, layout.targets().unwrap())

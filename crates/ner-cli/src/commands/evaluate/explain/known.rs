@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use ner_metrics::Mode;
 
-use crate::data::{Layout, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile};
 
 /// How often a training file has an entity's text.
 pub const FREQUENCIES: [&str; 5] = ["0", "1", "2 to 4", "5 to 19", "20 or more"];
@@ -43,7 +43,7 @@ pub struct Known {
 
 impl Known {
     /// Reads a file.
-    pub fn read(path: &Path, layout: &Layout, mode: Mode) -> Result<Self> {
+    pub fn read(path: &Path, layout: &ColumnArguments, mode: Mode) -> Result<Self> {
         let file = TaggedFile::read(path, layout)?;
         Self::of(&file, mode).with_context(|| path.display().to_string())
     }

@@ -99,7 +99,7 @@ fn widen(bits: u32) -> f32 {
 }
 
 vectorized! {
-    /// Pairs of neighbouring numbers of a row.
+    /// Pairs of neighboring numbers of a row.
     fn pair_row(x: &[f32], out: &mut [Pair]) {
         let (whole, rest) = x.as_chunks::<2>();
         for (out, [low, high]) in out.iter_mut().zip(whole) {
@@ -314,7 +314,7 @@ impl Bf16Left {
     }
 }
 
-/// Neighbouring ranges of so many, the last one shorter.
+/// Neighboring ranges of so many, the last one shorter.
 fn ranges(len: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
     (0..len)
         .step_by(each)

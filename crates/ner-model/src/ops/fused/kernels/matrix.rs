@@ -128,7 +128,7 @@ impl<'a> MatrixMut<'a> {
         })
     }
 
-    /// Blocks in row-major order: one row of blocks for each pair of neighbouring boundaries, each of `across` blocks of equal width.
+    /// Blocks in row-major order: one row of blocks for each pair of neighboring boundaries, each of `across` blocks of equal width.
     pub fn blocks(self, boundaries: &[usize], across: usize) -> Vec<Self> {
         assert!(
             boundaries.is_sorted() && boundaries.last().is_none_or(|&end| end <= self.rows),

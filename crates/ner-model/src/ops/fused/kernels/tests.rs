@@ -228,7 +228,7 @@ fn masks_drop_the_right_share_independently() {
         let share = both(&[&mask[shift..], &vec![1.0; shift]].concat());
         assert!(
             (share - probability * probability).abs() < 5e-4,
-            "neighbours are independent: {share}"
+            "neighbors are independent: {share}"
         );
     }
     let Some(mask) = Mask::new(Dropout {

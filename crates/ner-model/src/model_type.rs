@@ -1,4 +1,4 @@
-//! What tells the families apart: names, and three habits of their encoders.
+//! How model families differ: names, positions, token types, dropout.
 
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ const POOL: usize = 50;
 
 /// How an epoch's sequences are put in order.
 #[derive(Clone, Copy, Debug)]
-pub struct EpochOrder {
+pub struct BatchSampler {
     /// Sequences an optimizer step.
     pub step_size: usize,
     /// Whether the order is random; else it is the data's.
@@ -22,7 +22,7 @@ pub struct EpochOrder {
     pub seed: u64,
 }
 
-impl EpochOrder {
+impl BatchSampler {
     /// The sequences of each step of an epoch, by number. Every sequence is in one of them, and only the last step may be short.
     ///
     /// Grouped by length, the sequences of a random pool are sorted, longest first, before they are cut into steps, and the steps are
@@ -56,7 +56,7 @@ impl EpochOrder {
 mod tests {
     use super::*;
 
-    const ORDER: EpochOrder = EpochOrder {
+    const ORDER: BatchSampler = BatchSampler {
         step_size: 8,
         shuffle: true,
         group_by_length: false,
@@ -78,19 +78,19 @@ mod tests {
     fn each_epoch_is_its_own_permutation() {
         let lengths = lengths(100);
         for group_by_length in [false, true] {
-            let order = EpochOrder {
+            let order = BatchSampler {
                 group_by_length,
                 ..ORDER
             };
             let first = order.steps(&lengths, 0);
             assert_eq!(first, order.steps(&lengths, 0));
             assert_ne!(first, order.steps(&lengths, 1));
-            assert_ne!(first, EpochOrder { seed: 43, ..order }.steps(&lengths, 0));
+            assert_ne!(first, BatchSampler { seed: 43, ..order }.steps(&lengths, 0));
             assert_eq!(sorted(&first), (0..100).collect::<Vec<_>>());
             let sizes: Vec<usize> = first.iter().map(Vec::len).collect();
             assert_eq!(sizes, [&[8; 12][..], &[4]].concat());
         }
-        let in_order = EpochOrder {
+        let in_order = BatchSampler {
             shuffle: false,
             ..ORDER
         };
@@ -108,7 +108,7 @@ mod tests {
             steps.iter().map(padded).sum()
         };
         let random = ORDER.steps(&lengths, 0);
-        let grouped = EpochOrder {
+        let grouped = BatchSampler {
             group_by_length: true,
             ..ORDER
         }

@@ -16,7 +16,7 @@ pub struct InferenceArguments {
     /// Longest sequence of sub-words, special tokens included; the model's limit where not given.
     #[arg(long)]
     max_length: Option<usize>,
-    /// Sub-words of the neighbouring sentences of its document to put on each side of a column file's sentence, as far as --max-length leaves
+    /// Sub-words of the neighboring sentences of its document to put on each side of a column file's sentence, as far as --max-length leaves
     /// room; what the model was trained with where not given. A plain text stands alone.
     #[arg(long, value_name = "N")]
     document_context: Option<usize>,

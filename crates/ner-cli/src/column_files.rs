@@ -8,12 +8,12 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use conll_io::{Column, Comments, Encoding, Label, ReaderBuilder, Separator, WriterBuilder};
 use ner_pages::Mark;
-use ner_tagger::Sentence;
+use ner_tagger::PretokenizedSentence;
 
 /// How column files are laid out.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Column files")]
-pub struct Layout {
+pub struct ColumnArguments {
     /// Column of the token, from 1, or from -1 at the end.
     #[arg(long, default_value = "1", allow_hyphen_values = true)]
     token_column: Column,
@@ -55,7 +55,7 @@ enum EncodingName {
     Latin1,
 }
 
-impl Layout {
+impl ColumnArguments {
     /// The settings of a reader of such files.
     pub fn reader(&self) -> ReaderBuilder {
         let mut builder = ReaderBuilder::new();
@@ -100,14 +100,14 @@ pub struct TaggedFile {
     /// The file.
     pub path: PathBuf,
     /// Its sentences. Without document boundaries the file is one document.
-    pub sentences: Vec<Sentence>,
+    pub sentences: Vec<PretokenizedSentence>,
     /// Line of each word.
     lines: Vec<Vec<u64>>,
 }
 
 impl TaggedFile {
     /// Reads a file whose words all have tags.
-    pub fn read(path: &Path, layout: &Layout) -> Result<Self> {
+    pub fn read(path: &Path, layout: &ColumnArguments) -> Result<Self> {
         let file = Self::read_any(path, layout)?;
         let untagged = file
             .sentences
@@ -128,7 +128,7 @@ impl TaggedFile {
     }
 
     /// Reads a file with or without tags.
-    pub fn read_any(path: &Path, layout: &Layout) -> Result<Self> {
+    pub fn read_any(path: &Path, layout: &ColumnArguments) -> Result<Self> {
         match Self::read_sound(path, layout) {
             (file, None) => Ok(file),
             (_, Some(fault)) => Err(fault.into()),
@@ -136,7 +136,7 @@ impl TaggedFile {
     }
 
     /// Reads a file as far as it can be read: the sentences before its first fault, and the fault.
-    pub fn read_sound(path: &Path, layout: &Layout) -> (Self, Option<conll_io::Error>) {
+    pub fn read_sound(path: &Path, layout: &ColumnArguments) -> (Self, Option<conll_io::Error>) {
         match layout.reader().from_path(path) {
             Ok(reader) => Self::of(path, reader.into_sentences()),
             Err(fault) => Self::of(path, [Err(fault)]),
@@ -146,7 +146,7 @@ impl TaggedFile {
     /// A file with or without tags, some sentences at a time: about `size`, or more where whole documents are needed.
     pub fn parts(
         path: &Path,
-        layout: &Layout,
+        layout: &ColumnArguments,
         size: usize,
         whole_documents: bool,
     ) -> Result<impl Iterator<Item = Result<Self>>> {
@@ -184,7 +184,7 @@ impl TaggedFile {
             lines.push(of_words.collect());
             Some(Ok(sentence))
         });
-        let sentences = Sentence::from_reader(sound).unwrap_or_default(); // faults are taken out above
+        let sentences = PretokenizedSentence::from_reader(sound).unwrap_or_default(); // faults are taken out above
         let file = Self {
             path: path.to_owned(),
             sentences,

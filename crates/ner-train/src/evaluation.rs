@@ -3,7 +3,7 @@
 use ner_metrics::{Entity, EntityReport, Mode, ScoredPrediction};
 use ner_model::Logits;
 use ner_tagger::calibration::scored_entities;
-use ner_tagger::{ScoredSentence, Sentence, Tagger};
+use ner_tagger::{PretokenizedSentence, ScoredSentence, Tagger};
 use subword_align::join_words;
 
 use crate::error::Result;
@@ -32,7 +32,7 @@ pub struct Evaluation {
 /// A tag that is not among the model's labels, a tokenizer that fails, or a batch that does not fit the model.
 pub fn evaluate(
     tagger: &Tagger,
-    sentences: &[Sentence],
+    sentences: &[PretokenizedSentence],
     batch_size: usize,
     progress: impl FnMut(usize),
 ) -> Result<Evaluation> {
@@ -119,7 +119,10 @@ pub struct TextEvaluation {
 ///
 /// # Errors
 /// Empty tags, sentences with other numbers of words and tags, a tokenizer or a device that fails.
-pub fn evaluate_as_text(tagger: &Tagger, sentences: &[Sentence]) -> Result<TextEvaluation> {
+pub fn evaluate_as_text(
+    tagger: &Tagger,
+    sentences: &[PretokenizedSentence],
+) -> Result<TextEvaluation> {
     label_ids(sentences, tagger.labels())?;
     let joined: Vec<_> = sentences
         .iter()
