@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
+use model_dir::Wanted;
 use ner_model::{DeviceChoice, Precision};
 use ner_tagger::{MinScores, Segmentation, Tagger};
 use ner_train::DecodeSettings;
@@ -50,6 +51,13 @@ impl InferenceArguments {
 
     /// Loads a fine-tuned model.
     pub fn load(&self, dir: &Path, quiet: bool) -> Result<Tagger> {
+        let missing = model_dir::missing(dir, Wanted::Model);
+        ensure!(
+            missing.is_empty() || dir.join("config.json").is_file(),
+            "{}: no model is here; missing are {}",
+            dir.display(),
+            missing.join(", ")
+        );
         let mut builder = Tagger::builder();
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);
