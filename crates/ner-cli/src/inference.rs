@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use model_dir::Wanted;
+use model_dir::FileSet;
 use ner_model::{DeviceChoice, Precision};
 use ner_tagger::{MinScores, Segmentation, Tagger};
 use ner_train::DecodeSettings;
@@ -51,7 +51,7 @@ impl InferenceArguments {
 
     /// Loads a fine-tuned model.
     pub fn load(&self, dir: &Path, quiet: bool) -> Result<Tagger> {
-        let missing = model_dir::missing(dir, Wanted::Model);
+        let missing = model_dir::missing(dir, FileSet::Model);
         ensure!(
             missing.is_empty() || dir.join("config.json").is_file(),
             "{}: no model is here; missing are {}",

@@ -17,7 +17,7 @@ mod variants;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
@@ -139,7 +139,8 @@ impl TokenClassifier {
         static GENERATOR: Mutex<()> = Mutex::new(());
         let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         device.seed(seed);
-        self.materialize()
+        self.visit(&mut Draw);
+        self
     }
 
     /// A model whose weights are drawn when they are first read, and take no room before.
@@ -468,6 +469,15 @@ impl TokenClassifier {
     /// The operations that this model computes with.
     pub fn ops(&self) -> Ops {
         self.ops.clone()
+    }
+}
+
+/// Has parameters drawn, which otherwise wait until they are read.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
     }
 }
 

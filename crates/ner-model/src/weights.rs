@@ -65,8 +65,7 @@ impl TokenClassifier {
         device: &Device,
         seed: u64,
     ) -> Result<(Self, LoadReport), Error> {
-        let model = Self::uninitialized(config, device);
-        let Checkpoint { path, matched, .. } = Checkpoint::read(&model, dir)?;
+        let (model, Checkpoint { path, matched, .. }) = Checkpoint::read(config, device, dir)?;
         let report = matched.report(&path);
         let model = model.map(&mut Fill {
             path: Vec::new(),
@@ -127,22 +126,27 @@ struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Finds the tensors of a model whose weights are not drawn yet.
+    /// A model whose weights are not drawn yet, and the tensors that it has a place for.
     ///
     /// # Errors
     /// As [`TokenClassifier::load`], but for tensors that cannot be read.
-    fn read(model: &TokenClassifier, dir: &Path) -> Result<Self, Error> {
-        let config = model.config();
+    fn read(
+        config: &ModelConfig,
+        device: &Device,
+        dir: &Path,
+    ) -> Result<(TokenClassifier, Self), Error> {
         let path = model_dir::weight_file(dir)?;
         let mut stored = read_tensors(&path)?;
         let quantized = dequantize(&mut stored, &path)?;
         check_layers(config, &stored, &path)?;
-        let matched = Matched::find(model, stored, &path, other_labels(dir, config))?;
-        Ok(Self {
+        let model = TokenClassifier::uninitialized(config, device);
+        let matched = Matched::find(&model, stored, &path, other_labels(dir, config))?;
+        let checkpoint = Self {
             path,
             matched,
             quantized,
-        })
+        };
+        Ok((model, checkpoint))
     }
 }
 

@@ -41,8 +41,7 @@ impl TokenClassifier {
             let precision = precision.unwrap_or_default();
             return Ok((model.with_precision(precision)?, report));
         }
-        let model = Self::uninitialized(config, device);
-        let checkpoint = Checkpoint::read(&model, dir)?;
+        let (model, checkpoint) = Checkpoint::read(config, device, dir)?;
         let precision = precision.unwrap_or(if checkpoint.quantized.is_empty() {
             Precision::F32
         } else {
@@ -160,7 +159,7 @@ impl Opened {
             device: device.clone(),
         });
         let words = self.words.map(Arc::new);
-        model.materialize().with_ops(self.ops).with_words(words)
+        model.with_ops(self.ops).with_words(words)
     }
 }
 
