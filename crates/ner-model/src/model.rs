@@ -11,9 +11,9 @@
 
 mod basis;
 mod components;
+mod conversion;
 mod projection;
-mod slicing;
-mod variants;
+mod student;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,8 +24,8 @@ use burn::nn::{
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 pub use self::basis::{Basis, LayerView};
-pub(crate) use self::variants::Form;
-use self::variants::without_row;
+pub(crate) use self::conversion::Form;
+use self::conversion::without_row;
 use crate::batch::RowLayout;
 use crate::ops::{Dropout, LossWeights, Ops};
 use crate::weights::RowTable;

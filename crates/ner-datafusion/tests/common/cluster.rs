@@ -66,7 +66,7 @@ pub fn example(name: &str) -> PathBuf {
         .join(name);
     assert!(
         path.is_file(),
-        "{} is not there: `cargo test -p ner-datafusion` without `--test` builds it",
+        "{} is not there: `cargo build --release --workspace --features ner-cli/arrow --examples` builds it",
         path.display()
     );
     path

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::TokenClassifier;
 use super::components::principal_components;
-use super::variants::{as_parameter, without_row};
+use super::conversion::{as_parameter, without_row};
 use crate::Error;
 use crate::device::read;
 
