@@ -28,7 +28,9 @@ const POSITIONS: usize = 512;
 
 /// Make a model with random weights and a new tokenizer.
 ///
-/// The tokenizer is trained on a column file. /// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
+/// The tokenizer is trained on a column file.
+///
+/// `transformers` opens the directory with `AutoModelForTokenClassification.from_pretrained`.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

@@ -16,7 +16,9 @@ use crate::output::Output;
 
 /// Split sentences that are too long for a model.
 ///
-/// As `preprocess.py` of the reference does. /// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
+/// As `preprocess.py` of the reference does.
+///
+/// A blank line is put before the word that would exceed the length; words without a sub-word are left out.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

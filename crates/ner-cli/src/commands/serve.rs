@@ -17,7 +17,9 @@ use crate::progress::Progress;
 
 /// Find entities over HTTP, with a page to try it.
 ///
-/// Runs until SIGINT or SIGTERM. /// POST /predict takes {"text": "…"} or {"texts": […]}; POST /analyze and /anonymize what Presidio's services take; GET / is a page to try it,
+/// Runs until SIGINT or SIGTERM.
+///
+/// POST /predict takes {"text": "…"} or {"texts": […]}; POST /analyze and /anonymize what Presidio's services take; GET / is a page to try it,
 /// /openapi.json says the rest, /metrics has figures for Prometheus. Requests that come while a model is busy go through it together. Texts are
 /// neither kept nor logged.
 #[derive(Debug, Args)]

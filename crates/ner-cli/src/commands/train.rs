@@ -21,7 +21,9 @@ use crate::column_files::{TaggedFile, read_labels, sorted_tags};
 
 /// Fine-tune a model on column files.
 ///
-/// It is evaluated as it goes; the best and the last are saved. /// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the best development figure,
+/// It is evaluated as it goes; the best and the last are saved.
+///
+/// The output directory gets the last model as the hub lays it out with a model card, `best/` the one with the best development figure,
 /// settings.toml, train_log.csv, eval_log.csv, curves.svg, report.html with report.json, events for TensorBoard in tensorboard/,
 /// eval_results.txt and, with --test, test_results.txt and test_predictions.txt. Defaults are the reference's run_ner.py's, but for --decode.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct ScheduleSettings {
-    /// MicroBatching over the training data.
+    /// Passes over the training data.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().epochs))]
     pub epochs: usize,
     /// Optimizer steps in all, in place of epochs.
