@@ -114,6 +114,8 @@ impl Head {
 
 /// Name of the field that [`ModelConfig::record_temperature`] writes.
 const TEMPERATURE: &str = "calibration_temperature";
+/// The key under which `config.json` says that weights are integers.
+pub(crate) const QUANTIZATION: &str = "quantization_config";
 
 fn check_temperature(temperature: f64) -> Result<(), String> {
     if temperature.is_finite() && temperature > 0.0 {
@@ -232,6 +234,13 @@ impl ModelConfig {
             }
         }
         Ok(fields)
+    }
+
+    /// The same configuration without what it says of integers in the weights' file, for weights that are floats.
+    pub(crate) fn of_floats(&self) -> Self {
+        let mut config = self.clone();
+        config.extra.shift_remove(QUANTIZATION);
+        config
     }
 
     /// Writes `config.json` with `label2id` and `architectures` filled, as `transformers` expects it.

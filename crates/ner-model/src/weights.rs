@@ -112,7 +112,7 @@ impl TokenClassifier {
             });
         let views = views.collect::<Result<Vec<_>, _>>()?;
         write_safetensors(&path, views)?;
-        self.config().save(dir)
+        self.config().of_floats().save(dir)
     }
 }
 

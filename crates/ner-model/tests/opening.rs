@@ -1,30 +1,18 @@
 //! Models opened for inference: the values of loaded ones, from less.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::fs;
+use std::path::Path;
+
+use common::{FAMILIES, family};
 use ner_model::{
     Batch, DeviceChoice, Error, ForwardMode, ModelConfig, Precision, StoredModel, TokenClassifier,
 };
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tempfile::TempDir;
-
-const FAMILIES: [&str; 6] = [
-    "bert",
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "distilbert",
-    "electra",
-];
-
-fn family(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
-}
 
 fn devices() -> Vec<DeviceChoice> {
     let mut devices = vec![DeviceChoice::Flex];
@@ -168,6 +156,25 @@ fn quantized_weights_are_opened_as_they_are() {
             assert_eq!(logits(&floats), logits(&loaded), "{name}");
         }
     }
+}
+
+/// As a training that starts from one saves it.
+#[test]
+fn what_is_saved_of_a_loaded_one_is_floats_and_says_nothing_else() {
+    let dir = quantized("bert");
+    let (loaded, again) = (
+        load(dir.path(), DeviceChoice::Flex),
+        tempfile::tempdir().unwrap(),
+    );
+    loaded.save(again.path()).unwrap();
+    let said = |dir: &TempDir| {
+        let config = fs::read_to_string(dir.path().join("config.json")).unwrap();
+        config.contains("quantization_config")
+    };
+    assert!(said(&dir) && !said(&again));
+    let opened = open(again.path(), DeviceChoice::Flex, None).unwrap();
+    assert_eq!(logits(&opened), logits(&loaded));
+    StoredModel::open(again.path()).unwrap().quantize().unwrap();
 }
 
 #[test]

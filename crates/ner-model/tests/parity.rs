@@ -1,25 +1,13 @@
 //! Logits against `transformers`, whose figures `fixtures/goldens/models.py` wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::path::Path;
+
+use common::{FAMILIES, family as golden};
 use ner_model::{Batch, DeviceChoice, Error, ForwardMode, ModelConfig, TokenClassifier};
 use serde_json::Value;
-
-const FAMILIES: [&str; 6] = [
-    "bert",
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "distilbert",
-    "electra",
-];
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
-}
 
 /// The devices of this build; a GPU where there is one.
 fn devices() -> Vec<DeviceChoice> {

@@ -1,9 +1,12 @@
 //! Checkpoints with fewer sub-words or layers: what stays, bit for bit, and what is refused.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::{FAMILIES, family};
 use ner_model::{
     Batch, DeviceChoice, Error, ForwardMode, ModelConfig, StoredModel, TokenClassifier,
 };
@@ -11,23 +14,10 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const FAMILIES: [&str; 6] = [
-    "bert",
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "distilbert",
-    "electra",
-];
-
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fixtures/goldens")
         .join(name)
-}
-
-fn family(name: &str) -> PathBuf {
-    golden("models").join(name)
 }
 
 fn open(dir: &Path) -> StoredModel {

@@ -65,7 +65,7 @@ struct Opened {
 /// The parameters of a model, by what becomes of them.
 #[derive(Default)]
 struct Sorted {
-    words: Option<(Parameter, StoredTensor)>,
+    words: Option<StoredTensor>,
     /// Weights of linear layers that are packed.
     layers: Vec<(Parameter, StoredTensor)>,
     others: Vec<(Parameter, StoredTensor)>,
@@ -83,7 +83,7 @@ impl Sorted {
             };
             if parameter.path == WORD_EMBEDDINGS {
                 sorted.empty.push(parameter.id);
-                sorted.words = Some((parameter, tensor));
+                sorted.words = Some(tensor);
                 continue;
             }
             if is_packed {
@@ -119,7 +119,7 @@ impl Opened {
         };
         let sorted = Sorted::new(matched.tensors, &form);
         let values = all_values(sorted.others, &path)?;
-        let words = sorted.words.map(|(_, tensor)| {
+        let words = sorted.words.map(|tensor| {
             let name = tensor.name.clone();
             let table = match quantized.get(&name) {
                 Some(integers) => RowTable::quantized(integers),

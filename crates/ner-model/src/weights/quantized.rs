@@ -15,8 +15,6 @@ use crate::ops::QuantizedRows;
 
 /// Ends the name of the scales of a tensor.
 const SCALE: &str = "_scale";
-/// The key of `config.json` that says so.
-pub const CONFIG_KEY: &str = "quantization_config";
 
 /// A tensor of 8-bit integers with the scales of its rows.
 #[derive(Clone, Debug)]

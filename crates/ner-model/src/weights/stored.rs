@@ -15,6 +15,7 @@ use super::matching::check_layers;
 use super::names::{layer_number, renumbered_layer};
 use super::reading::{Stored, read_tensors};
 use super::{View, quantized, write_safetensors};
+use crate::config::QUANTIZATION;
 use crate::ops::QuantizedRows;
 use crate::{Error, ModelConfig};
 
@@ -245,7 +246,7 @@ impl StoredModel {
     /// # Errors
     /// [`Error::Quantized`] if it is so already; a weight cannot be read.
     pub fn quantize(mut self) -> Result<Self, Error> {
-        if self.fields.contains_key(quantized::CONFIG_KEY) {
+        if self.fields.contains_key(QUANTIZATION) {
             return Err(Error::Quantized(self.path));
         }
         let model_type = self.config.model_type;
@@ -269,7 +270,7 @@ impl StoredModel {
             self.tensors.extend(names.into_iter().zip(parts));
         }
         self.fields
-            .insert(quantized::CONFIG_KEY.to_owned(), quantized::config());
+            .insert(QUANTIZATION.to_owned(), quantized::config());
         self.with_new_fields()
     }
 
