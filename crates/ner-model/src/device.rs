@@ -108,10 +108,15 @@ impl DeviceChoice {
 /// # Errors
 /// The device fails.
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    tensor
+    let values = tensor
         .try_into_data()
         .map(|data| data.iter::<f32>().collect())
-        .map_err(|failure| Error::Computation(failure.to_string()))
+        .map_err(|failure| Error::Computation(failure.to_string()));
+    #[cfg(feature = "cuda")]
+    if let Some(failure) = crate::ops::cuda::take_failure() {
+        return Err(Error::Computation(failure));
+    }
+    values
 }
 
 #[cfg(feature = "cuda")]

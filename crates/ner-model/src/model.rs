@@ -27,6 +27,8 @@ pub use self::basis::{Basis, LayerView};
 pub(crate) use self::conversion::Form;
 use self::conversion::without_row;
 use crate::batch::RowLayout;
+#[cfg(feature = "cuda")]
+use crate::ops::cuda;
 use crate::ops::{Dropout, LossWeights, Ops};
 use crate::weights::RowTable;
 use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
@@ -204,7 +206,7 @@ impl TokenClassifier {
             classifier: linear(hidden, config.id2label.len()),
             crf: (config.head == Head::Crf).then(|| Crf::init(config.id2label.len(), device)),
             config: config.clone(),
-            ops: Ops::for_device(device),
+            ops: Ops::for_device(device).for_model(device, config),
             words: None,
         }
     }
@@ -299,8 +301,21 @@ impl TokenClassifier {
         let layout = self
             .ops
             .layout(batch, self.config.usable_positions(), &device);
+        #[cfg(feature = "cuda")]
+        let layout = match self.ops {
+            Ops::Gpu(_) => layout.on_gpu(self.config.num_attention_heads, &device),
+            _ => layout,
+        };
         let mut x = self.embed(&layout, mode); // [rows, hidden]
+        #[cfg(feature = "cuda")]
+        let gathers = matches!(self.ops, Ops::Gpu(_));
         let at_targets = |x: Tensor<2>| match layout.targets() {
+            #[cfg(feature = "cuda")]
+            rows if gathers => {
+                let all = || (0..layout.rows() as i64).collect();
+                let rows = rows.unwrap_or_else(all).into_iter().map(|row| row as i32);
+                cuda::gather(x, rows.collect())
+            }
             Some(rows) => x.select(0, integers(rows, &device)),
             None => x,
         };
@@ -318,6 +333,8 @@ impl TokenClassifier {
         // save less than leaving them out takes, which the backward pass of `select` does one after the other.
         let number = others.len();
         let x = match layout.padded_to() {
+            #[cfg(feature = "cuda")]
+            None if gathers => at_targets(self.layer(last, x, &layout, mode, number, |x| x)),
             None => self.layer(last, x, &layout, mode, number, at_targets),
             Some(_) => at_targets(self.layer(last, x, &layout, mode, number, |x| x)),
         };
@@ -329,6 +346,24 @@ impl TokenClassifier {
 
     fn embed(&self, layout: &RowLayout<'_>, mode: ForwardMode) -> Tensor<2> {
         let tables = &self.embeddings;
+        #[cfg(feature = "cuda")]
+        if let Ops::Gpu(factors) = self.ops {
+            let settings = cuda::EmbeddingSettings {
+                ids: layout.ids(0).iter().map(|&id| id as i32).collect(),
+                positions: layout
+                    .positions(self.config.first_position())
+                    .iter()
+                    .map(|&position| position as i32)
+                    .collect(),
+                has_types: tables.token_type_embeddings.is_some(),
+                epsilon: self.config.layer_norm_eps as f32,
+                numbers: factors.into(),
+                dropout: self.dropout(mode, self.config.hidden_dropout_prob, Site::Embeddings),
+            };
+            let lookups = [&tables.word_embeddings, &tables.position_embeddings];
+            let types = tables.token_type_embeddings.as_ref();
+            return cuda::embed(lookups, types, &tables.LayerNorm, settings);
+        }
         let (rows, width) = (layout.rows(), self.config.embedding_size());
         let lookup = |table: &Embedding, ids: Vec<i64>| {
             let ids = integers(ids, &self.device()).unsqueeze::<2>(); // [1, rows]
@@ -398,7 +433,35 @@ impl TokenClassifier {
             Site::AttentionProbabilities(number),
         );
 
+        let output_dropout = if self.config.model_type.drops_attention_output() {
+            hidden_dropout(Site::AttentionOutput(number))
+        } else {
+            Dropout::OFF
+        };
+
         let projections = &layer.attention.self_attention;
+        #[cfg(feature = "cuda")]
+        if let (Ops::Gpu(factors), Some(sequences)) = (ops, layout.sequences()) {
+            let parameters = cuda::LayerParameters {
+                query_key_value: [&projections.query, &projections.key, &projections.value],
+                output: &layer.attention.output.dense,
+                widen: &layer.intermediate.dense,
+                narrow: &layer.output.dense,
+                norms: [&layer.attention.output.LayerNorm, &layer.output.LayerNorm],
+            };
+            let settings = cuda::LayerSettings {
+                sequences: sequences.clone(),
+                heads: self.config.num_attention_heads,
+                epsilon: epsilon as f32,
+                numbers: (*factors).into(),
+                dropouts: [
+                    attention_dropout,
+                    output_dropout,
+                    hidden_dropout(Site::Output(number)),
+                ],
+            };
+            return cuda::layer(x, &parameters, settings);
+        }
         let context = ops.self_attention(
             x.clone(),
             [&projections.query, &projections.key, &projections.value],
@@ -409,11 +472,6 @@ impl TokenClassifier {
         let (context, x) = (narrow(context), narrow(x));
         let output = &layer.attention.output;
         let projected = ops.linear(context, &output.dense);
-        let output_dropout = if self.config.model_type.drops_attention_output() {
-            hidden_dropout(Site::AttentionOutput(number))
-        } else {
-            Dropout::OFF
-        };
         let x = ops.residual_layer_norm(
             projected,
             x,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use ner_model::ops::{AdamWStep, Moments, Ops};
+use ner_model::ops::{AdamWStep, Moments, Ops, ParameterStep, clip};
 use ner_model::read;
 
 use crate::error::Result;
@@ -16,8 +16,6 @@ use rates::is_decayed;
 
 /// Decay of the moments, PyTorch's defaults and those of the reference.
 const BETAS: (f64, f64) = (0.9, 0.999);
-/// Added to the norm before it divides, as `torch.nn.utils.clip_grad_norm_` does.
-const CLIP_EPSILON: f64 = 1e-6;
 
 /// Floats in 512 bytes: CubeCL takes a part of a vector without copying it where the part begins and ends at multiples of this.
 const ALIGNED_ELEMENTS: usize = 128;
@@ -102,16 +100,14 @@ impl AdamW {
         module.visit(&mut collected);
         collected.found.sort_by(|a, b| a.name.cmp(&b.name));
         let groups = self.groups(collected.found, ops);
+        self.steps += 1;
+        if ops.updates_at_once() {
+            return self.step_at_once(module, groups, learning_rate, ops);
+        }
         let gradients = groups.iter().map(|group| group.gradient.clone());
         let norm = ops.global_norm(&gradients.collect::<Vec<_>>())?;
 
-        self.steps += 1;
-        let clip = self.max_grad_norm > 0.0 && norm > self.max_grad_norm;
-        let gradient_scale = if clip {
-            self.max_grad_norm / (norm + CLIP_EPSILON)
-        } else {
-            1.0
-        };
+        let gradient_scale = clip(norm, self.max_grad_norm);
         let mut update = Update {
             path: Vec::new(),
             groups: BTreeMap::new(),
@@ -122,12 +118,7 @@ impl AdamW {
         for group in groups {
             let step = AdamWStep {
                 gradient_scale,
-                learning_rate: learning_rate * group.numbers.rate,
-                weight_decay: group.numbers.weight_decay,
-                beta1: BETAS.0,
-                beta2: BETAS.1,
-                epsilon: self.epsilon,
-                step: self.steps,
+                ..self.numbers(&group, learning_rate)
             };
             let moments = self.take_moments(&group.members, &group.gradient.device());
             update.add(group, moments, step);
@@ -135,6 +126,54 @@ impl AdamW {
         let module = module.map(&mut update);
         self.moments.append(&mut update.moments);
         Ok((module, norm))
+    }
+
+    /// The step of parameters that are each in its own vector, all together.
+    fn step_at_once<M: Module>(
+        &mut self,
+        module: M,
+        groups: Vec<Group>,
+        learning_rate: f64,
+        ops: &Ops,
+    ) -> Result<(M, f64)> {
+        let (mut members, mut parameters) = (Vec::new(), Vec::new());
+        for mut group in groups {
+            parameters.push(ParameterStep {
+                step: self.numbers(&group, learning_rate),
+                moments: self.take_moments(&group.members, &group.gradient.device()),
+                value: group.values.remove(0),
+                gradient: group.gradient,
+            });
+            members.push(group.members);
+        }
+        let (norm, stepped) = ops.clipped_adamw(parameters, self.max_grad_norm)?;
+        let mut update = Update {
+            path: Vec::new(),
+            groups: BTreeMap::new(),
+            stepped: BTreeMap::new(),
+            moments: BTreeMap::new(),
+            ops,
+        };
+        for (members, (value, moments)) in members.into_iter().zip(stepped) {
+            update.stepped.insert(members[0].0.clone(), value);
+            self.moments.insert(members, moments);
+        }
+        let module = module.map(&mut update);
+        let norm = read(norm)?.into_iter().map(f64::from).sum();
+        Ok((module, norm))
+    }
+
+    /// The numbers of this step, with the whole gradient.
+    fn numbers(&self, group: &Group, learning_rate: f64) -> AdamWStep {
+        AdamWStep {
+            gradient_scale: 1.0,
+            learning_rate: learning_rate * group.numbers.rate,
+            weight_decay: group.numbers.weight_decay,
+            beta1: BETAS.0,
+            beta2: BETAS.1,
+            epsilon: self.epsilon,
+            step: self.steps,
+        }
     }
 
     /// The parameters in the vectors that they are updated in: each in its own, or all that have the same numbers in one.

@@ -93,7 +93,10 @@ impl TokenClassifier {
             Ops::Plain(factors) | Ops::Fused(factors) => Ops::with_factors(device, factors),
             Ops::Packed(_) if self.is_without_weights() => self.ops.clone(),
             Ops::Packed(_) => Ops::for_device(device),
+            #[cfg(feature = "cuda")]
+            Ops::Gpu(factors) => Ops::with_factors(device, factors),
         };
+        let ops = ops.for_model(device, &self.config);
         self.clone().fork(device).with_ops(ops)
     }
 
@@ -113,7 +116,10 @@ impl TokenClassifier {
             };
         }
         let packing = match form {
-            Form::Whole(ops) => return Ok(self.with_ops(ops)),
+            Form::Whole(ops) => {
+                let ops = ops.for_model(&self.device(), &self.config);
+                return Ok(self.with_ops(ops));
+            }
             Form::Packed(packing) => packing,
         };
         let layers = self.encoder.layer.iter().flat_map(|layer| {

@@ -2,6 +2,8 @@
 //!
 //! Each has a plain form composed of Burn's own operations, which runs on every device, and a fused one for the CPU devices.
 
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 pub(crate) mod fused;
 mod plain;
 
@@ -18,7 +20,7 @@ pub use fused::PackedWeights;
 pub(crate) use fused::{PackedLinear, Packing, QuantizedRows, multiplies_bf16};
 
 use crate::batch::RowLayout;
-use crate::{Batch, Error};
+use crate::{Batch, Error, ModelConfig};
 
 /// Numbers that the factors of matrix products are rounded to; their sums, and all else, are `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub enum Ops {
     /// Single passes over the host's memory: the `flex` and `ndarray` devices. With factors in bf16, the products within attention are still of
     /// `f32`.
     Fused(Factors),
+    /// Whole layers on an NVIDIA GPU, by cuBLASLt and kernels of this crate. Activations are kept in the numbers of the factors; products of
+    /// `f32` are those of TF32 tensor cores.
+    #[cfg(feature = "cuda")]
+    Gpu(Factors),
     /// As [`Fused`](Self::Fused), with the weights of the linear layers packed beforehand, as 8-bit integers or in bf16: inference only.
     Packed(Arc<PackedWeights>),
 }
@@ -63,7 +69,7 @@ impl Precision {
     #[must_use]
     pub fn resolve(self, device: &Device) -> Self {
         match (self, Ops::for_device(device)) {
-            (Self::Auto, Ops::Plain(_)) => Self::Bf16,
+            (Self::Auto, Ops::Plain(_)) => Self::Bf16, // the same on every GPU
             (Self::Auto, _) => Self::Int8,
             (other, _) => other,
         }
@@ -149,6 +155,18 @@ impl Ops {
         }
     }
 
+    /// The fastest form that a model of this configuration has on the device, with the same factors.
+    pub(crate) fn for_model(self, device: &Device, config: &ModelConfig) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Self::Plain(factors) = self
+            && cuda::supports(device, config)
+        {
+            return Self::Gpu(factors);
+        }
+        let _ = (device, config);
+        self
+    }
+
     /// Sub-words of a forward pass in inference that suit the device, each sequence counted as long as the longest.
     pub(crate) fn batch_tokens(&self) -> usize {
         match self {
@@ -160,6 +178,8 @@ impl Ops {
             },
             // A GPU wants much to do at once.
             Self::Plain(_) => 16_384,
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => 16_384,
         }
     }
 
@@ -168,6 +188,9 @@ impl Ops {
         match self {
             Self::Fused(_) | Self::Packed(_) => rayon::current_num_threads(),
             Self::Plain(_) => 1,
+            // While the results of one are read, the other is computed.
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => 2,
         }
     }
 
@@ -185,6 +208,8 @@ impl Ops {
                 RowLayout::padded(batch, length.min(usable_positions), device)
             }
             Self::Fused(_) | Self::Packed(_) => RowLayout::packed(batch),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => RowLayout::packed(batch),
         }
     }
 
@@ -198,6 +223,8 @@ impl Ops {
             Self::Plain(Factors::Bf16) => plain::linear_bf16(x, layer),
             Self::Fused(factors) => fused::linear(x, layer, *factors),
             Self::Packed(weights) => weights.linear(x, layer),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => cuda::linear(x, layer),
         }
     }
 
@@ -209,6 +236,8 @@ impl Ops {
     pub(crate) fn feed_forward(&self, x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
         match self {
             Self::Plain(_) => self.linear(plain::gelu(self.linear(x, widen)), narrow),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
             Self::Fused(factors) => fused::feed_forward(x, [widen, narrow], *factors),
             Self::Packed(weights) => weights.feed_forward(x, [widen, narrow]),
         }
@@ -224,6 +253,8 @@ impl Ops {
         match self {
             Self::Plain(_) => plain::dropout(x, dropout, |row| layout.subword(row)),
             Self::Fused(_) | Self::Packed(_) => fused::dropout(x, dropout),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => cuda::dropout(x, dropout),
         }
     }
 
@@ -248,6 +279,8 @@ impl Ops {
             Self::Fused(_) | Self::Packed(_) => {
                 fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
             }
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
         }
     }
 
@@ -280,6 +313,8 @@ impl Ops {
             Self::Packed(weights) => {
                 weights.self_attention(x, query_key_value, boundaries, heads, dropout)
             }
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
         }
     }
 
@@ -297,6 +332,8 @@ impl Ops {
         match self {
             Self::Plain(_) => plain::cross_entropy(logits, labels, weights),
             Self::Fused(_) | Self::Packed(_) => fused::cross_entropy(logits, labels, weights),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => plain::cross_entropy(logits, labels, weights),
         }
     }
 
@@ -308,6 +345,8 @@ impl Ops {
         match self {
             Self::Plain(_) => plain::global_norm(gradients),
             Self::Fused(_) | Self::Packed(_) => Ok(fused::global_norm(gradients)),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => plain::global_norm(gradients),
         }
     }
 
@@ -331,7 +370,49 @@ impl Ops {
         match self {
             Self::Plain(_) => plain::adamw(parameter, gradient, moments, step),
             Self::Fused(_) | Self::Packed(_) => fused::adamw(parameter, gradient, moments, step),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => plain::adamw(parameter, gradient, moments, step),
         }
+    }
+
+    /// Whether [`clipped_adamw`](Self::clipped_adamw) is faster than its parts: it launches few kernels and waits for none.
+    pub fn updates_at_once(&self) -> bool {
+        #[cfg(feature = "cuda")]
+        if matches!(self, Self::Gpu(_)) {
+            return true;
+        }
+        false
+    }
+
+    /// [`adamw`](Self::adamw) of several parameters, whose gradients are scaled down to a [norm](Self::global_norm) of `limit` where it is above
+    /// that and `limit` above 0. Gives the norm, `[1]`, before; `gradient_scale` of the steps is not read.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn clipped_adamw(
+        &self,
+        parameters: Vec<ParameterStep>,
+        limit: f64,
+    ) -> Result<(Tensor<1>, Vec<(Tensor<1>, Moments)>), Error> {
+        let Some(device) = parameters.first().map(|first| first.value.device()) else {
+            return Ok((Tensor::zeros([1], &Device::flex()), Vec::new()));
+        };
+        #[cfg(feature = "cuda")]
+        if matches!(self, Self::Gpu(_)) {
+            return Ok(cuda::clipped_adamw(parameters, limit));
+        }
+        let gradients = parameters.iter().map(|one| one.gradient.clone());
+        let norm = self.global_norm(&gradients.collect::<Vec<_>>())?;
+        let gradient_scale = clip(norm, limit);
+        let stepped = parameters.into_iter().map(|one| {
+            let step = AdamWStep {
+                gradient_scale,
+                ..one.step
+            };
+            self.adamw(one.value, one.gradient, one.moments, &step)
+        });
+        let stepped = stepped.collect();
+        Ok((Tensor::from_data([norm as f32], &device), stepped))
     }
 }
 
@@ -371,6 +452,31 @@ impl LossWeights {
         let total: f32 = weights.sum();
         if total > 0.0 { total } else { 1.0 }
     }
+}
+
+/// Added to the norm before it divides, as `torch.nn.utils.clip_grad_norm_` does.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// Factor on gradients whose norm together is to be `limit` at most; 0 switches clipping off.
+pub fn clip(norm: f64, limit: f64) -> f64 {
+    if limit > 0.0 && norm > limit {
+        limit / (norm + CLIP_EPSILON)
+    } else {
+        1.0
+    }
+}
+
+/// One parameter in [`Ops::clipped_adamw`], all `[elements]`.
+#[derive(Clone, Debug)]
+pub struct ParameterStep {
+    /// The parameter.
+    pub value: Tensor<1>,
+    /// Its gradient.
+    pub gradient: Tensor<1>,
+    /// Its moments.
+    pub moments: Moments,
+    /// Its learning rate and decay; all else is that of the first.
+    pub step: AdamWStep,
 }
 
 /// Running means of a parameter's gradient and of its square.

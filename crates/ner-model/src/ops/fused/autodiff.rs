@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
 
 use super::attention::{self, Heads};
 use super::backend::{FusedOps, Projection};
@@ -17,7 +17,7 @@ use super::{dropout, gelu, linear, loss, norm};
 use crate::ops::{Dropout, Factors, LossWeights};
 
 /// What an operation of `N` inputs keeps of its forward pass for the backward pass.
-pub trait Saved<B: HostBackend, const N: usize>: Clone + Debug + Send + 'static {
+pub trait Saved<B: Backend, const N: usize>: Clone + Debug + Send + 'static {
     /// Turns the gradient of the output into those of the inputs that are `wanted`.
     fn backward(self, gradient: FloatTensor<B>, wanted: [bool; N]) -> [Option<FloatTensor<B>>; N];
 }
@@ -25,7 +25,7 @@ pub trait Saved<B: HostBackend, const N: usize>: Clone + Debug + Send + 'static 
 #[derive(Debug)]
 struct Node<S>(PhantomData<S>);
 
-impl<B: HostBackend, S: Saved<B, N>, const N: usize> Backward<B, N> for Node<S> {
+impl<B: Backend, S: Saved<B, N>, const N: usize> Backward<B, N> for Node<S> {
     type State = S;
 
     fn backward(self, ops: Ops<S, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -42,12 +42,12 @@ impl<B: HostBackend, S: Saved<B, N>, const N: usize> Backward<B, N> for Node<S> 
 }
 
 /// Runs an operation and records its node.
-fn record<B, C, S, const N: usize>(
+pub fn record<B, C, S, const N: usize>(
     inputs: [FloatTensor<Autodiff<B, C>>; N],
     forward: impl FnOnce([FloatTensor<B>; N]) -> (S, FloatTensor<B>),
 ) -> FloatTensor<Autodiff<B, C>>
 where
-    B: HostBackend,
+    B: Backend,
     C: CheckpointStrategy,
     S: Saved<B, N>,
 {

@@ -33,6 +33,8 @@ use backend::{FusedOps, OptimizerOps, Projection};
 
 use super::{AdamWStep, Dropout, Factors, LossWeights, Moments};
 use attention::Heads;
+#[cfg(feature = "cuda")]
+pub(super) use autodiff::{Saved, record};
 pub(super) use kernels::Mask;
 pub use kernels::{QuantizedRows, multiplies_bf16, transpose};
 pub(crate) use packed::PackedLinear;

@@ -108,6 +108,12 @@ impl Mask {
         })
     }
 
+    /// Seed, threshold and scale.
+    #[cfg(feature = "cuda")]
+    pub fn parts(self) -> (u32, u32, f32) {
+        (self.seed, self.threshold, self.scale)
+    }
+
     /// An element is kept where its hash is not below this.
     pub fn threshold(self) -> u32 {
         self.threshold
