@@ -30,6 +30,13 @@ impl Crf {
         }
     }
 
+    /// Scores of one label behind another, `[from, to]`, and of the first and the last one.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn parameters(&self) -> (Tensor<2>, [Tensor<1>; 2]) {
+        let ends = [&self.start_transitions, &self.end_transitions];
+        (self.transitions.val(), ends.map(Param::val))
+    }
+
     /// The scores, on the host.
     ///
     /// # Errors

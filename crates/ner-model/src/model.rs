@@ -12,6 +12,8 @@
 mod basis;
 mod components;
 mod conversion;
+#[cfg(feature = "cuda")]
+mod host_loss;
 mod projection;
 mod student;
 
@@ -247,17 +249,24 @@ impl TokenClassifier {
     ///
     /// # Shapes
     /// - as [`loss`](Self::loss)
+    ///
+    /// # Errors
+    /// The device fails.
     pub fn training_loss(
         &self,
         logits: Tensor<2>,
         batch: &Batch,
         labels: &[Option<u32>],
         weights: &LossWeights,
-    ) -> Tensor<1> {
-        match &self.crf {
+    ) -> Result<Tensor<1>, Error> {
+        #[cfg(feature = "cuda")]
+        if matches!(self.ops, Ops::Gpu(_)) {
+            return host_loss::training_loss(self.crf.as_ref(), logits, batch, labels, weights);
+        }
+        Ok(match &self.crf {
             Some(crf) => crf.loss(logits, batch, labels),
             None => self.ops.cross_entropy(logits, labels, weights),
-        }
+        })
     }
 
     /// The learnt scores of which label follows which; none without a CRF.

@@ -154,11 +154,12 @@ struct MicroBatch {
 impl MicroBatch {
     /// Its part of the step's loss.
     fn loss(&self, model: &TokenClassifier, loss_weights: &LossWeights) -> Result<Tensor<1>> {
-        let of_labels = |logits: Tensor<2>| {
-            model.training_loss(logits, &self.batch, &self.labels, loss_weights) * self.share
+        let of_labels = |logits: Tensor<2>| -> Result<Tensor<1>> {
+            let loss = model.training_loss(logits, &self.batch, &self.labels, loss_weights)?;
+            Ok(loss * self.share)
         };
         let Some(soft) = &self.soft else {
-            return Ok(of_labels(model.forward(&self.batch, self.mode)?));
+            return of_labels(model.forward(&self.batch, self.mode)?);
         };
         let layers = soft.layers(model.config().num_hidden_layers);
         let (hidden, last) = model.states_after(&layers, &self.batch, self.mode)?;
@@ -167,7 +168,7 @@ impl MicroBatch {
         Ok(if self.share == 0.0 {
             loss // there is no label
         } else {
-            loss + of_labels(logits)
+            loss + of_labels(logits)?
         })
     }
 }

@@ -9,6 +9,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::embeddings::{self, EmbeddingSettings};
 use super::layer::{self, LayerSettings};
+use super::loss::{self, HostLoss};
 use super::{linear, rows};
 use crate::ops::Dropout;
 use crate::ops::fused::record;
@@ -85,6 +86,7 @@ pub trait GpuOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+    fn gpu_loss(x: FloatTensor<Self>, loss: HostLoss) -> FloatTensor<Self>;
 }
 
 impl GpuOps for Cuda {
@@ -117,6 +119,10 @@ impl GpuOps for Cuda {
 
     fn gpu_linear(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
         linear::forward([x, weight, bias]).1
+    }
+
+    fn gpu_loss(x: CubeTensor, loss: HostLoss) -> CubeTensor {
+        loss::forward(&x, loss).1
     }
 }
 
@@ -156,5 +162,9 @@ impl<C: CheckpointStrategy> GpuOps for Autodiff<Cuda, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         record::<Cuda, C, _, _>([x, weight, bias], linear::forward)
+    }
+
+    fn gpu_loss(x: FloatTensor<Self>, loss: HostLoss) -> FloatTensor<Self> {
+        record::<Cuda, C, _, _>([x], |[x]| loss::forward(&x, loss))
     }
 }

@@ -393,15 +393,6 @@ impl Gpu {
         unsafe { driver::memset_d8_async(address, 0, bytes, self.stream) }.during("clearing memory")
     }
 
-    /// Copies within the device, unless both places are one.
-    pub fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        if from == to {
-            return Ok(());
-        }
-        // SAFETY: the caller's memory.
-        unsafe { driver::memcpy_dtod_async(to, from, bytes, self.stream) }.during("copying memory")
-    }
-
     /// Copies from the host, which may be changed when this returns.
     pub fn upload(&self, address: u64, bytes: &[u8]) -> Result<()> {
         // SAFETY: the caller's memory; pageable memory of the host is staged before the call returns.

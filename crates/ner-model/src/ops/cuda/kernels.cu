@@ -381,6 +381,12 @@ extern "C" __global__ void dropout_rows(const float *x, float *y, int rows, int 
     y[i] = x[i] * kept(dropout, row_key(dropout, i / width), (unsigned)(i % width));
 }
 
+// y = x * factor, of a factor in the device's memory.
+extern "C" __global__ void scale(const float *x, const float *factor, float *y, long long count) {
+    long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (i < count) y[i] = x[i] * factor[0];
+}
+
 extern "C" __global__ void add_bias(float *y, const float *bias, long long count, int width) {
     long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
     if (i < count) y[i] += bias[i % width];
@@ -584,10 +590,12 @@ extern "C" __global__ void attention_backward_keys(const T *projected, const T *
 
 struct Slot {
     const float *value;
-    float *updated;
     const float *gradient;
-    float *first;
-    float *second;
+    const float *first;
+    const float *second;
+    float *new_value;
+    float *new_first;
+    float *new_second;
     long long count;
     int chunk;
     float rate;
@@ -645,8 +653,8 @@ extern "C" __global__ void adamw(const Slot *slots, int count, const float *norm
         float gradient = slot->gradient[i] * scale;
         float first = slot->first[i] * beta1 + gradient * rest1;
         float second = slot->second[i] * beta2 + gradient * gradient * rest2;
-        slot->first[i] = first;
-        slot->second[i] = second;
-        slot->updated[i] = slot->value[i] * slot->decay - first / (sqrtf(second) * correction + epsilon) * slot->rate;
+        slot->new_first[i] = first;
+        slot->new_second[i] = second;
+        slot->new_value[i] = slot->value[i] * slot->decay - first / (sqrtf(second) * correction + epsilon) * slot->rate;
     }
 }

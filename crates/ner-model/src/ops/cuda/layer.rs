@@ -138,6 +138,7 @@ pub fn forward(inputs: [CubeTensor; INPUTS], settings: LayerSettings) -> (Layer,
     let boundaries = buffers.held(&settings.sequences.boundaries);
     let out = buffers.tensor(&y);
 
+    buffers.block();
     let saved = Layer {
         packed: [wide, output, widen, narrow].map(|slot| buffers.handle(slot)),
         projected: buffers.handle(projected),
@@ -348,23 +349,26 @@ impl Saved<Cuda, INPUTS> for Layer {
             ..
         } = sizes;
         let numbers = settings.numbers;
-        let like = |at: usize| {
-            let shape = inputs[at].meta.shape();
-            let dims: Vec<usize> = shape.iter().copied().collect();
-            match dims[..] {
-                [n] => new_tensor(&gradient, [n], DType::F32),
-                _ => new_tensor(&gradient, [dims[0], dims[1]], DType::F32),
-            }
-        };
-        let gradients: [Option<CubeTensor>; INPUTS] = std::array::from_fn(|at| match at {
-            0 => Some(new_tensor(&gradient, [rows, hidden], dtype(numbers))),
-            _ => wanted[at].then(|| like(at)),
-        });
-
         let mut buffers = Buffers::new(&gradient.client);
+        // The gradients have a block of their own: they outlive the rest.
+        let dims: [Vec<usize>; INPUTS] = inputs.each_ref().map(|input| input.meta.shape().to_vec());
+        let made: [Option<Slot>; INPUTS] = std::array::from_fn(|at| {
+            let elements = dims[at].iter().product();
+            match at {
+                0 => Some(buffers.numbers(elements, numbers)),
+                _ => wanted[at].then(|| buffers.numbers(elements, Numbers::F32)),
+            }
+        });
+        buffers.block();
+        let gradients: [Option<CubeTensor>; INPUTS] = std::array::from_fn(|at| {
+            let slot = made[at].filter(|_| wanted[at])?;
+            let dtype = if at == 0 { dtype(numbers) } else { DType::F32 };
+            Some(match dims[at][..] {
+                [rows, columns] => buffers.view(slot, &gradient, [rows, columns], dtype),
+                _ => buffers.view(slot, &gradient, [dims[at][0]], dtype),
+            })
+        });
         let given: [Slot; INPUTS] = std::array::from_fn(|at| buffers.tensor(&inputs[at]));
-        let made: [Option<Slot>; INPUTS] =
-            std::array::from_fn(|at| gradients[at].as_ref().map(|made| buffers.tensor(made)));
         let dy = buffers.tensor(&gradient);
         let [wide, output, widen, narrow] = self.packed.each_ref().map(|held| buffers.held(held));
         let [projected, log_sums, context, middle, between, activated] = [
@@ -578,10 +582,6 @@ impl Saved<Cuda, INPUTS> for Layer {
             }
             Ok(())
         });
-        let mut gradients = gradients;
-        if !wants_x {
-            gradients[0] = None;
-        }
         gradients
     }
 }

@@ -10,6 +10,7 @@ mod embeddings;
 mod gpu;
 mod layer;
 mod linear;
+mod loss;
 mod optimizer;
 mod rows;
 mod sequences;
@@ -28,6 +29,7 @@ use self::backend::{GpuOps, LayerWeights};
 pub use self::embeddings::EmbeddingSettings;
 pub use self::gpu::Numbers;
 pub use self::layer::LayerSettings;
+use self::loss::HostLoss;
 pub use self::sequences::Sequences;
 use super::fused::Mask;
 use super::{Dropout, Factors, Moments, ParameterStep};
@@ -205,6 +207,15 @@ pub fn dropout(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
 pub fn linear(x: Tensor<2>, layer: &Linear) -> Tensor<2> {
     let [weight, bias] = weight_and_bias(layer);
     Tensor::from_dispatch(Dispatch::gpu_linear(x.into_dispatch(), weight, bias))
+}
+
+/// A loss that the host has computed of the values of `x`, with its derivative by each of them, `[1]`.
+pub fn host_loss<const D: usize>(x: Tensor<D>, loss: f32, gradient: Vec<f32>) -> Tensor<1> {
+    let gradient = Arc::new(gradient);
+    Tensor::from_dispatch(Dispatch::gpu_loss(
+        x.into_dispatch(),
+        HostLoss { loss, gradient },
+    ))
 }
 
 fn weight_and_bias(layer: &Linear) -> [DispatchTensor; 2] {

@@ -5,7 +5,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::TILE;
-use super::buffers::{Buffers, new_tensor};
+use super::buffers::{Buffers, Slot};
 use super::gpu::{Arguments, Build, Grid, Numbers};
 use crate::ops::AdamWStep;
 
@@ -27,11 +27,11 @@ pub struct Parameter {
     pub step: AdamWStep,
 }
 
-/// As the kernels read it.
+/// As the kernels read it: value, gradient and moments, then where the new value and moments go.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Entry {
-    addresses: [u64; 5],
+    addresses: [u64; 7],
     count: i64,
     chunk: i32,
     rate: f32,
@@ -39,49 +39,20 @@ struct Entry {
     unused: i32,
 }
 
-/// The updated values and moments, and the norm of all gradients together before they are clipped, `[1]`. The memory of moments is used again.
+/// The updated values and moments, all in new memory, and the norm of all gradients together before they are clipped, `[1]`.
 pub fn step(parameters: Vec<Parameter>, limit: f64) -> (Vec<[CubeTensor; 3]>, CubeTensor) {
     let common = parameters[0].step;
-    let client = parameters[0].value.client.clone();
-    let mut buffers = Buffers::new(&client);
+    let like = parameters[0].value.clone();
+    let mut buffers = Buffers::new(&like.client);
     let mut chunks = 0;
     let mut slots = Vec::with_capacity(parameters.len());
-    let mut results = Vec::with_capacity(parameters.len());
-    let norm = new_tensor(&parameters[0].value, [1], DType::F32);
     for parameter in parameters {
-        let value = into_contiguous(parameter.value);
-        let gradient = into_contiguous(parameter.gradient);
-        let elements = value.meta.shape().num_elements();
-        let updated = new_tensor(&value, [elements], DType::F32);
-        let moments = parameter.moments.map(into_contiguous);
-        // What another handle reads is not written to.
-        let written: [CubeTensor; 2] = std::array::from_fn(|at| {
-            if moments[at].handle.can_mut() {
-                moments[at].clone()
-            } else {
-                new_tensor(&value, [elements], DType::F32)
-            }
-        });
-        let [
-            value,
-            updated_slot,
-            gradient,
-            first,
-            second,
-            first_to,
-            second_to,
-        ] = [
-            &value,
-            &updated,
-            &gradient,
-            &moments[0],
-            &moments[1],
-            &written[0],
-            &written[1],
-        ]
-        .map(|tensor| buffers.tensor(tensor));
+        let [first, second] = parameter.moments;
+        let elements = parameter.value.meta.shape().num_elements();
+        let read = [parameter.value, parameter.gradient, first, second]
+            .map(|tensor| buffers.tensor(&into_contiguous(tensor)));
         let entry = Entry {
-            addresses: [0; 5],
+            addresses: [0; 7],
             count: elements as i64,
             chunk: chunks as i32,
             rate: parameter.step.corrected_rate() as f32,
@@ -89,28 +60,36 @@ pub fn step(parameters: Vec<Parameter>, limit: f64) -> (Vec<[CubeTensor; 3]>, Cu
             unused: 0,
         };
         chunks += elements.div_ceil(CHUNK);
-        let copied = [(first, first_to), (second, second_to)];
-        slots.push((
-            entry,
-            [value, updated_slot, gradient, first_to, second_to],
-            copied,
-        ));
-        let [first, second] = written;
-        results.push([updated, first, second]);
+        slots.push((entry, read));
     }
+    let slots: Vec<(Entry, [Slot; 4], [Slot; 3])> = slots
+        .into_iter()
+        .map(|(entry, read)| {
+            let written = [(); 3].map(|()| buffers.numbers(entry.count as usize, Numbers::F32));
+            (entry, read, written)
+        })
+        .collect();
+    let norm_slot = buffers.numbers(1, Numbers::F32);
+    buffers.block();
+    let results = slots
+        .iter()
+        .map(|(entry, _, written)| {
+            written.map(|slot| buffers.view(slot, &like, [entry.count as usize], DType::F32))
+        })
+        .collect();
+    let norm = buffers.view(norm_slot, &like, [1], DType::F32);
     let table = buffers.new_bytes(slots.len() * size_of::<Entry>());
     let parts = buffers.numbers(chunks, Numbers::F32);
-    let norm_slot = buffers.tensor(&norm);
     buffers.submit(move |gpu, at| {
         let count = slots.len() as i32;
-        let mut entries = Vec::with_capacity(slots.len());
-        for (mut entry, own, copied) in slots {
-            entry.addresses = own.map(|slot| at[slot]);
-            for (from, to) in copied {
-                gpu.copy(at[from], at[to], 4 * entry.count as usize)?;
-            }
-            entries.push(entry);
-        }
+        let entries = slots.into_iter().map(|(entry, read, written)| Entry {
+            addresses: std::array::from_fn(|number| match number {
+                0..4 => at[read[number]],
+                _ => at[written[number - 4]],
+            }),
+            ..entry
+        });
+        let entries: Vec<Entry> = entries.collect();
         // SAFETY: an entry has no padding.
         #[expect(unsafe_code, reason = "reads plain data as bytes")]
         let bytes = unsafe {
