@@ -68,6 +68,9 @@ pub struct Outcome {
     pub subwords: usize,
     /// Peak resident memory, in bytes.
     pub peak_bytes: u64,
+    /// Memory in use on the first GPU at the end, what the process keeps for later included.
+    #[serde(default)]
+    pub device_bytes: u64,
 }
 
 impl Outcome {
@@ -78,6 +81,7 @@ impl Outcome {
             items,
             subwords: 0,
             peak_bytes: 0,
+            device_bytes: 0,
         }
     }
 }

@@ -170,7 +170,9 @@ fn sub_words_that_nobody_asks_for_change_no_gradient() {
                     let logits = model
                         .forward(batch, ForwardMode::Training { seed: 1 })
                         .unwrap();
-                    let loss = model.training_loss(logits, batch, labels, &weights).unwrap();
+                    let loss = model
+                        .training_loss(logits, batch, labels, &weights)
+                        .unwrap();
                     let gradients = GradientsParams::from_grads(loss.backward(), &model);
                     let mut found = Gradients(gradients, Vec::new());
                     model.visit(&mut found);

@@ -282,6 +282,10 @@ pub const GPU_GROUPS: &[Group] = &[
                 BEST_BF16,
                 on_model!("train", "{model.train}", "--precision", "bf16"),
             ),
+            peer(
+                BEST_COMPILED,
+                on_model!("train", "{model.train}", "--precision", "bf16", "--compile"),
+            ),
         ],
     },
     Group {
@@ -297,6 +301,16 @@ pub const GPU_GROUPS: &[Group] = &[
             peer(
                 BATCHED_BF16,
                 on_model!("batched", "{model.test}", "--precision", "bf16"),
+            ),
+            peer(
+                BATCHED_COMPILED,
+                on_model!(
+                    "batched",
+                    "{model.test}",
+                    "--precision",
+                    "bf16",
+                    "--compile"
+                ),
             ),
         ],
     },

@@ -88,6 +88,7 @@ pub fn work(worker: &Worker) -> Result<()> {
     };
     let outcome = Outcome {
         peak_bytes: peak_memory::bytes().unwrap_or(0),
+        device_bytes: super::table::gpu_memory(),
         ..outcome
     };
     println!("{}", serde_json::to_string(&outcome)?);

@@ -29,6 +29,7 @@ impl Measured {
             Quantity::Subwords => outcome.subwords as f64 / outcome.seconds,
             Quantity::Seconds => outcome.seconds,
             Quantity::Memory => outcome.peak_bytes as f64 / 1e9,
+            Quantity::DeviceMemory => outcome.device_bytes as f64 / 1e9,
         };
         self.outcomes.iter().map(value).collect()
     }
@@ -175,7 +176,7 @@ fn table(rows: &[Row], measured: &[Measured]) -> String {
             _ => ours / peer,
         };
         let sign = match row.quantity {
-            Quantity::Memory => "<=",
+            Quantity::Memory | Quantity::DeviceMemory => "<=",
             _ => ">=",
         };
         let of_both = ours.rounds(row.quantity).into_iter();
@@ -238,6 +239,20 @@ pub fn machine() -> String {
     format!("{} ({})", field("model name"), sets.join(", "))
 }
 
+/// Memory in use on the first GPU, in bytes; 0 where nothing tells.
+pub fn gpu_memory() -> u64 {
+    let output = Command::new("nvidia-smi")
+        .args(["--query-gpu=memory.used", "--format=csv,noheader,nounits"])
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = text.unwrap_or_default();
+    let first = text
+        .lines()
+        .next()
+        .and_then(|line| line.trim().parse().ok());
+    first.map_or(0, |mebibytes: u64| mebibytes << 20)
+}
+
 /// Names of the GPUs, as their driver tells them.
 fn gpus() -> String {
     let names = Command::new("nvidia-smi")
@@ -286,6 +301,7 @@ mod tests {
                     items: 100,
                     subwords: 700,
                     peak_bytes: 0,
+                    device_bytes: 0,
                 })
                 .to_vec(),
         };

@@ -78,7 +78,10 @@ impl Buffers {
 
     /// Makes a block for the new memory that was asked for since the last one. Each is free when none of its views is left.
     pub fn block(&mut self) {
-        let sizes = self.wanted.iter().map(|(_, bytes)| bytes.next_multiple_of(ALIGNMENT));
+        let sizes = self
+            .wanted
+            .iter()
+            .map(|(_, bytes)| bytes.next_multiple_of(ALIGNMENT));
         let total: usize = sizes.sum();
         if total == 0 {
             return;
