@@ -197,7 +197,7 @@ const fn claim(
 
 const RESULTS: &str = "docs/results.md";
 
-const CLAIMS: [Claim; 19] = [
+const CLAIMS: [Claim; 20] = [
     claim("Needed: Rust", "Cargo.toml", &["rust-version = \"1.95\""]),
     claim(
         "this run, words given",
@@ -278,6 +278,11 @@ const CLAIMS: [Claim; 19] = [
         "| training, bf16",
         RESULTS,
         &["| training, bf16 | 12.4 |", "compiled 6.72 | 1.84 |"],
+    ),
+    claim(
+        "with compiled PyTorch (",
+        "docs/benchmarks-gpu.md",
+        &["134204 | 45481 | 2.95 |"],
     ),
     claim(
         "sentences that stand in two files (309",

@@ -5,8 +5,8 @@
 //! is `self_attention` here.
 //!
 //! A hidden state is `[rows, hidden]`. On a CPU the sequences of a batch lie in it end to end, one row a sub-word, and no padding is ever
-//! computed; after its attention the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`. On a GPU every
-//! sequence has the same number of rows. [`RowLayout`] is the one or the other.
+//! computed; after its attention the last layer goes on with the sub-words that are to be classified, `[targets, hidden]`. On an NVIDIA GPU a
+//! layer is one operation on all of them. Composed of Burn's operations, every sequence has the same number of rows. [`RowLayout`] says which.
 #![allow(non_snake_case, reason = "LayerNorm is the hub's name of the tensor")]
 
 mod basis;

@@ -57,8 +57,8 @@ pub enum Precision {
     /// 8-bit integers in the linear layers, for inference on a CPU: inputs of 8 bits, quantized for each sub-word as they come, weights of 6
     /// (-31 to 31), quantized for each output.
     Int8,
-    /// bf16 in matrix products, f32 elsewhere, for training and inference: on a GPU, where attention in inference is all in 16 bits, and on a
-    /// CPU that multiplies bf16 (AVX512-BF16), where attention is all in f32 but for its projections.
+    /// bf16 in matrix products, f32 elsewhere, for training and inference: on a GPU, where activations are kept in it from one operation to the
+    /// next, and on a CPU that multiplies bf16 (AVX512-BF16), where attention is all in f32 but for its projections.
     Bf16,
     /// What tags fastest on the device, for inference: [`Int8`](Self::Int8) on a CPU, [`Bf16`](Self::Bf16) on a GPU.
     Auto,
