@@ -243,7 +243,11 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => Error { reason, attempts },
             };
-            if attempts >= self.options.attempts || !error.is_passing() {
+            let most = match error.is_of_a_name() {
+                true => self.options.attempts.min(ATTEMPTS_FOR_A_NAME),
+                false => self.options.attempts,
+            };
+            if attempts >= most || !error.is_passing() {
                 return Err(error);
             }
             tell(Event::Retrying {
@@ -256,6 +260,9 @@ impl Client {
         }
     }
 }
+
+/// How often a server is asked for whose name has no address: without a network the answer does not change.
+const ATTEMPTS_FOR_A_NAME: u32 = 2;
 
 /// The first byte in an answer that says of what part of a file it is (RFC 9110, section 14.4).
 fn begins_at(answer: &Response<Body>) -> Option<u64> {
@@ -305,6 +312,17 @@ impl Error {
         match self.reason {
             Reason::Request(ureq::Error::StatusCode(status)) => Some(status),
             _ => None,
+        }
+    }
+
+    /// Whether the server's name has no address. The library that resolves names has tried several times then, and says so in words alone.
+    fn is_of_a_name(&self) -> bool {
+        match &self.reason {
+            Reason::Request(ureq::Error::HostNotFound) => true,
+            Reason::Request(ureq::Error::Io(error)) => {
+                error.to_string().starts_with("failed to lookup address")
+            }
+            _ => false,
         }
     }
 

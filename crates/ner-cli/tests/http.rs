@@ -161,6 +161,15 @@ fn nobody_listening_may_pass_and_no_address_may_not() {
         .text(&format!("http://{closed}"), &mut |_| {})
         .unwrap_err();
     assert!(error.is_passing() && error.status().is_none(), "{error}");
+    // A name without an address (RFC 2606, section 2) is soon given up.
+    let error = client()
+        .text("http://nobody.invalid", &mut |_| {})
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        error.is_passing() && text.contains("(2 attempts)"),
+        "{text}"
+    );
     let error = client().text("no address", &mut |_| {}).unwrap_err();
     assert!(!error.is_passing(), "{error}");
     let secure = Client::new(Options::default());

@@ -1,6 +1,6 @@
 //! Whole layers on an NVIDIA GPU compute what the CPU does, dropout included. Without a GPU the emulator of `fixtures/cuda/emulator` stands in.
 #![cfg(feature = "cuda")]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;

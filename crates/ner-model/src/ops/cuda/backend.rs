@@ -106,7 +106,7 @@ impl GpuOps for Cuda {
         weights: LayerWeights<Self>,
         settings: LayerSettings,
     ) -> CubeTensor {
-        layer::forward(weights.behind(x), settings).1
+        layer::forward(weights.behind(x), &settings).1
     }
 
     fn gpu_gather(x: CubeTensor, index: Arc<Vec<i32>>) -> CubeTensor {
@@ -145,7 +145,9 @@ impl<C: CheckpointStrategy> GpuOps for Autodiff<Cuda, C> {
         weights: LayerWeights<Self>,
         settings: LayerSettings,
     ) -> FloatTensor<Self> {
-        record::<Cuda, C, _, _>(weights.behind(x), |inputs| layer::forward(inputs, settings))
+        record::<Cuda, C, _, _>(weights.behind(x), |inputs| {
+            layer::forward(inputs, &settings)
+        })
     }
 
     fn gpu_gather(x: FloatTensor<Self>, index: Arc<Vec<i32>>) -> FloatTensor<Self> {

@@ -452,16 +452,16 @@ impl Gpu {
             use lts::cublasLtMatmulDescAttributes_t as Attribute;
             description.set(
                 Attribute::CUBLASLT_MATMUL_DESC_TRANSA,
-                operation(b.transposed),
+                &operation(b.transposed),
             )?;
             description.set(
                 Attribute::CUBLASLT_MATMUL_DESC_TRANSB,
-                operation(a.transposed),
+                &operation(a.transposed),
             )?;
             if let Some(bias) = bias {
                 let epilogue = lts::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
-                description.set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue)?;
-                description.set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)?;
+                description.set(Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue)?;
+                description.set(Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias)?;
             }
             let left = Layout::new(factors, first, b.stride)?;
             let right = Layout::new(factors, second, a.stride)?;
@@ -531,13 +531,13 @@ struct Description(lts::cublasLtMatmulDesc_t);
 
 #[expect(unsafe_code, reason = "calls of cuBLASLt")]
 impl Description {
-    fn set<V>(&self, attribute: lts::cublasLtMatmulDescAttributes_t, value: V) -> Result<()> {
+    fn set<V>(&self, attribute: lts::cublasLtMatmulDescAttributes_t, value: &V) -> Result<()> {
         // SAFETY: the value's type is the attribute's, as callers see to.
         unsafe {
             lt::set_matmul_desc_attribute(
                 self.0,
                 attribute,
-                ptr::from_ref(&value).cast(),
+                ptr::from_ref(value).cast(),
                 size_of::<V>(),
             )
         }

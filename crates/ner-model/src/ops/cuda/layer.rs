@@ -97,7 +97,7 @@ impl Sizes {
 }
 
 /// The layer's output, in the numbers of its input.
-pub fn forward(inputs: [CubeTensor; INPUTS], settings: LayerSettings) -> (Layer, CubeTensor) {
+pub fn forward(inputs: [CubeTensor; INPUTS], settings: &LayerSettings) -> (Layer, CubeTensor) {
     let inputs = inputs.map(into_contiguous);
     let sizes @ Sizes {
         rows,
@@ -105,7 +105,7 @@ pub fn forward(inputs: [CubeTensor; INPUTS], settings: LayerSettings) -> (Layer,
         inner,
         build,
         ..
-    } = &Sizes::new(&inputs, &settings);
+    } = &Sizes::new(&inputs, settings);
     let (rows, hidden, inner, build) = (*rows, *hidden, *inner, *build);
     let numbers = settings.numbers;
     let y = new_tensor(&inputs[0], [rows, hidden], dtype(numbers));
@@ -154,6 +154,7 @@ pub fn forward(inputs: [CubeTensor; INPUTS], settings: LayerSettings) -> (Layer,
     let stride = sizes.shared_stride(settings.sequences.longest);
     let grid = sizes.attention_grid(&settings.sequences, settings.heads, TILE * stride);
     let scale = 1.0 / (sizes.head_dim as f32).sqrt();
+    let settings = settings.clone();
     buffers.submit(move |gpu, at| {
         for (part, weight) in [QUERY, KEY, VALUE].into_iter().enumerate() {
             let offset = (part * hidden * numbers.bytes()) as u64;
