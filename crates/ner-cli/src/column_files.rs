@@ -115,9 +115,10 @@ impl TaggedFile {
             .is_some_and(|sentence| sentence.tags.is_empty());
         ensure!(
             !untagged,
-            "{}:{}: expected a token and a tag, found one column",
+            "{}:{}: {}",
             path.display(),
-            file.lines[0][0]
+            file.lines[0][0],
+            file.lacks_tags()
         );
         ensure!(
             !file.sentences.is_empty(),
@@ -125,6 +126,16 @@ impl TaggedFile {
             path.display()
         );
         Ok(file)
+    }
+
+    /// What is wrong with a file whose words have no tags, and what to do.
+    pub fn lacks_tags(&self) -> String {
+        let word = self.sentences.first().and_then(|first| first.words.first());
+        format!(
+            "expected a token and a tag, found one column, `{}`; where there are more, --separator says what parts them, --token-column and \
+             --tag-column which they are",
+            word.map_or("", String::as_str)
+        )
     }
 
     /// Reads a file with or without tags.

@@ -198,6 +198,10 @@ fn files_that_cannot_be_read_are_found_and_the_others_are_checked() {
         "{}",
         said.stdout
     );
+    // Tokens alone, or columns that were not told apart: the message shows a word and names the options.
+    for part in ["words.conll:2: ", "found one column, `Ana`", "--separator"] {
+        assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
+    }
     assert!(
         said.stderr.contains("7 errors in the data"),
         "{}",

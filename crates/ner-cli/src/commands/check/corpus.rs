@@ -33,7 +33,7 @@ pub fn read(
             continue;
         }
         if file.sentences[0].tags.is_empty() {
-            let what = "expected a token and a tag, found one column".to_owned();
+            let what = file.lacks_tags();
             findings.add(
                 Kind::Unreadable,
                 place(Some(file.line(0, 0))),
