@@ -149,12 +149,13 @@ impl Saved<Cuda, INPUTS> for Embedded {
         // All rows have the same type.
         let types = vec![0; rows];
         let lists = [&settings.ids, &settings.positions, &types];
-        let lists: [_; 3] = std::array::from_fn(|at| {
+        let tables: [_; 3] = std::array::from_fn(|at| {
+            let (table, elements) = made[at]?; // nothing for a frozen table
             let by_id = ById::new(lists[at].iter().copied());
             let count = by_id.ids.len();
-            let [ids, starts, order] = [&by_id.ids, &by_id.starts, &by_id.order]
+            let lists = [&by_id.ids, &by_id.starts, &by_id.order]
                 .map(|list| buffers.held(&uploaded(client, list)));
-            (ids, starts, order, count)
+            Some((table, elements, lists, count))
         });
         let dy = buffers.tensor(&gradient);
         let gamma = buffers.tensor(&inputs[3]);
@@ -178,19 +179,17 @@ impl Saved<Cuda, INPUTS> for Embedded {
                 .with(width as i32)
                 .with(DropoutArguments::from(settings.dropout));
             gpu.launch(build, "embed_backward", Grid::rows(rows), arguments)?;
-            for (made, (ids, starts, order, count)) in made.iter().zip(lists) {
-                if let Some((table, elements)) = *made {
-                    gpu.clear(at[table], 4 * elements)?;
-                    // d, order, starts, ids, table, width
-                    let arguments = Arguments::default()
-                        .with(at[d_sum])
-                        .with(at[order])
-                        .with(at[starts])
-                        .with(at[ids])
-                        .with(at[table])
-                        .with(width as i32);
-                    gpu.launch(build, "sum_by_id", Grid::of(count, 256), arguments)?;
-                }
+            for (table, elements, [ids, starts, order], count) in tables.into_iter().flatten() {
+                gpu.clear(at[table], 4 * elements)?;
+                // d, order, starts, ids, table, width
+                let arguments = Arguments::default()
+                    .with(at[d_sum])
+                    .with(at[order])
+                    .with(at[starts])
+                    .with(at[ids])
+                    .with(at[table])
+                    .with(width as i32);
+                gpu.launch(build, "sum_by_id", Grid::of(count, 256), arguments)?;
             }
             if let [Some((d_gamma, _)), Some((d_beta, _))] = made[3..] {
                 let factors = [at[d_norm], at[normalized], at[scratch]];
