@@ -4,8 +4,6 @@ use std::ops::Range;
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-#[cfg(feature = "cuda")]
-use crate::ops::cuda::Sequences;
 use crate::{Error, ModelConfig};
 
 /// Sequences of sub-word ids, packed end to end without padding, and which of the sub-words are to be classified.
@@ -143,9 +141,6 @@ pub(crate) struct RowLayout<'a> {
     padded_to: Option<usize>,
     /// Which of them are padding, `[sequences, 1, 1, rows of each]`; nothing where none is. Every layer reads it.
     padding: Option<Tensor<4, Bool>>,
-    /// Where sequences lie, in a GPU's memory.
-    #[cfg(feature = "cuda")]
-    sequences: Option<Sequences>,
 }
 
 impl<'a> RowLayout<'a> {
@@ -155,8 +150,6 @@ impl<'a> RowLayout<'a> {
             batch,
             padded_to: None,
             padding: None,
-            #[cfg(feature = "cuda")]
-            sequences: None,
         }
     }
 
@@ -174,22 +167,7 @@ impl<'a> RowLayout<'a> {
             batch,
             padded_to: Some(length),
             padding,
-            #[cfg(feature = "cuda")]
-            sequences: None,
         }
-    }
-
-    /// With the places of the sequences of a packed batch in the memory of a GPU, for so many heads of attention.
-    #[cfg(feature = "cuda")]
-    pub fn on_gpu(mut self, heads: usize, device: &Device) -> Self {
-        self.sequences = Some(Sequences::new(self.boundaries(), heads, device));
-        self
-    }
-
-    /// Where the sequences lie in the memory of a GPU; nothing where the layout is not for one.
-    #[cfg(feature = "cuda")]
-    pub fn sequences(&self) -> Option<&Sequences> {
-        self.sequences.as_ref()
     }
 
     /// Which rows of each sequence are padding, `[sequences, 1, 1, rows of each]`; nothing where none is.

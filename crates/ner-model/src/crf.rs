@@ -3,10 +3,11 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::device::read;
-use crate::{Batch, Error, Transitions};
+use crate::ops::Ops;
+use crate::{Batch, Error, Logits, Posterior, Transitions};
 
 /// Scores of label sequences beside those of the labels themselves. The names are those of the `pytorch-crf` package.
 #[derive(Module, Debug)]
@@ -30,13 +31,6 @@ impl Crf {
         }
     }
 
-    /// Scores of one label behind another, `[from, to]`, and of the first and the last one.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn parameters(&self) -> (Tensor<2>, [Tensor<1>; 2]) {
-        let ends = [&self.start_transitions, &self.end_transitions];
-        (self.transitions.val(), ends.map(Param::val))
-    }
-
     /// The scores, on the host.
     ///
     /// # Errors
@@ -54,111 +48,109 @@ impl Crf {
 
     /// Negative logarithm of the probability of the labels, over their number. Zero where there is none.
     ///
-    /// In each sequence of the batch, the sub-words that carry a label are the chain; the others are passed over.
+    /// In each sequence of the batch, the sub-words that carry a label are the chain; the others are passed over. Loss and gradient are
+    /// computed on the host: logits are few numbers, and the forward-backward algorithm is a chain of as many small steps as there are words.
     ///
     /// # Shapes
     /// - logits: `[targets, labels]`; labels: one a row; output: `[1]`
+    ///
+    /// # Errors
+    /// The device fails.
     pub(crate) fn loss(
         &self,
+        ops: &Ops,
         logits: Tensor<2>,
         batch: &Batch,
         labels: &[Option<u32>],
-    ) -> Tensor<1> {
-        let chains = batch.target_ranges().map(|range| {
-            let labelled = range.filter_map(|row| labels[row].map(|label| (row, label as usize)));
-            labelled.collect::<Vec<(usize, usize)>>()
-        });
-        let chains: Vec<_> = chains.filter(|chain| !chain.is_empty()).collect();
-        let words: usize = chains.iter().map(Vec::len).sum();
+    ) -> Result<Tensor<1>, Error> {
+        let words = labels.iter().flatten().count();
         if words == 0 {
-            return logits.sum() * 0.0;
+            return Ok(logits.sum() * 0.0);
         }
-        let of_all = self.log_partition(&logits, &chains);
-        let of_labels = self.score(logits, &chains);
-        // Chain by chain, because both are large and near each other.
-        (of_all - of_labels).sum() / words as f64
-    }
-
-    /// Score of each chain's labels: `[chains, 1]`.
-    fn score(&self, logits: Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<2> {
-        let device = logits.device();
-        let [_, labels] = logits.dims();
-        let count = chains.len();
-        let words: usize = chains.iter().map(Vec::len).sum();
-        let matrix = |values: Vec<f32>, columns: usize| {
-            Tensor::<2>::from_data(TensorData::new(values, [count, columns]), &device)
-        };
-        let column = |values: Vec<i64>| {
-            let rows = values.len();
-            Tensor::<2, Int>::from_data(TensorData::new(values, [rows, 1]), &device)
-        };
-
-        let (rows, wanted): (Vec<i64>, Vec<i64>) = chains
-            .iter()
-            .flatten()
-            .map(|&(row, label)| (row as i64, label as i64))
-            .unzip();
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [words]), &device);
-        let of_words = logits.select(0, rows).gather(1, column(wanted)); // [words, 1]
-        let mut is_of_chain = vec![0.0_f32; count * words];
-        let mut links = vec![0.0_f32; count * labels * labels];
-        let mut first = 0;
-        for (number, chain) in chains.iter().enumerate() {
-            let start = number * words + first;
-            is_of_chain[start..start + chain.len()].fill(1.0);
-            first += chain.len();
-            for pair in chain.windows(2) {
-                links[(number * labels + pair[0].1) * labels + pair[1].1] += 1.0;
-            }
+        let transitions = self.scores()?;
+        let on_host = Logits::read(logits.clone())?;
+        let mut found = LossGradient::new(on_host.len(), on_host.label_count());
+        for range in batch.target_ranges() {
+            let chain = range.filter_map(|row| labels[row].map(|label| (row, label)));
+            found.add(&transitions, &on_host, &chain.collect::<Vec<_>>());
         }
-        let transitions = self.transitions.val().reshape([labels * labels, 1]);
-        let ends = |scores: &Param<Tensor<1>>, labels: Vec<i64>| {
-            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &device);
-            scores.val().select(0, labels).reshape([count, 1])
+        let scaled = |values: Vec<f64>| -> Vec<f32> {
+            let values = values.into_iter();
+            values.map(|value| (value / words as f64) as f32).collect()
         };
-        let label = |place: Option<&(usize, usize)>| place.map_or(0, |&(_, label)| label as i64);
-        let starts = chains.iter().map(|chain| label(chain.first())).collect();
-        let stops = chains.iter().map(|chain| label(chain.last())).collect();
-        matrix(is_of_chain, words).matmul(of_words)
-            + matrix(links, labels * labels).matmul(transitions)
-            + ends(&self.start_transitions, starts)
-            + ends(&self.end_transitions, stops)
-    }
-
-    /// Of each chain, the logarithm of the sum over all label sequences of the exponential of their score, `[chains, 1]`: the forward
-    /// algorithm, one step for a word of every chain.
-    fn log_partition(&self, logits: &Tensor<2>, chains: &[Vec<(usize, usize)>]) -> Tensor<2> {
-        let device = logits.device();
-        let [_, labels] = logits.dims();
-        let count = chains.len();
-        let longest = chains.iter().map(Vec::len).max().unwrap_or(0);
-        let transitions = self.transitions.val().unsqueeze::<3>(); // [1, from, to]
-        let emissions = |word: usize| {
-            let row =
-                |chain: &Vec<(usize, usize)>| chain.get(word).map_or(0, |&(row, _)| row as i64);
-            let rows: Vec<i64> = chains.iter().map(row).collect();
-            let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &device);
-            logits.clone().select(0, rows) // [chains, labels]
-        };
-        let mut forward = emissions(0) + self.start_transitions.val().unsqueeze::<2>();
-        for word in 1..longest {
-            let goes_on: Vec<f32> = chains
-                .iter()
-                .map(|chain| f32::from(u8::from(word < chain.len())))
-                .collect();
-            let goes_on = Tensor::<2>::from_data(TensorData::new(goes_on, [count, 1]), &device);
-            let scores = forward.clone().unsqueeze_dim::<3>(2) + transitions.clone();
-            let next = log_sum_exp(scores, 1).reshape([count, labels]) + emissions(word);
-            forward = forward.clone() + (next - forward) * goes_on;
-        }
-        let end = self.end_transitions.val().unsqueeze::<2>();
-        log_sum_exp(forward + end, 1)
+        let loss = (found.loss / words as f64) as f32;
+        let parts = [
+            ops.with_gradient(logits, loss, scaled(found.logits)),
+            ops.with_gradient(self.transitions.val(), 0.0, scaled(found.between)),
+            ops.with_gradient(self.start_transitions.val(), 0.0, scaled(found.start)),
+            ops.with_gradient(self.end_transitions.val(), 0.0, scaled(found.end)),
+        ];
+        let [first, others @ ..] = parts;
+        Ok(others.into_iter().fold(first, |sum, part| sum + part))
     }
 }
 
-fn log_sum_exp<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
-    let largest = x.clone().detach().max_dim(dim);
-    (x - largest.clone()).exp().sum_dim(dim).log() + largest
+/// Sum of the negative logarithms of the probabilities of chains of labels, and its derivatives: of each count of a label or link, what the
+/// model expects less what there is.
+struct LossGradient {
+    loss: f64,
+    /// `[rows, labels]`
+    logits: Vec<f64>,
+    /// `[labels (from), labels (to)]`
+    between: Vec<f64>,
+    /// `[labels]`
+    start: Vec<f64>,
+    /// `[labels]`
+    end: Vec<f64>,
+}
+
+impl LossGradient {
+    fn new(rows: usize, labels: usize) -> Self {
+        Self {
+            loss: 0.0,
+            logits: vec![0.0; rows * labels],
+            between: vec![0.0; labels * labels],
+            start: vec![0.0; labels],
+            end: vec![0.0; labels],
+        }
+    }
+
+    /// Adds a chain: rows of the logits, and their labels.
+    fn add(&mut self, transitions: &Transitions, logits: &Logits, chain: &[(usize, u32)]) {
+        let (Some(&(first, _)), Some(&(last, _))) = (chain.first(), chain.last()) else {
+            return;
+        };
+        let count = self.start.len();
+        let probabilities: Vec<f32> = chain
+            .iter()
+            .flat_map(|&(row, _)| logits.probabilities(row))
+            .collect();
+        let posterior = Posterior::new(Some(transitions), &probabilities, count);
+        for (word, &(row, label)) in chain.iter().enumerate() {
+            let gradient = &mut self.logits[row * count..(row + 1) * count];
+            for (label, gradient) in gradient.iter_mut().enumerate() {
+                *gradient += posterior.label(word, label);
+            }
+            gradient[label as usize] -= 1.0;
+        }
+        for (word, pair) in chain.windows(2).enumerate() {
+            for from in 0..count {
+                for to in 0..count {
+                    self.between[from * count + to] += posterior.link(word, from, to);
+                }
+            }
+            self.between[pair[0].1 as usize * count + pair[1].1 as usize] -= 1.0;
+        }
+        for (row, ends) in [(first, &mut self.start), (last, &mut self.end)] {
+            let gradient = &self.logits[row * count..(row + 1) * count];
+            ends.iter_mut().zip(gradient).for_each(|(sum, x)| *sum += x);
+        }
+        let (rows, labels): (Vec<&[f32]>, Vec<u32>) = chain
+            .iter()
+            .map(|&(row, label)| (logits.row(row), label))
+            .unzip();
+        self.loss += transitions.negative_log_likelihood(&rows, &labels);
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +158,7 @@ fn log_sum_exp<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
 mod tests {
     use super::*;
     use burn::module::ParamId;
+    use burn::tensor::TensorData;
 
     const LABELS: usize = 3;
 
@@ -258,7 +251,8 @@ mod tests {
             start_transitions: row(start),
             end_transitions: row(end),
         };
-        let loss = crf.loss(logits.clone(), &batch, &labels);
+        let ops = Ops::for_device(&device);
+        let loss = crf.loss(&ops, logits.clone(), &batch, &labels).unwrap();
         let expected = brute_force(&values, &batch, &labels);
         assert!((f64::from(loss.clone().into_scalar::<f32>()) - expected).abs() < 1e-5);
 
@@ -324,8 +318,9 @@ mod tests {
     fn without_labels_there_is_no_loss() {
         let device = Device::flex();
         let batch: Batch = [[0, 1]].into_iter().collect();
-        let loss =
-            Crf::init(LABELS, &device).loss(Tensor::ones([2, LABELS], &device), &batch, &[None; 2]);
+        let crf = Crf::init(LABELS, &device);
+        let (ops, logits) = (Ops::for_device(&device), Tensor::ones([2, LABELS], &device));
+        let loss = crf.loss(&ops, logits, &batch, &[None; 2]).unwrap();
         assert_eq!(loss.into_scalar::<f32>(), 0.0);
     }
 }

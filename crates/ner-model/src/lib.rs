@@ -1,4 +1,4 @@
-//! Token classification with BERT, RoBERTa and their kin on Burn: configuration, encoder, weights, device, decoding.
+//! Token classification with BERT, RoBERTa and similar on Burn: configuration, encoder, weights, device, decoding.
 
 mod batch;
 mod config;

@@ -13,7 +13,7 @@ mod opening;
 mod quantized;
 mod reading;
 mod rows;
-mod stored;
+mod stored_model;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,7 @@ use self::names::hub_name;
 use self::quantized::{QuantizedTensor, dequantize};
 use self::reading::read_tensors;
 pub(crate) use self::rows::RowTable;
-pub use self::stored::{StoredModel, WeightSize};
+pub use self::stored_model::{StoredModel, WeightSize};
 use crate::ops::fused::transpose;
 use crate::{Error, ModelConfig, TokenClassifier};
 

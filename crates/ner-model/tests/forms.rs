@@ -253,7 +253,7 @@ fn losses_with_dropout_are_of_one_distribution() {
             let logits = model
                 .forward(&batch, ForwardMode::Training { seed })
                 .unwrap();
-            f64::from(model.loss(logits, &labels).into_scalar::<f32>())
+            f64::from(model.loss(logits, &labels).unwrap().into_scalar::<f32>())
         };
         let losses: Vec<f64> = (0..SEEDS).map(loss).collect();
         let mean = losses.iter().sum::<f64>() / SEEDS as f64;
@@ -328,7 +328,7 @@ fn bf16_is_near_f32_in_inference_and_in_training() {
         let logits = model
             .forward(&batch, ForwardMode::Training { seed: 1 })
             .unwrap();
-        let gradients = model.loss(logits, &labels).backward();
+        let gradients = model.loss(logits, &labels).unwrap().backward();
         let gradients = GradientsParams::from_grads(gradients, model);
         let mut found = Gradients(gradients, Vec::new());
         model.visit(&mut found);

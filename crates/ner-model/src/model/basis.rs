@@ -6,9 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::components::principal_components;
 use super::projection::matrix;
-use super::{ForwardMode, TokenClassifier};
+use crate::Error;
 use crate::device::read;
-use crate::{Batch, Error, ModelConfig};
 
 /// What a narrow hidden state keeps of a wide one: its coordinates along orthonormal directions, as SliceGPT has them (Ashkboos et al. 2024,
 /// <https://arxiv.org/abs/2401.15024>).
@@ -106,59 +105,4 @@ fn without_mean(mut covariance: Vec<f64>, width: usize) -> Vec<f64> {
         *x += mean - means[at / width] - means[at % width];
     }
     covariance
-}
-
-/// Which hidden states of a model another one learns.
-#[derive(Clone, Debug)]
-pub struct LayerView {
-    /// The layers after which they are, numbered from 0 and rising.
-    pub layers: Vec<usize>,
-    /// How they are narrowed, where the other model is narrower.
-    pub basis: Option<Basis>,
-}
-
-impl LayerView {
-    /// The last hidden states of a model, as they are.
-    #[must_use]
-    pub fn last(config: &ModelConfig) -> Self {
-        Self {
-            layers: config
-                .num_hidden_layers
-                .checked_sub(1)
-                .into_iter()
-                .collect(),
-            basis: None,
-        }
-    }
-
-    /// Numbers that one sub-word has in it, in a model of this width.
-    #[must_use]
-    pub fn width(&self, hidden_size: usize) -> usize {
-        let width = self.basis.as_ref().map_or(hidden_size, Basis::width);
-        self.layers.len() * width
-    }
-}
-
-impl TokenClassifier {
-    /// Logits of the sub-words that are to be classified, and behind them their hidden states, layer after layer.
-    ///
-    /// # Shapes
-    /// - output: `[targets, labels + layers * width]`
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    pub fn forward_with_states(
-        &self,
-        view: &LayerView,
-        batch: &Batch,
-        mode: ForwardMode,
-    ) -> Result<Tensor<2>, Error> {
-        let (states, last) = self.states_after(&view.layers, batch, mode)?;
-        let states = states.into_iter().map(|state| match &view.basis {
-            Some(basis) => basis.narrow(state),
-            None => state,
-        });
-        let logits = self.classify(last, batch, mode);
-        Ok(Tensor::cat([logits].into_iter().chain(states).collect(), 1))
-    }
 }

@@ -12,9 +12,10 @@ use burn::nn::{Embedding, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Int, Tensor};
 
 use self::statistics::{LayerStatistics, Spread, Statistics};
-use super::basis::{Basis, LayerView};
+use super::forward::integers;
 use super::projection::{matrix, row};
-use super::{Layer, TokenClassifier, integers};
+use super::{Basis, LayerView};
+use super::{Layer, TokenClassifier};
 use crate::device::read;
 use crate::ops::Ops;
 use crate::{Batch, Error, Head, ModelConfig};

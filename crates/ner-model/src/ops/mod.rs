@@ -20,6 +20,8 @@ pub use fused::PackedWeights;
 pub(crate) use fused::{PackedLinear, Packing, QuantizedRows, multiplies_bf16};
 
 use crate::batch::RowLayout;
+#[cfg(feature = "cuda")]
+use crate::device::read;
 use crate::{Batch, Error, ModelConfig};
 
 /// Numbers that the factors of matrix products are rounded to; their sums, and all else, are `f32`.
@@ -209,7 +211,7 @@ impl Ops {
             }
             Self::Fused(_) | Self::Packed(_) => RowLayout::packed(batch),
             #[cfg(feature = "cuda")]
-            Self::Gpu(_) => RowLayout::packed(batch),
+            Self::Gpu(factors) => Self::Plain(*factors).layout(batch, usable_positions, device),
         }
     }
 
@@ -236,10 +238,10 @@ impl Ops {
     pub(crate) fn feed_forward(&self, x: Tensor<2>, [widen, narrow]: [&Linear; 2]) -> Tensor<2> {
         match self {
             Self::Plain(_) => self.linear(plain::gelu(self.linear(x, widen)), narrow),
-            #[cfg(feature = "cuda")]
-            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
             Self::Fused(factors) => fused::feed_forward(x, [widen, narrow], *factors),
             Self::Packed(weights) => weights.feed_forward(x, [widen, narrow]),
+            #[cfg(feature = "cuda")]
+            Self::Gpu(factors) => Self::Plain(*factors).feed_forward(x, [widen, narrow]),
         }
     }
 
@@ -280,7 +282,8 @@ impl Ops {
                 fused::residual_layer_norm(x, residual, norm, epsilon, dropout)
             }
             #[cfg(feature = "cuda")]
-            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
+            Self::Gpu(factors) => Self::Plain(*factors)
+                .residual_layer_norm(x, residual, norm, epsilon, dropout, layout),
         }
     }
 
@@ -314,7 +317,9 @@ impl Ops {
                 weights.self_attention(x, query_key_value, boundaries, heads, dropout)
             }
             #[cfg(feature = "cuda")]
-            Self::Gpu(_) => unreachable!("a GPU computes whole layers"),
+            Self::Gpu(factors) => {
+                Self::Plain(*factors).self_attention(x, query_key_value, layout, heads, dropout)
+            }
         }
     }
 
@@ -323,17 +328,38 @@ impl Ops {
     ///
     /// # Shapes
     /// - logits: `[rows, labels]`; labels: one a row; output: `[1]`
+    ///
+    /// # Errors
+    /// The device fails.
     pub(crate) fn cross_entropy(
         &self,
         logits: Tensor<2>,
         labels: &[Option<u32>],
         weights: &LossWeights,
-    ) -> Tensor<1> {
-        match self {
+    ) -> Result<Tensor<1>, Error> {
+        Ok(match self {
             Self::Plain(_) => plain::cross_entropy(logits, labels, weights),
             Self::Fused(_) | Self::Packed(_) => fused::cross_entropy(logits, labels, weights),
             #[cfg(feature = "cuda")]
-            Self::Gpu(_) => plain::cross_entropy(logits, labels, weights),
+            Self::Gpu(_) => {
+                let mut gradient = read(logits.clone())?;
+                let loss = fused::to_gradient(&mut gradient, labels, weights);
+                self.with_gradient(logits, loss, gradient)
+            }
+        })
+    }
+
+    /// A loss that was computed on the host from the values of `x`, `[1]`, and its derivative by each of them.
+    pub(crate) fn with_gradient<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        loss: f32,
+        gradient: Vec<f32>,
+    ) -> Tensor<1> {
+        match self {
+            #[cfg(feature = "cuda")]
+            Self::Gpu(_) => cuda::host_loss(x, loss, gradient),
+            _ => plain::with_gradient(x, loss, gradient),
         }
     }
 

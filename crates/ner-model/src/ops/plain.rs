@@ -168,6 +168,13 @@ pub fn cross_entropy(
     -(log_softmax(logits, 1) * targets).sum() / weights.total(labels)
 }
 
+/// A function with these derivatives, less its own value, is 0 with these derivatives.
+pub fn with_gradient<const D: usize>(x: Tensor<D>, loss: f32, gradient: Vec<f32>) -> Tensor<1> {
+    let gradient = Tensor::<D>::from_data(TensorData::new(gradient, x.dims()), &x.device());
+    let linear = (x * gradient).sum();
+    linear.clone() - linear.detach() + loss
+}
+
 pub fn global_norm(gradients: &[Tensor<1>]) -> Result<f64, Error> {
     let squares = gradients
         .iter()

@@ -155,7 +155,7 @@ impl Statistics {
         for (number, layer) in model.encoder.layer.iter().enumerate() {
             x = match layers.iter().position(|kept| *kept == number) {
                 Some(at) => self.layers[at].add(model, layer, x, &layout)?,
-                None => model.layer(layer, x, &layout, ForwardMode::Inference, number, |x| x),
+                None => model.layer(number, x, &layout, ForwardMode::Inference, |x| x),
             };
         }
         Ok(())

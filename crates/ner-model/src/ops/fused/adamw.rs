@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{self, AdamWFactors, Isa, TASK};
 use crate::ops::AdamWStep;
 

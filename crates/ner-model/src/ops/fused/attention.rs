@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::autodiff::Saved;
 use super::backend::Projection;
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{
     Factor, Isa, Mask, Matrix, MatrixMut, Product, drop_row, softmax_backward_row, softmax_row,
 };

@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Backend};
 
 use super::attention::{self, Heads};
 use super::backend::{FusedOps, Projection};
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
 use crate::ops::{Dropout, Factors, LossWeights};
 

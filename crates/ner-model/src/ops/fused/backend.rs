@@ -12,7 +12,7 @@ use burn::backend::{Backend, ExtensionType, backend_extension};
 
 use super::adamw;
 use super::attention::{self, Heads};
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::{dropout, gelu, linear, loss, norm};
 use crate::ops::{AdamWStep, Dropout, Factors, LossWeights};
 

@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::autodiff::Saved;
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{Isa, Mask, drop_row, rows_per_task};
 use crate::ops::Dropout;
 

@@ -4,7 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::autodiff::Saved;
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{
     Factor, Isa, Matrix, TASK, biased_gelu, biased_gelu_rows, gelu_backward, rows_per_task,
 };

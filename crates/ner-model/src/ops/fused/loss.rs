@@ -3,7 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 
 use super::autodiff::Saved;
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{Isa, softmax_row};
 use crate::ops::LossWeights;
 
@@ -17,16 +17,21 @@ pub fn forward<B: HostBackend>(
     labels: &[Option<u32>],
     weights: &LossWeights,
 ) -> (CrossEntropy<B>, FloatTensor<B>) {
-    let isa = Isa::detect();
-    let [rows, width] = B::dims(&logits);
+    let [rows, _] = B::dims(&logits);
     assert_eq!(labels.len(), rows, "one label a row");
+    let loss = to_gradient(B::elements_mut(&mut logits), labels, weights);
+    let loss = B::tensor(vec![loss], [1], &logits);
+    (CrossEntropy(logits), loss)
+}
+
+/// The loss of logits `[labels.len(), classes]`, which become its derivative by each of them.
+pub fn to_gradient(logits: &mut [f32], labels: &[Option<u32>], weights: &LossWeights) -> f32 {
+    let isa = Isa::detect();
+    let width = logits.len() / labels.len().max(1);
     let total_weight = weights.total(labels);
     let (mut scores, mut target) = (vec![0.0; width], vec![0.0; width]);
     let mut sum = 0.0_f64;
-    for (row, label) in B::elements_mut(&mut logits)
-        .chunks_exact_mut(width)
-        .zip(labels)
-    {
+    for (row, label) in logits.chunks_exact_mut(width.max(1)).zip(labels) {
         let Some(label) = label.map(|label| label as usize) else {
             row.fill(0.0);
             continue;
@@ -42,8 +47,7 @@ pub fn forward<B: HostBackend>(
             *p = (*p * mass - target) / total_weight;
         }
     }
-    let loss = B::tensor(vec![(sum / f64::from(total_weight)) as f32], [1], &logits);
-    (CrossEntropy(logits), loss)
+    (sum / f64::from(total_weight)) as f32
 }
 
 impl<B: HostBackend> Saved<B, 1> for CrossEntropy<B> {

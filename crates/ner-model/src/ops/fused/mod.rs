@@ -9,7 +9,7 @@ mod autodiff;
 mod backend;
 mod dropout;
 mod gelu;
-mod host;
+mod host_backend;
 mod kernels;
 mod linear;
 mod loss;
@@ -37,6 +37,8 @@ use attention::Heads;
 pub(super) use autodiff::{Saved, record};
 pub(super) use kernels::Mask;
 pub use kernels::{QuantizedRows, multiplies_bf16, transpose};
+#[cfg(feature = "cuda")]
+pub use loss::to_gradient;
 pub(crate) use packed::PackedLinear;
 pub use packed::{PackedWeights, Packing};
 

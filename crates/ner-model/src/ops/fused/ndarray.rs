@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use burn::backend::{NdArray, TensorMetadata};
 use burn_ndarray::NdArrayTensor;
 
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 
 impl HostBackend for NdArray {
     fn elements(tensor: &NdArrayTensor) -> Cow<'_, [f32]> {

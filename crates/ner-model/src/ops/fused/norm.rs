@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::autodiff::Saved;
 use super::dropout;
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{Isa, Mask, norm_backward_row, residual_norm_row, rows_per_task};
 use super::linear::in_order;
 use crate::ops::Dropout;

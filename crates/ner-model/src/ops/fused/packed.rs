@@ -18,7 +18,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::attention::{Heads, attend};
-use super::host::HostBackend;
+use super::host_backend::HostBackend;
 use super::kernels::{Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, gelu, transpose};
 use crate::ops::{Dropout, Factors};
 
