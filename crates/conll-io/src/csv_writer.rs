@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr3;
 
-use crate::writable::check_extra_columns;
+use crate::unwritable::check_extra_columns;
 use crate::{Error, ErrorKind, Sentence};
 
 /// Settings of a [`CsvWriter`].

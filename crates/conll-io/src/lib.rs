@@ -12,9 +12,9 @@
 //! Lima B-LOC
 //! ```
 //!
-//! [`Reader`] reads such a file sentence by sentence into a [`Sentence`] whose buffers are used
-//! again, [`Writer`] writes it back, [`CsvReader`] and [`CsvWriter`] do the same for tables with a
-//! header. Every [`Error`] says what was wrong, in which file and on which line.
+//! [`Reader`] reads such a file sentence by sentence into a [`Sentence`], whose buffers it reuses.
+//! [`Writer`] writes it back. [`CsvReader`] and [`CsvWriter`] do the same for tables with a header.
+//! Every [`Error`] says what was wrong, in which file and on which line.
 //!
 //! ```
 //! use conll_io::{Reader, Sentence, Writer};
@@ -35,39 +35,38 @@
 //! # }
 //! ```
 //!
-//! [`read_labels`] reads a list of labels, one a line, and [`TextLines`] running text, one text a
-//! line.
+//! [`read_labels`] reads a list of labels, one per line. [`TextLines`] reads running text, one text
+//! per line.
 //!
-//! # What counts as what
+//! # The format in full
 //!
 //! | | rule |
 //! |---|---|
-//! | line | ends with LF, CRLF or CR; CRs before a LF belong to its end; the last line may lack its end |
+//! | line | ends with LF, CRLF or CR; CRs before a LF belong to the line end; the last line may have none |
 //! | blank line | nothing but ASCII white space |
 //! | column | see [`Separator`]; all rows of a file have the same number of columns |
 //! | document boundary | a line whose first column starts with `-DOCSTART-`; also ends a sentence |
 //! | comment | see [`Comments`]: before the first row of a sentence, a line such as `# doc_id = 5`; an error inside a sentence; kept with the sentence that follows |
-//! | `#` as a token | a row, at the start of a sentence too: `# O`, `#Lima B-LOC`; an error where nothing tells it from a comment |
+//! | `#` as a token | a row, at the start of a sentence too: `# O`, `#Lima B-LOC`; an error where it could also be a comment |
 //! | encoding | see [`Encoding`] |
-//! | byte-order mark | dropped at the start of any line, behind ASCII white space too, however many: files that were joined have them inside; elsewhere a character that cannot be seen |
+//! | byte-order mark | dropped at the start of any line, also after ASCII white space and in any number: joined files have them inside; elsewhere an invisible character |
 //! | Ctrl-Z (U+001A) | the same, and dropped at the end of the file |
 //! | NUL | an error |
 //! | tag column | by default the last one; a file with one column has no tags |
-//! | tag | without the white space and the characters that cannot be seen at its ends (below); with one inside it is an error |
+//! | tag | white space and invisible characters at its ends are cut off (see below); inside they are an error |
 //! | token, other columns | as they are in the file, trailing blanks and invisible characters included |
 //!
 //! ASCII white space is space, tab and form feed. White space outside ASCII, such as U+00A0, U+2028
-//! and U+3000, separates nothing and ends no line: it is part of a token.
+//! and U+3000, is part of a token: it separates no columns and ends no line.
 //!
-//! Characters that cannot be seen are white space, control characters, and what has no width, such
-//! as U+200B (zero width space), U+FEFF (byte-order mark) and the marks of writing direction. At
-//! the ends of a tag they are cut off, because `O` and `O` with a no-break space behind it would be
-//! two labels that look the same. Allowed inside a tag are the space and the joiners U+200C and
-//! U+200D.
+//! Invisible characters are white space, control characters, and characters without width, such as
+//! U+200B (zero width space), U+FEFF (byte-order mark) and the marks of writing direction. At the
+//! ends of a tag they are cut off, because `O` and `O` with a no-break space after it would be two
+//! labels that look the same. A tag may contain the space and the joiners U+200C and U+200D.
 //!
-//! CSV and TSV files follow the same rules, but have no document boundaries and no comments, and
-//! names in the header and sentence ids are cut like tags. Once more the header is that of a file
-//! joined on: it ends a sentence and is no row.
+//! CSV and TSV files follow the same rules, without document boundaries and comments. Names in the
+//! header and sentence ids are cut like tags. Where the header occurs again, in joined files, it
+//! ends a sentence and is not a row.
 
 #![forbid(unsafe_code)]
 
@@ -86,7 +85,7 @@ mod sentence;
 mod separator;
 mod source;
 mod text_lines;
-mod writable;
+mod unwritable;
 mod writer;
 
 pub use column::Column;

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::comments::Shape;
-use crate::writable::{check_extra_columns, unwritable_field, unwritable_line};
+use crate::unwritable::{check_extra_columns, unwritable_field, unwritable_line};
 use crate::{Column, Comments, DOCUMENT_START, Error, ErrorKind, Sentence, Separator};
 
 /// What a document boundary has in a column of which nothing else is known, as in CoNLL-2002 and

@@ -27,7 +27,7 @@ const GROUPS: [(&str, &[Topic]); 5] = [
     ("Make a model", &[TRAIN, DISTILL, SHRINK, NEW_MODEL]),
     ("Measure it", &[EVALUATE, COMPARE, CALIBRATE, INFO]),
     ("Use it", &[PREDICT, REDACT, SERVE]),
-    ("This program", &[COMPLETIONS, MAN]),
+    ("This program", &[WARM_UP, COMPLETIONS, MAN]),
 ];
 
 /// What the program shows when it is called with nothing.
@@ -96,7 +96,11 @@ const TRAIN: Topic = Topic {
         "head",
         "batch_size",
         "learning_rate",
+        "head_learning_rate",
+        "freeze_embeddings",
         "epochs",
+        "max_steps",
+        "precision",
         "device",
         "config",
         "resume",
@@ -336,6 +340,15 @@ const REDACT: Topic = Topic {
             "ner-cli redact --input mails.txt --operator replace EMAIL_ADDRESS=mask",
         ),
     ],
+};
+
+const WARM_UP: Topic = Topic {
+    name: "warm-up",
+    essential: &["model", "device", "precision"],
+    examples: &[(
+        "Compile what this model needs on a GPU, as a step of building an image:",
+        "ner-cli warm-up --model MODEL --device cuda",
+    )],
 };
 
 const SERVE: Topic = Topic {

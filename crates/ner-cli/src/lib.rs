@@ -1,6 +1,6 @@
 //! Train, evaluate and run named-entity taggers from the terminal.
 //!
-//! The program's commands as a library: [`run`] takes the arguments of one command line. Results go to stdout, diagnostics to stderr.
+//! This is the program as a library: [`run`] takes the arguments of one command line. Results go to stdout, diagnostics to stderr.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -20,7 +20,7 @@ mod interrupt;
 mod output;
 mod paths;
 mod progress;
-mod records;
+mod text_records;
 
 use std::ffi::OsString;
 
@@ -55,6 +55,7 @@ enum Command {
     Serve(Box<commands::serve::Arguments>),
     Shrink(commands::shrink::Arguments),
     Check(Box<commands::check::Arguments>),
+    WarmUp(commands::warm_up::Arguments),
     Completions(commands::completions::Arguments),
     Man(commands::man::Arguments),
 }
@@ -114,9 +115,23 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(arguments) => commands::serve::run(&arguments, quiet),
         Command::Shrink(arguments) => commands::shrink::run(&arguments, quiet),
         Command::Check(arguments) => commands::check::run(&arguments, quiet),
+        Command::WarmUp(arguments) => commands::warm_up::run(&arguments, quiet),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Man(arguments) => commands::man::run(&arguments),
     }
+}
+
+/// An error and its causes in one line. A cause that the error before it tells already is not told again.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.contains(&cause) {
+            let separator = if told.is_empty() { "" } else { ": " };
+            told.push_str(separator);
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// The exit code that an error asks for: 130 after Ctrl-C, else 1.

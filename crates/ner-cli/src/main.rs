@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         },
         Err(error) if ner_cli::is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough, as in `… | head`
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", ner_cli::message(&error));
             ExitCode::from(ner_cli::exit_code(&error))
         }
     }

@@ -1,9 +1,10 @@
 //! What a long run shows on stderr: a bar on a terminal, plain lines elsewhere.
 
+use std::fmt::{self, Write};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 /// Diagnostics of one command.
@@ -74,7 +75,7 @@ impl Progress {
         if self.on_terminal() {
             let bar = ProgressBar::new(total as u64);
             if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
+                bar.set_style(style.with_key("eta", time_left).progress_chars("=> "));
             }
             bar.set_prefix(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(500));
@@ -86,6 +87,13 @@ impl Progress {
     pub fn set(&self, done: usize, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
+            bar.set_message(message());
+        }
+    }
+
+    /// Leaves the bar where it is and says what goes on there.
+    pub fn message(&self, message: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
             bar.set_message(message());
         }
     }
@@ -150,4 +158,13 @@ impl Progress {
             eprintln!("{}", Value::Object(object));
         }
     }
+}
+
+/// Time that is left, as indicatif writes it; a question mark before the first step, which nothing can be told from.
+fn time_left(state: &ProgressState, text: &mut dyn Write) {
+    let written: fmt::Result = match state.pos() {
+        0 => text.write_char('?'),
+        _ => write!(text, "{:#}", HumanDuration(state.eta())),
+    };
+    debug_assert!(written.is_ok(), "a bar is a string");
 }

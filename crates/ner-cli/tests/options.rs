@@ -107,6 +107,74 @@ fn labels_come_from_the_file_that_is_given() {
 }
 
 #[test]
+fn what_is_seldom_meant_is_noted_before_the_first_step() {
+    let folder = Folder::new();
+    let notes = |said: &str| -> Vec<String> {
+        let notes = said.lines().filter_map(|line| line.strip_prefix("note: "));
+        notes.map(str::to_owned).collect()
+    };
+    // The same file three times, four steps of a new classifier, and a rate that no encoder survives.
+    fs::write(
+        folder.path("bare.conll"),
+        CORPUS.replace("B-", "").replace("I-", ""),
+    )
+    .unwrap();
+    let labels = folder.path("labels.txt");
+    fs::write(&labels, "O\nPER\nLOC\nORG\nMISC\n").unwrap();
+    let labels = ["--labels", labels.to_str().unwrap()];
+    let found = notes(&succeeded(&folder.train_on("bare.conll", "odd", &labels)));
+    let expected = [
+        "a learning rate of 0.01 is far above the usual",
+        "4 steps are few",
+        "tags without a position letter such as B- or I-: LOC, ORG, PER",
+        "3 of the 3 sentences of bare.conll stand word for word in the training data",
+        "3 of the 3 sentences of bare.conll stand word for word in the training data",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    // Other data and a usual rate, of a classifier that knows these labels.
+    let other = CORPUS
+        .replace("Pérez", "Soto")
+        .replace("cierra", "abre")
+        .replace("Llovió", "Nevó");
+    fs::write(folder.path("other.conll"), other).unwrap();
+    let other = folder.path("other.conll");
+    let other = other.to_str().unwrap();
+    let usual = ["--dev", other, "--test", other, "--lr", "1e-3"];
+    assert_eq!(notes(&folder.trained("usual", &usual)), [""; 0]);
+}
+
+#[test]
+fn a_warm_up_runs_and_leaves_nothing() {
+    let folder = Folder::new();
+    let before = fs::read_dir(folder.path("model")).unwrap().count();
+    let run = |more: &[&str]| -> Output {
+        Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+            .args(["warm-up", "--device", "flex", "--model"])
+            .arg(folder.path("model"))
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let said = succeeded(&run(&[]));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "device flex");
+    assert!(
+        lines[1].starts_with("f32: two steps of training "),
+        "{said}"
+    );
+    assert!(lines[2].starts_with("bf16: "), "{said}"); // times, or that this processor has none
+    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(fs::read_dir(folder.path("model")).unwrap().count(), before);
+    assert!(
+        !run(&["--precision", "int8"]).status.success(),
+        "nothing trains in int8"
+    );
+}
+
+#[test]
 fn the_word_boundary_is_chosen_and_remembered() {
     let folder = Folder::new();
     let with = |output: &str, more: &[&str]| -> (u64, String) {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::Mode;
-use crate::rules::{Prefix, Rules};
-use crate::scheme::DEFAULT;
+use crate::default_rule::DEFAULT;
+use crate::tag_patterns::{Prefix, Rules};
 
 /// One entity: a type and the half-open range `start..end`, counted from 0.
 ///

@@ -27,7 +27,7 @@
 //! # Ok::<(), ner_metrics::Error>(())
 //! ```
 //!
-//! To use entities rather than to score them, make a [`TagSet`] of a model's labels:
+//! To get entities rather than scores, make a [`TagSet`] from a model's labels:
 //!
 //! ```
 //! use ner_metrics::TagSet;
@@ -44,23 +44,25 @@
 //! - [`EntityReport`]: seqeval's `classification_report`, as text, JSON and CSV.
 //! - [`TokenReport`]: scikit-learn's `classification_report` over tags.
 //! - [`ConllevalSummary`]: the text of conlleval.pl.
-//! - [`OverlapReport`]: nervaluate's four schemes, which tell near misses from misses; [`entity_errors`]: what is wrong, entity by entity.
-//! - [`Breakdown`]: entities by length, by place, or by a group of your own.
-//! - [`IntervalReport`]: bootstrap intervals; [`Comparison`]: whether one system is better than another, and whether that outlives the seeds.
-//! - [`Reliability`], [`ThresholdCurve`]: whether scores are probabilities, and what a threshold on them gives.
+//! - [`OverlapReport`]: nervaluate's four schemes, which separate near misses from misses; [`entity_errors`]: each wrong entity, by kind.
+//! - [`Breakdown`]: entities by length, by position, or by a group of your own.
+//! - [`IntervalReport`]: bootstrap intervals; [`Comparison`]: whether one system is better than another, also over seeds.
+//! - [`Reliability`], [`ThresholdCurve`]: whether scores are probabilities, and what each threshold keeps.
 //! - [`Scheme`]: IOB1, IOB2, IOE1, IOE2, IOBES and BILOU: entities, conversion, legal transitions, and the scheme of a corpus.
 //! - [`tags_without_position`]: tags that the reports would misread.
-//! - [`foreign_tags`], [`odd_types`], [`rare_tags`]: slips in the tags of a corpus; [`LabelIssues`]: labels that a model's probabilities speak
-//!   against, as cleanlab finds them.
+//! - [`foreign_tags`], [`odd_types`], [`rare_tags`]: slips in the tags of a corpus; [`LabelIssues`]: labels that a model's probabilities
+//!   contradict, as cleanlab finds them.
 //!
-//! The crate knows sequences of tags only: no files, no sub-words, no tensors.
+//! The crate handles sequences of tags only: no files, no sub-words, no tensors.
 
 mod breakdown;
 mod calibration;
 mod comparison;
+mod confusion;
 mod conlleval;
 mod convert;
-mod detect;
+mod default_rule;
+mod detect_scheme;
 mod entity;
 mod entity_report;
 mod error;
@@ -69,12 +71,12 @@ mod label_issues;
 mod lint;
 mod mode;
 mod overlap;
-mod read;
+mod read_entities;
 mod resampling;
-mod rules;
 mod scheme;
 mod scores;
 mod tag;
+mod tag_patterns;
 mod tag_set;
 mod tally;
 mod text_report;
@@ -86,9 +88,10 @@ pub use calibration::{
     Reliability, ReliabilityBin, ScoredPrediction, ThresholdCurve, ThresholdPoint,
 };
 pub use comparison::{Comparison, RunScores};
+pub use confusion::ConfusionMatrix;
 pub use conlleval::{ConllevalSummary, Percent, PercentByType};
 pub use convert::convert;
-pub use detect::SchemeFit;
+pub use detect_scheme::SchemeFit;
 pub use entity::Entity;
 pub use entity_report::{EntityReport, TypeScores};
 pub use error::{Error, Result, Side};
@@ -101,7 +104,7 @@ pub use overlap::{
     EntityError, EntityErrorKind, OverlapReport, OverlapScheme, OverlapScores, SchemeScores,
     TypeOverlap, entity_errors,
 };
-pub use read::read_entities;
+pub use read_entities::read_entities;
 pub use resampling::{
     Interval, IntervalReport, Resampling, ScoreIntervals, TypeIntervals, counts_of_units,
 };

@@ -4,8 +4,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::entity::Chunker;
-use crate::rules::Prefix;
 use crate::tag::{Affix, NO_TYPE, Tag, split_default, split_strict};
+use crate::tag_patterns::Prefix;
 use crate::{Entity, Error, Result, Scheme};
 
 /// What counts as an entity.

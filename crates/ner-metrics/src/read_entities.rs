@@ -1,8 +1,8 @@
-//! The rule by which tags become entities.
+//! Entities of tags whose scheme is not known: how a tagger's output is read. Scores use [`Mode`](crate::Mode).
 
 use crate::entity::Chunk;
-use crate::rules::Prefix;
 use crate::tag::{Tag, split_tag};
+use crate::tag_patterns::Prefix;
 use crate::{Entity, Error, Result};
 
 /// The entities of one sentence, in order, for tags of any scheme: [`TagSet::entities`](crate::TagSet::entities) where

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::rules::{Pattern, Patterns, Rules, Types};
+use crate::tag_patterns::{Patterns, Rules, Types};
 use crate::{Entity, Error, Mode, Result};
 
 /// A tagging scheme: how the position letters of the tags `P-TYPE` mark the entities of a sentence.
@@ -149,26 +149,6 @@ static STRICT: [Rules; 6] = [
     Rules::compile(&TABLE[4].patterns),
     Rules::compile(&TABLE[5].patterns),
 ];
-
-/// Every letter but `O` and `.`, the two that the conlleval rule never takes for a part of an entity.
-const NAMED: &str = "IBESUL?";
-const DEFAULT_START: &[Pattern] = &[
-    ("*", "BS", Any),
-    ("OES", "IE", Any),
-    ("*", NAMED, Different),
-];
-const DEFAULT_END: &[Pattern] = &[
-    ("ES", "*", Any),
-    ("BI", "BSO", Any),
-    (NAMED, "*", Different),
-];
-
-/// seqeval's default mode, the rule of conlleval extended to `S`: it reads any tags, of any scheme.
-pub(crate) static DEFAULT: Rules = Rules::compile(&Patterns {
-    start: DEFAULT_START,
-    inside: &[],
-    end: DEFAULT_END,
-});
 
 impl Scheme {
     /// All schemes.

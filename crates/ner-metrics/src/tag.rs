@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::rules::Prefix;
+use crate::tag_patterns::Prefix;
 
 /// The type of a tag that has none, in seqeval and here.
 pub(crate) const NO_TYPE: &str = "_";

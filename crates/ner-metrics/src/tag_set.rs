@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::read::{chunks, continues};
-use crate::rules::Prefix;
+use crate::read_entities::{chunks, continues};
 use crate::tag::{NO_TYPE, Tag, split_tag};
+use crate::tag_patterns::Prefix;
 use crate::{Entity, Error, Result, Scheme};
 
 /// The labels of a model, each split once into position letter and entity type.

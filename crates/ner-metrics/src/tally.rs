@@ -3,9 +3,9 @@
 use crate::entity::Chunker;
 use crate::error::Side;
 use crate::intern::Interner;
-use crate::rules::Prefix;
 use crate::scores::Counts;
 use crate::tag::{Affix, NO_TYPE};
+use crate::tag_patterns::Prefix;
 use crate::{Error, Mode, Result};
 
 /// Counts of entities by type, and of tags.

@@ -3,7 +3,7 @@
 use ner_metrics::{Entity, Mode, ScoredPrediction};
 use rayon::prelude::*;
 
-use crate::decoding::Decoder;
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::sentence::PretokenizedSentence;
 use crate::tagged::TaggedSentence;

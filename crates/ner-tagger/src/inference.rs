@@ -12,7 +12,7 @@ use subword_align::EncodedWords;
 use crate::batching::even_batches_by_length;
 use crate::error::Result;
 use crate::prefetch::spread;
-use crate::sequence::{Sequence, Sequencer};
+use crate::sequencer::{Sequence, Sequencer};
 
 /// Items that are made into passes together, sequences of like length in one.
 const GROUP: usize = 512;

@@ -1,6 +1,6 @@
-//! A fine-tuned token classifier at work: words or running text in, tags and entities out.
+//! Inference with a fine-tuned token classifier: words or running text in, tags and entities out.
 //!
-//! [`Tagger`] is the whole of it:
+//! [`Tagger`] does all of it:
 //!
 //! ```no_run
 //! let tagger = ner_tagger::Tagger::from_dir("out")?;
@@ -14,32 +14,32 @@
 //! |---|---|
 //! | words to sub-words, text to words | `subword-align` |
 //! | sentences to sequences of at most the model's length, with document context | [`Sequencer`] |
-//! | sequences to passes of like length, made ready while the model computes | [`batching`], [`prefetch`] |
-//! | passes to the logits of each word or sub-word | the engine, private |
+//! | sequences to passes of similar length, prepared while the model computes | [`batching`], [`prefetch`] |
+//! | passes to the logits of each word or sub-word | the inference engine, private |
 //! | logits to labels, entities and their probabilities | [`Decoder`] |
-//! | probabilities that hold on held-out data | [`calibration`] |
+//! | calibrated scores, from held-out data | [`calibration`] |
 //!
-//! It knows nothing of training; `ner-train` builds on it.
+//! The crate does not train; `ner-train` builds on it.
 
 pub mod batching;
 pub mod calibration;
-mod decoding;
+mod decoder;
 mod error;
 mod inference;
 mod min_scores;
 mod offsets;
 pub mod prefetch;
 mod sentence;
-mod sequence;
+mod sequencer;
 mod tagged;
 mod tagger;
 
-pub use decoding::{Decode, Decoder};
+pub use decoder::{Decode, Decoder};
 pub use error::{Error, Result};
 pub use min_scores::MinScores;
 pub use offsets::Offsets;
 pub use sentence::PretokenizedSentence;
-pub use sequence::{Sequence, Sequencer};
+pub use sequencer::{Sequence, Sequencer};
 pub use subword_align::{Aggregation, EntitySpan, Segmentation};
 pub use tagged::{TaggedSentence, TaggedText, WordEntity, WordTag};
 pub use tagger::{ScoredSentence, Tagger, TaggerBuilder};

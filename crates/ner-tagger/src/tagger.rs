@@ -12,12 +12,12 @@ use subword_align::{
     Aggregation, EncodedWords, EntitySpan, Segmentation, SubwordTokenizer, aggregate,
 };
 
-use crate::decoding::{Decode, Decoder};
+use crate::decoder::{Decode, Decoder};
 use crate::error::{Error, Result};
 use crate::inference::{Engine, Output, Scored, Unit};
 use crate::min_scores::MinScores;
 use crate::sentence::PretokenizedSentence;
-use crate::sequence::Sequencer;
+use crate::sequencer::Sequencer;
 use crate::tagged::{TaggedSentence, TaggedText};
 
 /// Texts that [`Tagger::entities_iter`] takes at once.

@@ -18,7 +18,7 @@ use subword_align::SubwordTokenizer;
 use crate::average::Values;
 use crate::error::{Error, Result};
 use crate::optimizer::MomentValues;
-use crate::saved::{BEST, save};
+use crate::save_model::{BEST, save};
 use crate::settings::{DistillSettings, TrainSettings};
 
 const STATE: &str = "trainer_state.json";

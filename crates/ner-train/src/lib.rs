@@ -2,7 +2,7 @@
 //!
 //! - [`Trainer`] takes a model, its tokenizer, and sentences given as words and tags, and reports [`Event`]s to an observer.
 //! - [`evaluate`] scores a [tagger](ner_tagger::Tagger) on words, [`evaluate_as_text`] on the same words as running text.
-//! - [`SoftTargets`] of a teacher make a training a [`Distillation`].
+//! - [`Distillation`] trains a student on a teacher's [`SoftTargets`].
 //!
 //! The crate reads no corpus file and prints nothing.
 
@@ -17,7 +17,7 @@ mod micro_batch;
 mod optimizer;
 mod run;
 mod sampler;
-mod saved;
+mod save_model;
 mod schedule;
 mod settings;
 mod soft_targets;
@@ -33,7 +33,7 @@ pub use micro_batch::DataParallel;
 pub use ner_tagger::{Decode, PretokenizedSentence};
 pub use optimizer::{AdamW, LayerRates};
 pub use sampler::BatchSampler;
-pub use saved::{BEST, save};
+pub use save_model::{BEST, save};
 pub use settings::{
     BestMetric, ClassWeights, DataSettings, DecodeSettings, DistillSettings, EvaluationSettings,
     LossSettings, OptimizerSettings, OutputSettings, ScheduleSettings, TrainSettings,

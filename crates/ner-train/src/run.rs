@@ -23,7 +23,7 @@ use crate::event::{Event, Plan, Step};
 use crate::features::Feature;
 use crate::micro_batch::{StepBatch, StepResult, forward_backward};
 use crate::optimizer::AdamW;
-use crate::saved::{BEST, save};
+use crate::save_model::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DistillSettings, TrainSettings};
 

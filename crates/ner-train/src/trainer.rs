@@ -23,7 +23,7 @@ use crate::micro_batch::{DataParallel, MicroBatching, StepBatch};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::run::{LogWindow, Run, digest, digest_of_sentences};
 use crate::sampler::BatchSampler;
-use crate::saved::{BEST, save};
+use crate::save_model::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DecodeSettings, TrainSettings};
 

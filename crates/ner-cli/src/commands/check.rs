@@ -3,10 +3,10 @@
 mod corpus;
 mod duplicates;
 mod finding;
+mod inconsistent;
 mod labels;
 mod report;
 mod statistics;
-mod strings;
 mod subwords;
 mod tags;
 mod words;
@@ -108,7 +108,7 @@ fn check(arguments: &Arguments, quiet: bool) -> Result<Report> {
     let mut statistics = statistics::of_files(&views);
     tags::check(&views, &mut findings)?;
     let overlaps = duplicates::check(&views, &mut findings);
-    strings::check(&views, &mut findings);
+    inconsistent::check(&views, &mut findings);
     words::check(&views, arguments.long_sentence, &mut findings);
 
     let tagger = match &arguments.model {

@@ -16,7 +16,7 @@ use subword_align::SubwordTokenizer;
 use self::layers::StudentLayers;
 use self::student::{Cutting, Student, Taught};
 use super::new_model::Sizes;
-use super::train::run::{Data, Run, RunArguments};
+use super::train::launch::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
 use crate::column_files::{InputFormat, TaggedFile};
 use crate::progress::Progress;

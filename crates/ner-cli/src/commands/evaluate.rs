@@ -1,6 +1,6 @@
 //! `evaluate`: reports.
 
-mod errors;
+mod error_report;
 mod explain;
 mod section;
 
@@ -16,7 +16,7 @@ use ner_tagger::Tagger;
 use ner_train::evaluate_as_text;
 use serde_json::{Map, Value, json};
 
-pub use self::errors::ErrorReport;
+pub use self::error_report::ErrorReport;
 use self::explain::{Explain, ExplainArguments};
 use self::section::{Section, to_csv, to_json, to_text};
 use crate::column_files::{ColumnArguments, TaggedFile};

@@ -16,3 +16,4 @@ pub mod redact;
 pub mod serve;
 pub mod shrink;
 pub mod train;
+pub mod warm_up;

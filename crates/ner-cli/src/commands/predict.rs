@@ -22,7 +22,7 @@ use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::paths::expand;
-use crate::records::{NO_TABLES, RecordFormat, RecordReader};
+use crate::text_records::{NO_TABLES, RecordFormat, RecordReader};
 
 /// Find the entities in texts, files and pipes.
 ///

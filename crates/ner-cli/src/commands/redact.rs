@@ -21,7 +21,7 @@ use crate::inference::InferenceArguments;
 use crate::output::write_file;
 use crate::paths::expand;
 use crate::progress::Progress;
-use crate::records::{Fault, Record, RecordFormat, RecordReader, Records};
+use crate::text_records::{Fault, Record, RecordFormat, RecordReader, Records};
 
 /// Take names and identifiers out of texts, and put them back.
 ///

@@ -1,12 +1,13 @@
 //! `train`: fine-tuning.
 
+mod advice;
 mod curves;
 mod devices;
+pub mod launch;
+mod log_files;
 mod observer;
 mod outcome;
 mod page;
-mod record;
-pub mod run;
 mod tensorboard;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use ner_model::{Head, ModelConfig};
 
-use self::run::{Data, Run, RunArguments};
+use self::launch::{Data, Run, RunArguments};
 use crate::card::{Base, Part};
 use crate::column_files::{TaggedFile, read_labels, sorted_tags};
 

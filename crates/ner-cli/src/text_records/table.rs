@@ -1,6 +1,6 @@
 //! Tables with a column of texts: Parquet, and Arrow's IPC format as a file or as a stream, batch by batch.
 
-mod guard;
+mod catch_panic;
 mod ipc;
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
 
-use self::guard::guarded;
+use self::catch_panic::guarded;
 use super::{Fault, OneFile, Record, RecordFormat};
 
 /// Rows that become records at once.

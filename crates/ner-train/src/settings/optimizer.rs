@@ -8,11 +8,11 @@ use crate::error::Result;
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct OptimizerSettings {
     /// Peak learning rate.
-    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().learning_rate))]
+    #[cfg_attr(feature = "clap", arg(long, alias = "lr", value_name = "RATE", default_value_t = Self::default().learning_rate))]
     pub learning_rate: f64,
     /// Peak learning rate of what lies above the encoder: the classifier and a CRF's scores, which begin at random; `learning_rate` where not
     /// given.
-    #[cfg_attr(feature = "clap", arg(long))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "RATE"))]
     pub head_learning_rate: Option<f64>,
     /// Decoupled weight decay, not on biases and LayerNorm.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().weight_decay))]
@@ -30,7 +30,7 @@ pub struct OptimizerSettings {
     /// Leave the embeddings as they are.
     #[cfg_attr(feature = "clap", arg(
         long, value_name = "BOOL", default_value_t = Self::default().freeze_embeddings,
-        action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true",
+        action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", hide_possible_values = true,
     ))]
     pub freeze_embeddings: bool,
     /// Leave the first so many encoder layers as they are.

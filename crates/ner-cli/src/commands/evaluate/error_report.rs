@@ -1,11 +1,13 @@
 //! `evaluate --errors`: what is wrong, counted and shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
 use anyhow::Result;
-use ner_metrics::{Entity, EntityErrorKind, Mode, OverlapReport, OverlapScheme, entity_errors};
+use ner_metrics::{
+    ConfusionMatrix, Entity, EntityErrorKind, Mode, OverlapReport, OverlapScheme, entity_errors,
+};
 use ner_pages::{ConfusionCell, ErrorKind, MarkedText};
 use serde::Serialize;
 
@@ -49,7 +51,7 @@ impl ErrorReport {
     /// Compares the entities of a file with those of predicted tags of the same words.
     pub fn new(file: &TaggedFile, predicted: &[Vec<String>], mode: Mode) -> Result<Self> {
         let (mut all_gold, mut all_predicted, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-        let mut confusion: BTreeMap<(Option<&str>, Option<&str>), usize> = BTreeMap::new();
+        let mut confusion = ConfusionMatrix::default();
         for (number, (sentence, tags)) in file.sentences.iter().zip(predicted).enumerate() {
             let gold = mode.entities(&sentence.tags)?;
             let predicted = mode.entities(tags)?;
@@ -58,15 +60,8 @@ impl ErrorReport {
                 text: sentence.words[entity.start..entity.end].join(" "),
                 words: entity.start..entity.end,
             };
-            let errors = entity_errors(&gold, &predicted);
-            for entity in gold.iter().filter(|entity| predicted.contains(entity)) {
-                let both = Some(entity.entity_type);
-                *confusion.entry((both, both)).or_default() += 1;
-            }
-            for error in errors {
-                let types = [error.gold, error.predicted]
-                    .map(|entity| entity.map(|entity| entity.entity_type));
-                *confusion.entry((types[0], types[1])).or_default() += 1;
+            confusion.add(&gold, &predicted);
+            for error in entity_errors(&gold, &predicted) {
                 let places = error.gold.iter().chain(&error.predicted);
                 let first = places.map(|entity| entity.start).min().unwrap_or(0);
                 rows.push(Row {
@@ -80,14 +75,13 @@ impl ErrorReport {
             all_gold.push(gold);
             all_predicted.push(predicted);
         }
-        let confusion = confusion.into_iter().map(|((gold, predicted), count)| {
-            let [gold, predicted] = [gold, predicted].map(|name| name.map(str::to_owned));
-            ConfusionCell {
-                gold,
-                predicted,
+        let confusion = confusion
+            .cells()
+            .map(|(gold, predicted, count)| ConfusionCell {
+                gold: gold.map(str::to_owned),
+                predicted: predicted.map(str::to_owned),
                 count,
-            }
-        });
+            });
         Ok(Self {
             schemes: OverlapReport::new(&all_gold, &all_predicted)?,
             confusion: confusion.collect(),

@@ -1,6 +1,6 @@
 //! What explains a score: its interval, what is wrong, and what a training file knew.
 
-mod known;
+mod known_entities;
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use clap::Args;
 use ner_metrics::{Breakdown, Entity, EntityReport, IntervalReport, Mode, Resampling};
 use serde_json::{Value, json};
 
-use self::known::{FREQUENCIES, Known, OWN_FREQUENCIES, SEEN, frequency, own_frequency};
-use super::errors::ErrorReport;
+use self::known_entities::{FREQUENCIES, Known, OWN_FREQUENCIES, SEEN, frequency, own_frequency};
+use super::error_report::ErrorReport;
 use super::section::Section;
 use crate::column_files::{ColumnArguments, TaggedFile};
 

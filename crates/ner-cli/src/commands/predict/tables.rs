@@ -14,7 +14,7 @@ use self::column::EntityColumn;
 use self::writer::TableWriter;
 use super::Arguments;
 use super::texts::Texts;
-use crate::records::table::{Table, texts};
+use crate::text_records::table::{Table, texts};
 
 /// The entities of each text of a batch; none where there is no text.
 type Found = Vec<Option<Vec<EntitySpan>>>;

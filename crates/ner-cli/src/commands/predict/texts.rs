@@ -10,7 +10,7 @@ use ner_tagger::Tagger;
 use super::writer::Writer;
 use super::{Arguments, Grouping, OnError};
 use crate::progress::Progress;
-use crate::records::{Fault, Record, Records};
+use crate::text_records::{Fault, Record, Records};
 
 /// How texts are tagged.
 pub struct Texts<'a> {

@@ -16,7 +16,7 @@ use super::{Arguments, Format, Grouping};
 use crate::card::model_name;
 use crate::column_files::{TaggedFile, file_name, joined};
 use crate::output::Output;
-use crate::records::Record;
+use crate::text_records::Record;
 
 /// Where bytes go.
 enum Bytes {

@@ -7,7 +7,7 @@ use ner_redact::{Anonymizer, Operator, Operators, Recognizers, Redacted, Span};
 use serde_json::Value;
 
 use super::MapLine;
-use crate::records::Record;
+use crate::text_records::Record;
 
 /// What texts are redacted by.
 pub struct Redactor {

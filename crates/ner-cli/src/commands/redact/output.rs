@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::output::Output;
-use crate::records::{Record, RecordFormat};
+use crate::text_records::{Record, RecordFormat};
 
 /// Writes records.
 pub struct RecordWriter {

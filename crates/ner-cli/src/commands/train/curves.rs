@@ -7,7 +7,7 @@ use ner_pages::{Curve, Panel, curves_svg};
 use ner_train::Step;
 use serde::de::DeserializeOwned;
 
-use super::record::{EVAL_LOG, EvalRow, TRAIN_LOG};
+use super::log_files::{EVAL_LOG, EvalRow, TRAIN_LOG};
 use crate::output::write_file;
 
 const FILE: &str = "curves.svg";

@@ -15,11 +15,12 @@ use ner_train::{
 use serde_json::json;
 use subword_align::{SubwordTokenizer, WordBoundary};
 
+use super::advice::advice;
 use super::devices::DeviceList;
+use super::log_files::Record;
 use super::observer::Observer;
 use super::outcome::Outcome;
 use super::page;
-use super::record::Record;
 use super::tensorboard;
 use crate::card::{Base, Part};
 use crate::column_files::{ColumnArguments, TaggedFile};
@@ -39,7 +40,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Directory to write.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub output_dir: PathBuf,
     /// Write into a directory that is not empty.
     #[arg(long)]
@@ -137,6 +138,7 @@ pub struct Run<'a> {
 struct Start {
     tokenizer: Arc<SubwordTokenizer>,
     model: DataParallel,
+    has_new_classifier: bool,
 }
 
 impl Run<'_> {
@@ -187,6 +189,7 @@ impl Run<'_> {
         Ok(Start {
             tokenizer: Arc::new(tokenizer),
             model: DataParallel::new(model, others)?,
+            has_new_classifier: loaded.new_classifier.is_some(),
         })
     }
 
@@ -196,8 +199,13 @@ impl Run<'_> {
         start: Start,
         progress: &mut Progress,
     ) -> Result<(Tagger, Option<Evaluation>)> {
-        let Start { tokenizer, model } = start;
+        let Start {
+            tokenizer,
+            model,
+            has_new_classifier,
+        } = start;
         let checkpoint = self.checkpoint.as_ref();
+        let settings = &self.arguments.settings;
         let mut observer = Observer {
             record: None,
             start: &|| begin(self.arguments, checkpoint),
@@ -206,12 +214,12 @@ impl Run<'_> {
             failed: None,
             last_evaluation: None,
             plan: None,
+            advise: &|plan| advice(&self.data, settings, plan, has_new_classifier),
         };
         let corpus = Corpus {
             train: &self.data.train,
             dev: self.data.dev.as_ref().map_or(&[], |dev| &dev.sentences),
         };
-        let settings = &self.arguments.settings;
         let mut trainer = Trainer::new(model, Arc::clone(&tokenizer), &self.arguments.output_dir)
             .settings(settings.clone())
             .observer(|event| observer.hear(&event));

@@ -6,8 +6,8 @@ use anyhow::Result;
 use ner_train::{Evaluation, Event, Plan};
 use serde_json::json;
 
+use super::log_files::Record;
 use super::outcome::summary;
-use super::record::Record;
 use crate::interrupt::Listening;
 use crate::progress::Progress;
 
@@ -25,6 +25,8 @@ pub struct Observer<'a> {
     pub last_evaluation: Option<Evaluation>,
     /// What the run does, once that is known.
     pub plan: Option<Plan>,
+    /// What to say of the plan before the first step.
+    pub advise: &'a dyn Fn(&Plan) -> Vec<String>,
 }
 
 impl Observer<'_> {
@@ -60,6 +62,9 @@ impl Observer<'_> {
                     plan.total_steps,
                 );
                 self.progress.tell("plan", &text, || json!(plan));
+                for line in (self.advise)(plan) {
+                    self.progress.say(&format!("note: {line}"));
+                }
                 self.progress.start("train", plan.total_steps);
             }
             Event::Stepped(step) => {
@@ -112,6 +117,10 @@ impl Observer<'_> {
                            "loss": evaluation.loss, "best": best})
                 });
                 self.last_evaluation = Some((*evaluation).clone());
+            }
+            Event::Evaluating { done, total } => {
+                self.progress
+                    .message(|| format!("evaluating: {done} of {total} sentences"));
             }
             Event::Saved { dir } => {
                 self.progress.tell_json("saved", || json!({"dir": dir}));

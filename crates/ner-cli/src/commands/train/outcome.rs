@@ -6,8 +6,8 @@ use ner_train::{BEST, Checkpoint, Evaluation, evaluate};
 use serde_json::json;
 
 use super::curves;
+use super::launch::{Run, quoted};
 use super::page::{self, Page};
-use super::run::{Run, quoted};
 use crate::card::Card;
 use crate::column_files::TaggedFile;
 use crate::commands::evaluate::write_predictions;
@@ -111,7 +111,7 @@ impl Outcome<'_> {
             progress.set(done, String::new);
         })?;
         progress.end();
-        progress.say(&format!("test: {}", summary(&found)));
+        progress.say(&format!("test, last model: {}", summary(&found)));
         write_file(&dir.join("test_results.txt"), &results(&found))?;
         let layout = &arguments.layout;
         write_predictions(

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use serde_json::Value;
 use subword_align::SubwordTokenizer;
 
+use super::launch::Run;
 use super::outcome::Scored;
-use super::run::Run;
 use crate::card::{Part, model_name};
 use crate::commands::evaluate::ErrorReport;
 use crate::output::write_file;

@@ -1,0 +1,73 @@
+//! What to look at before a run has cost its time: data and settings that are allowed and seldom meant.
+
+use std::collections::HashSet;
+
+use ner_metrics::tags_without_position;
+use ner_train::{Plan, TrainSettings};
+
+use super::launch::Data;
+use crate::column_files::file_name;
+
+/// Steps below which a classifier that begins at random seldom learns to tag.
+const FEW_STEPS: usize = 200;
+
+/// A learning rate above which a fine-tuned encoder forgets what it knew.
+const HIGH_LEARNING_RATE: f64 = 5e-3;
+
+/// Share of the sentences of development or test data above which their standing in the training data changes a score.
+const SHARED: f64 = 0.05;
+
+/// A line for each thing that is odd.
+pub fn advice(
+    data: &Data,
+    settings: &TrainSettings,
+    plan: &Plan,
+    has_new_classifier: bool,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let rate = settings.optimizer.learning_rate;
+    if rate > HIGH_LEARNING_RATE {
+        lines.push(format!(
+            "a learning rate of {rate} is far above the usual 1e-5 to 1e-3; a pretrained encoder forgets what it knows"
+        ));
+    }
+    if has_new_classifier && plan.total_steps < FEW_STEPS {
+        lines.push(format!(
+            "{} steps are few: a new classifier learns little in fewer than about {FEW_STEPS}; raise --epochs or lower --batch-size",
+            plan.total_steps
+        ));
+    }
+    let tags = data.train.iter().flat_map(|sentence| &sentence.tags);
+    let bare = tags_without_position(tags);
+    if !bare.is_empty() {
+        lines.push(format!(
+            "tags without a position letter such as B- or I-: {}; entities that touch each other become one, and seqeval's rule misreads the tags",
+            bare.join(", ")
+        ));
+    }
+    lines.extend(shared_sentences(data));
+    lines
+}
+
+/// Of development and test data that stand in the training data word for word.
+fn shared_sentences(data: &Data) -> Vec<String> {
+    let known: HashSet<&[String]> = data.train.iter().map(|one| &one.words[..]).collect();
+    let mut lines = Vec::new();
+    for file in data.dev.iter().chain(&data.test) {
+        let all = file.sentences.len();
+        let stands = |words: &Vec<String>| known.contains(&words[..]);
+        let shared = file
+            .sentences
+            .iter()
+            .filter(|one| stands(&one.words))
+            .count();
+        if shared as f64 > SHARED * all as f64 {
+            lines.push(format!(
+                "{shared} of the {all} sentences of {} stand word for word in the training data, so that its scores are too good for new text \
+                 (`ner-cli check` lists them)",
+                file_name(&file.path)
+            ));
+        }
+    }
+    lines
+}
