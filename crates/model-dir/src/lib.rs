@@ -1,11 +1,11 @@
 //! Directories of transformer models as the model hub lays them out.
 //!
-//! - What lies in one: [`WEIGHT_FILES`], [`SETTINGS_FILES`], [`files`], [`missing`], [`weight_file`].
+//! - Contents: [`WEIGHT_FILES`], [`SETTINGS_FILES`], [`files`], [`missing`], [`weight_file`].
 //! - Weights in several files: [`shards`] reads their index, [`weight_parts`] finds them all.
-//! - Writing that a stop at any instant cannot spoil: [`write()`], [`write_by`], [`AtomicFile`], [`replace_dir`], [`take_back_unfinished`].
+//! - Writing that a kill at any moment cannot spoil: [`write()`], [`write_by`], [`AtomicFile`], [`replace_dir`], [`take_back_unfinished`].
 //! - Checksums: [`sha256`], [`sha256_of_files`].
 //!
-//! The crate knows names and bytes of files: no tensors, no tokenizers, no terminal.
+//! The crate handles names and bytes of files: no tensors, no tokenizers, no terminal.
 
 mod atomic;
 mod checksum;

@@ -1,6 +1,6 @@
-//! Pages to look at, as self-contained HTML: tagged texts, and the report of a training run.
+//! Self-contained HTML pages of tagged texts, and of the report of a training run.
 //!
-//! A page fetches nothing and needs no script. Whatever a text holds comes out as text.
+//! A page fetches nothing and needs no script. HTML in a text is escaped.
 //!
 //! ```
 //! use ner_pages::{Mark, MarkedText, TextsPage};
@@ -16,11 +16,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! - [`TextsPage`]: texts with their entities marked, written as they come.
-//! - [`RunPage`]: settings, data, curves, scores and errors of a run, and the figures of others beside them.
+//! - [`TextsPage`]: texts with their entities marked, each written at once.
+//! - [`RunPage`]: settings, data, curves, scores and errors of a run, with published figures beside them.
 //! - [`curves_svg`]: the curves alone, as an image.
 //!
-//! The crate makes pages of plain data: it knows no model, no file and no terminal.
+//! The crate makes pages from plain data, without a model, a file or a terminal.
 
 mod charts;
 mod colors;

@@ -1,7 +1,7 @@
 //! Fine-tuned taggers as an HTTP service.
 //!
-//! Requests that wait go through the model together. Each model has a bounded queue and one thread, which takes what waits, tags it in one pass and
-//! answers each request. A request whose client has left is dropped, a slow client is timed out, and accepted requests are answered before the service ends.
+//! Waiting requests go through the model together. Each model has a bounded queue and one thread. The thread takes the waiting requests, tags them in
+//! one pass and answers each. A request whose client has left is dropped. A slow client is timed out. The service answers accepted requests before it ends.
 //!
 //! ```no_run
 //! use ner_serve::{Model, Server, Settings};
@@ -20,10 +20,10 @@
 //! | `POST /predict` | entities as `ner-cli predict --format jsonl` writes them |
 //! | `POST /analyze`, `GET /supportedentities`, `GET /recognizers` | as Presidio's analyzer |
 //! | `POST /anonymize`, `GET /anonymizers` | as Presidio's anonymizer |
-//! | `GET /health`, `GET /metrics`, `GET /openapi.json` | for who runs it |
+//! | `GET /health`, `GET /metrics`, `GET /openapi.json` | for operators |
 //! | `GET /` | a page to try it |
 //!
-//! The crate knows HTTP and a tagger; it prints nothing and reads no files.
+//! The crate handles HTTP and a tagger. It prints nothing and reads no files.
 
 mod anonymize;
 mod app;

@@ -1,21 +1,21 @@
 //! Words to sub-words and back, for taggers built on subword models.
 //!
-//! A tagger's data is words and labels, its model reads sub-words, and its user wants places in a text. This crate does what
-//! lies between, as transformers does it where the two can be compared:
+//! A tagger's data are words and labels, its model reads sub-words, and its user wants offsets in a text. This crate converts
+//! between them, like transformers where the two can be compared:
 //!
 //! | step | module | what |
 //! |---|---|---|
-//! | load | [`loading`] | a checkpoint's tokenizer, from `tokenizer.json` or bare vocabulary files, and back to files |
-//! | split | [`split`] | long sentences broken before training, as `preprocess.py` does |
-//! | segment | [`mod@segment`] | running text to the words that a corpus would have |
+//! | load | [`loading`] | a checkpoint's tokenizer from `tokenizer.json` or bare vocabulary files; saves it too |
+//! | split | [`split`] | splits long sentences before training, as `preprocess.py` does |
+//! | segment | [`mod@segment`] | running text to words, as a corpus has them |
 //! | encode | [`encode`] | words one by one, or running text with offsets |
-//! | align | [`align`] | one label a word to one a sub-word |
+//! | align | [`align`] | one label per word to one per sub-word |
 //! | windows | [`mod@windows`] | long texts as overlapping windows |
 //! | aggregate | [`mod@aggregate`] | predictions of sub-words to entities in the text |
-//! | join | [`mod@join`] | words of a corpus to running text, to evaluate on it what is used on text |
-//! | shrink | [`mod@shrink`] | a tokenizer with the sub-words that texts use |
+//! | join | [`mod@join`] | words of a corpus to running text, to evaluate as in use |
+//! | shrink | [`mod@shrink`] | a tokenizer with fewer sub-words: those that texts use |
 //!
-//! It knows the `tokenizers` crate; of tensors and of corpus files it knows nothing.
+//! It builds on the `tokenizers` crate, without tensors or corpus files.
 //!
 //! ```
 //! use subword_align::{Aggregation, SubwordTokenizer, aggregate, align_labels};
