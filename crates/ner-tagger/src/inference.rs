@@ -191,26 +191,9 @@ impl Engine<'_> {
         let at_once = self.model.passes_at_once();
         let mut passes = Vec::new();
         for numbers in even_batches_by_length(&lengths, self.batch_tokens, at_once) {
-            let mut batch = Batch::default();
-            let mut targets = Vec::with_capacity(numbers.len());
-            for sequence in numbers
-                .into_iter()
-                .filter_map(|number| sequences[number].take())
-            {
-                let units = self.units(&sequence);
-                targets.push(Target {
-                    item: first + sequence.sentence,
-                    length: self.unit_count(&words[sequence.sentence]),
-                    units,
-                });
-                match self.unit {
-                    Unit::Word => batch.push_with_targets(sequence.ids, sequence.first_subwords),
-                    Unit::Subword => {
-                        let places = sequence.owned_at..sequence.owned_at + sequence.owned.len();
-                        batch.push_with_targets(sequence.ids, places);
-                    }
-                }
-            }
+            let sequences = numbers.into_iter().filter_map(|at| sequences[at].take());
+            let (batch, mut targets) = self.batch(sequences, &words);
+            targets.iter_mut().for_each(|target| target.item += first);
             passes.push(ForwardPass {
                 items: Vec::new(),
                 targets,
@@ -231,6 +214,30 @@ impl Engine<'_> {
             }),
         }
         Ok(passes)
+    }
+
+    /// A batch of sequences and the units that they decide, of items counted from the group's first.
+    fn batch(
+        &self,
+        sequences: impl Iterator<Item = Sequence>,
+        words: &[EncodedWords],
+    ) -> (Batch, Vec<Target>) {
+        let (mut batch, mut targets) = (Batch::default(), Vec::new());
+        for sequence in sequences {
+            targets.push(Target {
+                item: sequence.sentence,
+                length: self.unit_count(&words[sequence.sentence]),
+                units: self.units(&sequence),
+            });
+            match self.unit {
+                Unit::Word => batch.push_with_targets(sequence.ids, sequence.first_subwords),
+                Unit::Subword => {
+                    let places = sequence.owned_at..sequence.owned_at + sequence.owned.len();
+                    batch.push_with_targets(sequence.ids, places);
+                }
+            }
+        }
+        (batch, targets)
     }
 
     /// The units of its sentence that a sequence decides.

@@ -8,6 +8,7 @@ use std::thread;
 use burn::module::Module;
 use burn::tensor::Device;
 use ner_metrics::{Scheme, TagSet};
+use ner_model::ops::LossWeights;
 use ner_model::{ModelConfig, Precision, TokenClassifier};
 use ner_tagger::prefetch::prefetch;
 use ner_tagger::{Decoder, PretokenizedSentence};
@@ -212,18 +213,7 @@ impl<'a> Trainer<'a> {
             distillation,
         };
         let batches = batches(&features, order(&run.settings), passes, &run.plan, run.step);
-        run.evaluate_if_due(corpus.dev)?; // the run may have stopped before that
-        let mut run = thread::scope(|scope| -> Result<Run<'_>> {
-            for batch in prefetch(scope, batches) {
-                if run.has_lost_patience() {
-                    break;
-                }
-                run = run.step(&batch, &loss_weights)?;
-                run.evaluate_if_due(corpus.dev)?;
-                run.save_if_due()?;
-            }
-            Ok(run)
-        })?;
+        let mut run = run.steps(batches, &loss_weights, corpus.dev)?;
         let model = run.result();
         save(&model, &run.tokenizer, &run.output_dir)?;
         let _ = (run.observer)(Event::Saved {
@@ -234,6 +224,27 @@ impl<'a> Trainer<'a> {
 }
 
 impl Run<'_> {
+    /// Every step, with what is due after it.
+    fn steps(
+        mut self,
+        batches: impl Iterator<Item = StepBatch> + Send,
+        loss_weights: &LossWeights,
+        dev: &[PretokenizedSentence],
+    ) -> Result<Self> {
+        self.evaluate_if_due(dev)?; // the run may have stopped before that
+        thread::scope(|scope| {
+            for batch in prefetch(scope, batches) {
+                if self.has_lost_patience() {
+                    break;
+                }
+                self = self.step(&batch, loss_weights)?;
+                self.evaluate_if_due(dev)?;
+                self.save_if_due()?;
+            }
+            Ok(self)
+        })
+    }
+
     /// Tells the plan, and clears what a kill in an earlier run left half done.
     fn begin(&mut self) -> Result<()> {
         if (self.observer)(Event::Planned(&self.plan)).is_break() {
@@ -333,17 +344,7 @@ fn prepare_data(
     settings: &TrainSettings,
     has_teacher: bool,
 ) -> Result<(Vec<Feature>, Plan)> {
-    let usable = model.config().usable_positions();
-    if settings.data.max_length > usable {
-        let reason = format!(
-            "{} is more than the model's {usable} positions",
-            settings.data.max_length
-        );
-        return Err(Error::Setting {
-            name: "max_length",
-            reason,
-        });
-    }
+    check_max_length(model, settings)?;
     let labels = &model.config().id2label;
     let gold = if has_teacher {
         known_label_ids(sentences, labels)?
@@ -359,32 +360,25 @@ fn prepare_data(
         return Err(Error::NoData);
     }
     let unknown = tokenizer.unk_id();
+    // Each word, as the feature that decides it and the place of its first sub-word there.
+    let words = || {
+        let features = features.iter();
+        features.flat_map(|feature| feature.first_subwords.iter().map(move |&at| (feature, at)))
+    };
+    let carries_loss = |feature: &Feature, at: usize| has_teacher || feature.labels[at].is_some();
     let steps_per_epoch = features
         .len()
         .div_ceil(settings.data.batch_size * settings.data.gradient_accumulation_steps);
     let plan = Plan {
         sentences: sentences.len(),
         words: sentences.iter().map(|sentence| sentence.words.len()).sum(),
-        labelled_words: features
-            .iter()
-            .flat_map(|feature| {
-                feature
-                    .first_subwords
-                    .iter()
-                    .filter(|place| has_teacher || feature.labels[**place].is_some())
-            })
+        labelled_words: words()
+            .filter(|(feature, at)| carries_loss(feature, *at))
             .count(),
         sequences: features.len(),
         subwords: features.iter().map(|feature| feature.ids.len()).sum(),
-        unknown_words: features
-            .iter()
-            .flat_map(|feature| {
-                feature
-                    .first_subwords
-                    .iter()
-                    .map(|&place| feature.ids[place])
-            })
-            .filter(|&id| Some(id) == unknown)
+        unknown_words: words()
+            .filter(|(feature, at)| Some(feature.ids[*at]) == unknown)
             .count(),
         steps_per_epoch,
         total_steps: settings
@@ -393,6 +387,17 @@ fn prepare_data(
             .unwrap_or(settings.schedule.epochs * steps_per_epoch),
     };
     Ok((features, plan))
+}
+
+fn check_max_length(model: &TokenClassifier, settings: &TrainSettings) -> Result<()> {
+    let (asked, usable) = (settings.data.max_length, model.config().usable_positions());
+    if asked <= usable {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name: "max_length",
+        reason: format!("{asked} is more than the model's {usable} positions"),
+    })
 }
 
 /// The label of a word's further sub-words for each label of its first one.

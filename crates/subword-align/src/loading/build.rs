@@ -246,15 +246,8 @@ fn finish(
         }
         Template::Bert => {
             required(Role::Unknown)?;
-            let (class, separator) = (required(Role::Class)?, required(Role::Separator)?);
-            let (cls, sep) = (&class.0, &separator.0);
-            let template = TemplateProcessing::builder()
-                .try_single(format!("{cls}:0 $A:0 {sep}:0"))
-                .and_then(|builder| builder.try_pair(format!("{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1")))
-                .map_err(|problem| unusable(problem.into()))?
-                .special_tokens(vec![class.clone(), separator.clone()])
-                .build()
-                .map_err(|problem| unusable(problem.into()))?;
+            let tokens = [required(Role::Class)?, required(Role::Separator)?];
+            let template = bert_template(tokens).map_err(|problem| unusable(problem.into()))?;
             Some(template.into())
         }
     };
@@ -263,6 +256,21 @@ fn finish(
         config.default_special_token(*role, token);
     }
     Ok(config)
+}
+
+/// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` for pairs.
+fn bert_template(tokens: [(String, u32); 2]) -> std::result::Result<TemplateProcessing, String> {
+    let [(cls, _), (sep, _)] = &tokens;
+    let [single, pair] = [
+        format!("{cls}:0 $A:0 {sep}:0"),
+        format!("{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1"),
+    ];
+    TemplateProcessing::builder()
+        .try_single(single)?
+        .try_pair(pair)?
+        .special_tokens(tokens.to_vec())
+        .build()
+        .map_err(|problem| problem.to_string())
 }
 
 /// The merges, in order. The file's first line may be `#version: ...`.

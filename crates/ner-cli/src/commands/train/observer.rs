@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use ner_train::{Evaluation, Event, Plan};
+use ner_train::{Evaluation, Event, Plan, Step};
 use serde_json::json;
 
 use super::log_files::Record;
@@ -49,56 +49,14 @@ impl Observer<'_> {
             return ControlFlow::Break(());
         }
         match event {
-            Event::Planned(plan) => {
-                self.plan = Some((*plan).clone());
-                let text = format!(
-                    "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
-                    plan.sentences,
-                    plan.sequences,
-                    plan.subwords,
-                    plan.words,
-                    plan.labelled_words,
-                    plan.unknown_words,
-                    plan.total_steps,
-                );
-                self.progress.tell("plan", &text, || json!(plan));
-                for line in (self.advise)(plan) {
-                    self.progress.say(&format!("note: {line}"));
-                }
-                self.progress.start("train", plan.total_steps);
-            }
+            Event::Planned(plan) => self.planned(plan),
             Event::Stepped(step) => {
-                if step.step.is_multiple_of(TRIM_STEPS) {
-                    crate::allocator::trim_allocator();
-                }
-                self.progress.set(step.step, || {
-                    let mut text = format!(
-                        "loss {:.4} lr {:.1e} {:.0} sub-words/s",
-                        step.loss, step.learning_rate, step.tokens_per_second
-                    );
-                    if let Some(found) = &self.last_evaluation {
-                        text.push_str(&format!(" dev F1 {:.4}", found.report.micro.f1));
-                    }
-                    text
-                });
+                self.stepped(step);
                 if self.listening.heard() {
                     return ControlFlow::Break(());
                 }
             }
-            Event::Logged(step) => {
-                let total = self.plan.as_ref().map_or(0, |plan| plan.total_steps);
-                let text = || {
-                    format!(
-                        "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
-                        step.step,
-                        step.loss,
-                        step.learning_rate,
-                        step.grad_norm,
-                        step.tokens_per_second
-                    )
-                };
-                self.progress.tell_without_bar("step", text, || json!(step));
-            }
+            Event::Logged(step) => self.logged(step),
             Event::Evaluated {
                 step,
                 epoch,
@@ -128,5 +86,51 @@ impl Observer<'_> {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+
+    fn planned(&mut self, plan: &Plan) {
+        self.plan = Some(plan.clone());
+        let text = format!(
+            "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
+            plan.sentences,
+            plan.sequences,
+            plan.subwords,
+            plan.words,
+            plan.labelled_words,
+            plan.unknown_words,
+            plan.total_steps,
+        );
+        self.progress.tell("plan", &text, || json!(plan));
+        for line in (self.advise)(plan) {
+            self.progress.say(&format!("note: {line}"));
+        }
+        self.progress.start("train", plan.total_steps);
+    }
+
+    fn stepped(&self, step: &Step) {
+        if step.step.is_multiple_of(TRIM_STEPS) {
+            crate::allocator::trim_allocator();
+        }
+        self.progress.set(step.step, || {
+            let mut text = format!(
+                "loss {:.4} lr {:.1e} {:.0} sub-words/s",
+                step.loss, step.learning_rate, step.tokens_per_second
+            );
+            if let Some(found) = &self.last_evaluation {
+                text.push_str(&format!(" dev F1 {:.4}", found.report.micro.f1));
+            }
+            text
+        });
+    }
+
+    fn logged(&self, step: &Step) {
+        let total = self.plan.as_ref().map_or(0, |plan| plan.total_steps);
+        let text = || {
+            format!(
+                "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
+                step.step, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
+            )
+        };
+        self.progress.tell_without_bar("step", text, || json!(step));
     }
 }
