@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clap::Args;
 use model_dir::FileSet;
-use ner_model::{DeviceChoice, Precision};
+use ner_model::{DeviceChoice, Precision, TokenClassifier};
 use ner_tagger::{MinScores, Segmentation, Tagger};
 use ner_train::DecodeSettings;
 
@@ -43,6 +43,14 @@ pub struct InferenceArguments {
     decoding: DecodeSettings,
 }
 
+/// What to say of a model that keeps a GPU waiting, if it does.
+pub fn slow_start(model: &TokenClassifier) -> Option<&'static str> {
+    model.tunes_kernels().then_some(
+        "note: this model computes by Burn's operations here, whose kernels are tuned for minutes when a shape first occurs: libcublasLt.so is not on \
+         the loader's path, or the model has sizes that the fused kernels lack (docs/cuda.md)",
+    )
+}
+
 impl InferenceArguments {
     /// Longest sequence of sub-words that was asked for.
     pub fn max_length(&self) -> Option<usize> {
@@ -72,9 +80,13 @@ impl InferenceArguments {
             .batch_tokens(self.batch_tokens)
             .min_scores(self.min_score.clone());
         let tagger = builder.from_dir(dir)?;
+        let progress = Progress::new(quiet);
+        if let Some(note) = slow_start(tagger.model()) {
+            progress.say(note);
+        }
         if self.precision == Some(Precision::Auto) {
             let precision = Precision::Auto.resolve(&tagger.model().device());
-            Progress::new(quiet).say(&format!(
+            progress.say(&format!(
                 "precision {precision}, the fastest here; `--precision f32` computes as the model was trained"
             ));
         }

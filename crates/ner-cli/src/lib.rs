@@ -121,15 +121,16 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// An error and its causes in one line. A cause that the error before it tells already is not told again.
+/// An error and its causes in one line. A cause that the error before it ends with, or has before a semicolon, is not told again.
 pub fn message(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !told.contains(&cause) {
-            let separator = if told.is_empty() { "" } else { ": " };
-            told.push_str(separator);
+    let mut told = error.to_string();
+    let mut before = told.clone();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !before.ends_with(&cause) && !before.contains(&format!("{cause};")) {
+            told.push_str(": ");
             told.push_str(&cause);
         }
+        before = cause;
     }
     told
 }
@@ -149,4 +150,29 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(is_pipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::message;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow!("address in use (98)");
+        let told = |context: &'static str| message(&cause().context(context));
+        assert_eq!(told("port 80"), "port 80: address in use (98)");
+        assert_eq!(
+            told("port 80: address in use (98)"),
+            "port 80: address in use (98)"
+        );
+        let advice = "port 80: address in use (98); choose another";
+        assert_eq!(told(advice), advice);
+        // Only what the error before it says counts, and only the whole of it.
+        assert_eq!(
+            message(&anyhow!("line 1").context("line 10")),
+            "line 10: line 1"
+        );
+    }
 }

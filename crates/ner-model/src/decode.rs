@@ -215,34 +215,105 @@ impl Transitions {
     /// # Panics
     /// A label that is none of these, or a row of another length.
     pub fn negative_log_likelihood(&self, logits: &[&[f32]], labels: &[u32]) -> f64 {
-        let count = self.start.len();
-        let mut forward = self.start.clone();
-        let mut score = 0.0;
-        let mut before = None;
-        for (row, &label) in logits.iter().zip(labels) {
-            let label = label as usize;
-            score += f64::from(row[label]);
-            if let Some(before) = before {
-                score += self.between[before * count + label];
-                let into = |to: usize| {
-                    let terms =
-                        (0..count).map(|from| forward[from] + self.between[from * count + to]);
-                    log_sum_exp(terms)
-                };
-                forward = (0..count).map(into).collect();
-            } else {
-                score += self.start[label];
-            }
-            forward
-                .iter_mut()
-                .zip(*row)
-                .for_each(|(forward, &logit)| *forward += f64::from(logit));
-            before = Some(label);
+        match self.forward(logits).chunks_exact(self.start.len()).last() {
+            Some(last) => self.log_partition(last) - self.score(logits, labels),
+            None => 0.0,
         }
-        let Some(last) = before else {
-            return 0.0;
-        };
-        log_sum_exp(forward.iter().zip(&self.end).map(|(a, b)| a + b)) - score - self.end[last]
+    }
+
+    /// The same with its derivatives: of each label and link, how often the model expects it less how often it is there. By the
+    /// forward-backward algorithm in logarithms, so that scores of any size are right.
+    ///
+    /// # Panics
+    /// As [`negative_log_likelihood`](Self::negative_log_likelihood).
+    pub(crate) fn likelihood(&self, logits: &[&[f32]], labels: &[u32]) -> Likelihood {
+        let count = self.start.len();
+        let mut found = Likelihood::zero(count);
+        if labels.is_empty() {
+            return found;
+        }
+        let (forward, backward) = (self.forward(logits), self.backward(logits));
+        let all = self.log_partition(&forward[forward.len() - count..]);
+        found.negative_log = all - self.score(logits, labels);
+        let expected = forward.iter().zip(&backward);
+        found.words = expected.map(|(f, b)| (f + b - all).exp()).collect();
+        for (row, &label) in found.words.chunks_exact_mut(count).zip(labels) {
+            row[label as usize] -= 1.0;
+        }
+        found.start.copy_from_slice(&found.words[..count]);
+        found
+            .end
+            .copy_from_slice(&found.words[found.words.len() - count..]);
+        for (word, pair) in labels.windows(2).enumerate() {
+            let (here, next) = (word * count, (word + 1) * count);
+            for from in 0..count {
+                for to in 0..count {
+                    let link = from * count + to;
+                    let onwards = f64::from(logits[word + 1][to]) + backward[next + to];
+                    let log = forward[here + from] + self.between[link] + onwards - all;
+                    found.between[link] += log.exp();
+                }
+            }
+            found.between[pair[0] as usize * count + pair[1] as usize] -= 1.0;
+        }
+        found
+    }
+
+    /// Of each word and label, the logarithm of the weight of all beginnings that end with it, `[words, labels]`.
+    fn forward(&self, logits: &[&[f32]]) -> Vec<f64> {
+        let count = self.start.len();
+        let mut all: Vec<f64> = Vec::with_capacity(logits.len() * count);
+        for (word, row) in logits.iter().enumerate() {
+            for to in 0..count {
+                let into =
+                    match word.checked_sub(1) {
+                        None => self.start[to],
+                        Some(before) => log_sum_exp((0..count).map(|from| {
+                            all[before * count + from] + self.between[from * count + to]
+                        })),
+                    };
+                all.push(into + f64::from(row[to]));
+            }
+        }
+        all
+    }
+
+    /// Of each word and label, the logarithm of the weight of all ends after it, `[words, labels]`.
+    fn backward(&self, logits: &[&[f32]]) -> Vec<f64> {
+        let count = self.start.len();
+        let mut all = vec![0.0; logits.len() * count];
+        for word in (0..logits.len()).rev() {
+            for from in 0..count {
+                all[word * count + from] = match logits.get(word + 1) {
+                    None => self.end[from],
+                    Some(next) => log_sum_exp((0..count).map(|to| {
+                        let onwards = f64::from(next[to]) + all[(word + 1) * count + to];
+                        self.between[from * count + to] + onwards
+                    })),
+                };
+            }
+        }
+        all
+    }
+
+    /// Logarithm of the weight of all sequences, from the last row of [`forward`](Self::forward).
+    fn log_partition(&self, last: &[f64]) -> f64 {
+        log_sum_exp(last.iter().zip(&self.end).map(|(a, b)| a + b))
+    }
+
+    /// Sum of the scores and logits of a sequence of at least one label.
+    fn score(&self, logits: &[&[f32]], labels: &[u32]) -> f64 {
+        let count = self.start.len();
+        let at = |label: &u32| *label as usize;
+        let ends = labels.first().map_or(0.0, |first| self.start[at(first)])
+            + labels.last().map_or(0.0, |last| self.end[at(last)]);
+        let words = logits.iter().zip(labels);
+        let words: f64 = words.map(|(row, label)| f64::from(row[at(label)])).sum();
+        let links = labels.windows(2);
+        let links: f64 = links
+            .map(|pair| self.between[at(&pair[0]) * count + at(&pair[1])])
+            .sum();
+        ends + words + links
     }
 
     /// Sum of a sequence's scores and of the logarithms of its labels' probabilities: what [`best_sequence`](Self::best_sequence) maximizes.
@@ -304,6 +375,46 @@ impl Transitions {
         }
         sequence.reverse();
         Some(sequence)
+    }
+}
+
+/// Negative logarithm of the probability of a chain of labels, and its derivatives.
+#[derive(Clone, Debug)]
+pub(crate) struct Likelihood {
+    pub(crate) negative_log: f64,
+    /// By the logits, `[words, labels]`.
+    pub(crate) words: Vec<f64>,
+    /// By the scores between labels, `[labels (from), labels (to)]`.
+    pub(crate) between: Vec<f64>,
+    /// By the scores to begin with, `[labels]`.
+    pub(crate) start: Vec<f64>,
+    /// By the scores to end with, `[labels]`.
+    pub(crate) end: Vec<f64>,
+}
+
+impl Likelihood {
+    /// Of a chain without words.
+    pub(crate) fn zero(labels: usize) -> Self {
+        Self {
+            negative_log: 0.0,
+            words: Vec::new(),
+            between: vec![0.0; labels * labels],
+            start: vec![0.0; labels],
+            end: vec![0.0; labels],
+        }
+    }
+
+    /// Adds another chain's, but for its words'.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.negative_log += other.negative_log;
+        let pairs = [
+            (&mut self.between, &other.between),
+            (&mut self.start, &other.start),
+            (&mut self.end, &other.end),
+        ];
+        for (sum, values) in pairs {
+            sum.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
+        }
     }
 }
 
@@ -429,5 +540,38 @@ mod tests {
         assert_eq!(logits.probabilities(1).collect::<Vec<_>>(), [1.0, 0.0, 0.0]);
         assert!((logits.cross_entropy(0, 1) + f64::from(probabilities[1]).ln()).abs() < 1e-6);
         assert_eq!(logits.cross_entropy(1, 1), 2e4);
+    }
+
+    #[test]
+    fn likelihoods_of_extreme_scores_are_right() {
+        // Two labels, A and B. Which transitions act, the logits of each word, and the probability that the first word is A.
+        let free = [0.0; 4];
+        let parted = [0.0, -1e4, -1e4, 0.0]; // A after A and B after B only
+        let words = |a: usize, b: usize| [vec![[60.0, 0.0]; a], vec![[0.0, 60.0]; b]].concat();
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let cases = [
+            ([-95.0, 0.0], free, vec![[100.0, 0.0]], sigmoid(5.0)),
+            ([-1e4, -10_005.0], free, vec![[0.0, 0.0]], sigmoid(5.0)),
+            ([800.0, 795.0], free, vec![[0.0, 0.0]], sigmoid(5.0)),
+            ([0.0, -1e4], parted, vec![[0.0, 30.0]; 30], 1.0),
+            ([0.0, 0.0], parted, words(15, 16), sigmoid(-60.0)),
+            ([0.0, f64::NEG_INFINITY], free, vec![[0.0, 9.0]], 1.0),
+        ];
+        for (start, between, logits, expected) in cases {
+            let scores = Transitions::scored(start.to_vec(), vec![0.0; 2], between.to_vec());
+            let rows: Vec<&[f32]> = logits.iter().map(|row| &row[..]).collect();
+            let labels = vec![0; rows.len()];
+            let found = scores.likelihood(&rows, &labels);
+            let case = format!("{start:?} {between:?}");
+            assert!(
+                (found.words[0] - (expected - 1.0)).abs() < 1e-9,
+                "{case}: {}",
+                found.words[0]
+            );
+            assert!((found.words[0] + found.words[1]).abs() < 1e-9, "{case}");
+            assert!(found.between.iter().all(|x| x.is_finite()), "{case}");
+            let loss = scores.negative_log_likelihood(&rows, &labels);
+            assert_eq!(found.negative_log, loss, "{case}");
+        }
     }
 }

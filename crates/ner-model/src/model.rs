@@ -302,6 +302,12 @@ impl TokenClassifier {
         self.ops.passes_at_once()
     }
 
+    /// Whether the model computes by Burn's operations on a GPU, which compiles and tunes a kernel for each of their shapes when it first occurs.
+    pub fn tunes_kernels(&self) -> bool {
+        matches!(self.ops, Ops::Plain(_))
+            && matches!(Ops::for_device(&self.device()), Ops::Plain(_))
+    }
+
     /// The operations that this model computes with.
     pub fn ops(&self) -> Ops {
         self.ops.clone()

@@ -151,20 +151,6 @@ impl Posterior {
         self.forward[at] * self.backward[at]
     }
 
-    /// Probability that a word has one label and the word after it another.
-    ///
-    /// # Panics
-    /// There is no such word or label, or no word after it.
-    pub fn link(&self, word: usize, from: usize, to: usize) -> f64 {
-        let factor = match &self.factors {
-            Some(factors) => factors.between[from * self.labels + to],
-            None => 1.0,
-        };
-        let next = (word + 1) * self.labels + to;
-        let onwards = self.emissions[next] * self.backward[next] / self.scales[word + 1];
-        self.forward[word * self.labels + from] * factor * onwards
-    }
-
     /// Probability that these words, and neither the word before nor the word after with them, are one span: each has a label of the span
     /// (`is_member`), each after the first is linked to the one before it (`is_linked(from, to)`), and neither end is linked outwards.
     ///

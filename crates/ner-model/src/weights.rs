@@ -6,11 +6,11 @@
 //! Pickled files are read by a parser that knows how tensors are described and runs nothing: what else a pickle asks for is passed over.
 
 mod gguf;
+mod int8_format;
 mod mapped;
 mod matching;
 mod names;
 mod opening;
-mod quantized;
 mod reading;
 mod rows;
 mod stored_model;
@@ -27,9 +27,9 @@ use burn_pack::Tensor as StoredTensor;
 use model_dir::SAFETENSORS;
 use rayon::prelude::*;
 
+use self::int8_format::{QuantizedTensor, dequantize};
 use self::matching::{Matched, Parameter, check_layers, other_labels};
 use self::names::hub_name;
-use self::quantized::{QuantizedTensor, dequantize};
 use self::reading::read_tensors;
 pub(crate) use self::rows::RowTable;
 pub use self::stored_model::{StoredModel, WeightSize};

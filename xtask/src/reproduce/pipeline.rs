@@ -45,7 +45,7 @@ impl Pipeline<'_> {
             self.log.say(format_args!("{name}: unchanged, skipped"));
             return Ok(());
         };
-        self.log.say(format_args!("{name}: {reason}"));
+        self.log.say(format_args!("{name}: runs ({reason})"));
 
         self.manifest.stages.remove(&plan.stage);
         self.save_manifest()?;

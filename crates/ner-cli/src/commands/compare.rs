@@ -73,8 +73,8 @@ enum Format {
     Json,
 }
 
-/// One side: the entities that each of its runs predicts.
-pub struct Side {
+/// One of the two systems: the entities that each of its runs predicts.
+pub struct System {
     /// What stands on the command line.
     pub name: String,
     /// Of each run, of each sentence.
@@ -140,13 +140,13 @@ impl Arguments {
         self.strict.map_or(Mode::Default, Mode::Strict)
     }
 
-    fn side(&self, sources: &[PathBuf], gold: &TaggedFile, quiet: bool) -> Result<Side> {
+    fn side(&self, sources: &[PathBuf], gold: &TaggedFile, quiet: bool) -> Result<System> {
         let runs = sources
             .iter()
             .map(|source| self.entities(source, gold, quiet))
             .collect::<Result<_>>()?;
         let names = sources.iter().map(|source| source.display().to_string());
-        Ok(Side {
+        Ok(System {
             name: names.collect::<Vec<_>>().join(", "),
             runs,
         })

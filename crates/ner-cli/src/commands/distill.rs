@@ -16,7 +16,7 @@ use subword_align::SubwordTokenizer;
 use self::layers::StudentLayers;
 use self::student::{Cutting, Student, Taught};
 use super::new_model::Sizes;
-use super::train::launch::{Data, Run, RunArguments};
+use super::train::launch::{Data, Launch, RunArguments};
 use crate::card::{Base, Part};
 use crate::column_files::{InputFormat, TaggedFile};
 use crate::progress::Progress;
@@ -104,7 +104,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 
     let view = cutting.map(|cutting| cutting.view);
     let targets = arguments.targets(&teachers, &data.train, view.as_ref(), &mut progress)?;
-    let run = Run {
+    let run = Launch {
         arguments: own,
         data,
         checkpoint,
@@ -276,7 +276,10 @@ impl Arguments {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) if *layers == StudentLayers::Even => {
-                progress.say(&format!("the student begins with random layers: {error:#}"));
+                progress.say(&format!(
+                    "the student begins with random layers: {}",
+                    crate::message(&error)
+                ));
                 return Ok(None);
             }
             Err(error) => return Err(error.context(format!("--student-layers {layers}"))),

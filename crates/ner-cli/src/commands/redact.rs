@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::document::Document;
-use self::output::{RecordWriter, Side};
+use self::output::{JsonLines, RecordWriter};
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::write_file;
@@ -128,7 +128,7 @@ impl Arguments {
     fn redact(&self, records: Records, mut writer: RecordWriter, quiet: bool) -> Result<()> {
         let redactor = self.redactor()?;
         let tagger = self.tagger(quiet)?;
-        let mut map = self.map.as_deref().map(Side::create).transpose()?;
+        let mut map = self.map.as_deref().map(JsonLines::create).transpose()?;
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
         let mut done = 0;
         self.each_batch(records, |batch| {
@@ -154,7 +154,7 @@ impl Arguments {
             writer.flush()
         })?;
         // The way back is there before anything that needs it.
-        map.map(Side::finish).transpose()?;
+        map.map(JsonLines::finish).transpose()?;
         writer.finish()?;
         self.report(&found, done, &Progress::new(quiet))
     }

@@ -16,7 +16,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use ner_model::{Head, ModelConfig};
 
-use self::launch::{Data, Run, RunArguments};
+use self::launch::{Data, Launch, RunArguments};
 use crate::card::{Base, Part};
 use crate::column_files::{TaggedFile, read_labels, sorted_tags};
 
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     };
     let files: Vec<&TaggedFile> = [&train, &dev].into_iter().chain(&test).collect();
     let config = arguments.config(ModelConfig::from_dir(&dir)?, &files)?;
-    let run = Run {
+    let run = Launch {
         arguments: own,
         data: Data {
             parts: vec![Part::new("train", &train.path, &train.sentences)],

@@ -11,6 +11,7 @@ use ner_train::{Corpus, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
 use crate::hub::HubArguments;
+use crate::inference::slow_start;
 use crate::progress::Progress;
 
 /// Words of a sentence that is learnt and tagged.
@@ -20,8 +21,8 @@ const SENTENCES: usize = 8;
 
 /// Compile a model's kernels for a device ahead of its first run.
 ///
-/// Two training steps and one pass of tagging in each precision, on made-up words; nothing of it is kept. On a GPU compiled kernels stay in the
-/// cache that later runs read. On a CPU there is nothing to compile, and the times say what a first step takes.
+/// Two training steps and the tagging of sixteen sentences in each precision, on made-up words; nothing of it is kept. On a GPU compiled kernels
+/// stay in the cache that later runs read. On a CPU there is nothing to compile.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -48,6 +49,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let settings = TrainSettings::default().with(|settings| {
         settings.schedule.max_steps = Some(2);
         settings.data.batch_size = SENTENCES;
+        settings.data.max_length = settings.data.max_length.min(config.usable_positions());
     });
     let both = [Precision::F32, Precision::Bf16];
     let precisions = match &arguments.precision[..] {
@@ -64,6 +66,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             }
             model => model?,
         };
+        if let Some(note) = slow_start(&model) {
+            progress.say(note);
+        }
         progress.start(&format!("{precision}: compiling and running"), 2);
         let begun = Instant::now();
         let model = trained(model, &settings, &tokenizer, &sentences)?;

@@ -8,7 +8,7 @@ use crate::Batch;
 use crate::ops::{Factors, cuda};
 
 impl TokenClassifier {
-    /// As [`states_after`](Self::states_after). The last layer computes all rows: leaving some out takes longer than they do.
+    /// As [`states_after`](Self::states_after). The last layer computes all rows: picking those that are needed takes longer than computing the rest.
     pub(super) fn states_on_gpu(
         &self,
         factors: Factors,
@@ -20,6 +20,7 @@ impl TokenClassifier {
         let sequences = cuda::Sequences::new(batch.boundaries(), heads, &self.device());
         let targets: Vec<i32> = batch.targets().iter().map(|&row| row as i32).collect();
         let mut states = Vec::with_capacity(layers.len());
+        let number_of_last = self.encoder.layer.len().saturating_sub(1);
         let mut x = self.embed_on_gpu(factors, batch, mode);
         for (number, layer) in self.encoder.layer.iter().enumerate() {
             let settings = cuda::LayerSettings {
@@ -30,11 +31,15 @@ impl TokenClassifier {
                 dropouts: self.layer_dropouts(mode, number),
             };
             x = cuda::layer(x, &parameters(layer), settings);
-            if layers.contains(&number) {
+            if layers.contains(&number) && number != number_of_last {
                 states.push(cuda::gather(x.clone(), targets.clone()));
             }
         }
-        (states, cuda::gather(x, targets))
+        let last = cuda::gather(x, targets);
+        if layers.last() == Some(&number_of_last) {
+            states.push(last.clone());
+        }
+        (states, last)
     }
 
     fn embed_on_gpu(&self, factors: Factors, batch: &Batch, mode: ForwardMode) -> Tensor<2> {

@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_pack::Tensor as StoredTensor;
 use rayon::prelude::*;
 
+use super::int8_format::QuantizedTensor;
 use super::matching::Parameter;
-use super::quantized::QuantizedTensor;
 use super::{Checkpoint, Fill, LoadReport, RowTable, all_values, floats};
 use crate::model::Form;
 use crate::ops::{Ops, PackedLinear, PackedWeights, Packing};

@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::{Bytes, DType};
 use burn_pack::Tensor as StoredTensor;
 
-use super::quantized::QuantizedTensor;
+use super::int8_format::QuantizedTensor;
 use super::{check_is_float, extend_with_floats};
 
 /// A table of embeddings `[rows, width]` in the type of its file. Of a mapped file only the rows are ever read that a text uses.

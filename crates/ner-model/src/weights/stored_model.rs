@@ -1,4 +1,4 @@
-//! A checkpoint as its files have it, and with fewer sub-words or layers.
+//! A checkpoint as its files have it; saved with fewer sub-words or layers, or with its weights as 8-bit integers.
 //!
 //! No model is made of it: tensors keep their names and number types (the blocks of a GGUF file become f32), and those that this crate has no
 //! place for stay (language-model heads, poolers). An encoder without a classifier has none afterwards.
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::matching::check_layers;
 use super::names::{layer_number, renumbered_layer};
 use super::reading::{Stored, read_tensors};
-use super::{View, quantized, write_safetensors};
+use super::{View, int8_format, write_safetensors};
 use crate::config::QUANTIZATION;
 use crate::ops::QuantizedRows;
 use crate::{Error, ModelConfig};
@@ -133,7 +133,8 @@ impl StoredModel {
         for (name, tensor) in &self.tensors {
             size.bytes += tensor.byte_len() as u64;
             // Tables of position numbers, which old checkpoints hold, are no parameters.
-            if (tensor.dtype.is_float() && !quantized::is_scale(name)) || tensor.dtype == DType::I8
+            if (tensor.dtype.is_float() && !int8_format::is_scale(name))
+                || tensor.dtype == DType::I8
             {
                 size.parameters += tensor.shape.num_elements() as u64;
             }
@@ -172,7 +173,7 @@ impl StoredModel {
         }
         let is_of_vocabulary = |name: &str| {
             let mut names = LANGUAGE_MODEL_HEADS.iter().chain([&WORD_EMBEDDINGS]);
-            let name = quantized::without_scale(name);
+            let name = int8_format::without_scale(name);
             names.any(|of_vocabulary| is_named(name, of_vocabulary))
         };
         for (name, tensor) in &mut self.tensors {
@@ -261,16 +262,16 @@ impl StoredModel {
                 true => QuantizedRows::of_table,
                 false => QuantizedRows::of_layer,
             };
-            let parts = quantized::quantize(&tensor, rows).map_err(|reason| Error::Tensor {
+            let parts = int8_format::quantize(&tensor, rows).map_err(|reason| Error::Tensor {
                 path: self.path.clone(),
                 name: name.clone(),
                 reason,
             })?;
-            let names = [name.clone(), quantized::scale_name(&name)];
+            let names = [name.clone(), int8_format::scale_name(&name)];
             self.tensors.extend(names.into_iter().zip(parts));
         }
         self.fields
-            .insert(QUANTIZATION.to_owned(), quantized::config());
+            .insert(QUANTIZATION.to_owned(), int8_format::config());
         self.with_new_fields()
     }
 

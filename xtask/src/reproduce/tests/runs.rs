@@ -343,7 +343,7 @@ fn a_changed_corpus_runs_everything() {
     assert!(
         bench
             .log()
-            .contains("preprocess: data/raw/train.conll changed"),
+            .contains("preprocess: runs (data/raw/train.conll changed)"),
         "{}",
         bench.log()
     );

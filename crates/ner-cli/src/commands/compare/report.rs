@@ -7,7 +7,7 @@ use anyhow::Result;
 use ner_metrics::{Comparison, Counts, Entity, Mode, Resampling, RunScores, counts_of_units};
 use serde::Serialize;
 
-use super::Side;
+use super::System;
 use crate::column_files::TaggedFile;
 
 /// All of it.
@@ -40,7 +40,7 @@ impl Report {
     pub fn new(
         file: &TaggedFile,
         mode: Mode,
-        sides: &[Side; 2],
+        sides: &[System; 2],
         resampling: &Resampling,
     ) -> Result<Self> {
         let gold: Vec<Vec<Entity<'_>>> = file
@@ -164,7 +164,7 @@ fn runs(side: &RunScores) -> String {
 
 /// The counts of a side's runs.
 fn counts(
-    side: &Side,
+    side: &System,
     gold: &[Vec<Entity<'_>>],
     units: &[usize],
     entity_type: Option<&str>,
@@ -179,11 +179,11 @@ fn counts(
     side.runs.iter().map(of_run).collect()
 }
 
-fn only(file: &TaggedFile, gold: &[Vec<Entity<'_>>], sides: &[Side; 2]) -> Vec<OnlyOne> {
+fn only(file: &TaggedFile, gold: &[Vec<Entity<'_>>], sides: &[System; 2]) -> Vec<OnlyOne> {
     let mut found = Vec::new();
     for (number, entities) in gold.iter().enumerate() {
         for entity in entities {
-            let finds = |side: &Side| {
+            let finds = |side: &System| {
                 let finds = |run: &&Vec<Vec<super::OwnedEntity>>| {
                     run[number].iter().any(|one| one.as_entity() == *entity)
                 };

@@ -59,7 +59,8 @@ impl<'a> Texts<'a> {
                 Ok(record) => batch.push(record),
                 Err(Fault::Record(error)) if self.arguments.on_error == OnError::Skip => {
                     self.skipped += 1;
-                    self.progress.say(&format!("left out: {error:#}"));
+                    self.progress
+                        .say(&format!("left out: {}", crate::message(&error)));
                 }
                 Err(Fault::Record(error)) => {
                     failed = Some(error.context(format!(

@@ -95,9 +95,9 @@ impl RecordWriter {
 }
 
 /// A file of JSON lines beside the results.
-pub struct Side(Output);
+pub struct JsonLines(Output);
 
-impl Side {
+impl JsonLines {
     pub fn create(path: &Path) -> Result<Self> {
         Output::create(Some(path)).map(Self)
     }

@@ -32,8 +32,12 @@ pub fn advice(
         ));
     }
     if has_new_classifier && plan.total_steps < FEW_STEPS {
+        let more = match settings.schedule.max_steps {
+            Some(_) => "raise --max-steps",
+            None => "raise --epochs or lower --batch-size",
+        };
         lines.push(format!(
-            "{} steps are few: a new classifier learns little in fewer than about {FEW_STEPS}; raise --epochs or lower --batch-size",
+            "{} steps are few: a new classifier learns little in fewer than about {FEW_STEPS}; {more}",
             plan.total_steps
         ));
     }

@@ -17,7 +17,7 @@ use subword_align::{SubwordTokenizer, WordBoundary};
 
 use super::advice::advice;
 use super::devices::DeviceList;
-use super::log_files::Record;
+use super::log_files::LogFiles;
 use super::observer::Observer;
 use super::outcome::Outcome;
 use super::page;
@@ -25,6 +25,7 @@ use super::tensorboard;
 use crate::card::{Base, Part};
 use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::hub::HubArguments;
+use crate::inference::slow_start;
 use crate::interrupt::{Interrupted, Listening};
 use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
@@ -119,7 +120,7 @@ pub struct Data {
 }
 
 /// A run that is about to begin.
-pub struct Run<'a> {
+pub struct Launch<'a> {
     pub arguments: &'a RunArguments,
     pub data: Data,
     pub checkpoint: Option<Checkpoint>,
@@ -141,7 +142,7 @@ struct Start {
     has_new_classifier: bool,
 }
 
-impl Run<'_> {
+impl Launch<'_> {
     /// Trains and writes everything.
     pub fn run(mut self, progress: &mut Progress) -> Result<()> {
         let start = self.load(progress)?;
@@ -180,6 +181,9 @@ impl Run<'_> {
         let (model, loaded) = TokenClassifier::load(dir, config, &device, seed)?;
         let model = model.with_precision(arguments.settings.precision)?;
         tell(progress, &devices, &loaded);
+        if let Some(note) = slow_start(&model) {
+            progress.say(note);
+        }
         if let Some(checkpoint) = &self.checkpoint {
             progress.say(&format!("going on after step {}", checkpoint.state.step));
         }
@@ -263,7 +267,7 @@ fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport) {
 }
 
 /// Makes or clears the output directory and opens the record of a run that is about to begin.
-fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Record> {
+fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<LogFiles> {
     let dir = &arguments.output_dir;
     make_dir(dir)?;
     if checkpoint.is_none() {
@@ -279,7 +283,7 @@ fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Re
         }
     }
     write_file(&dir.join(SETTINGS), &arguments.effective.to_string())?;
-    Record::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))
+    LogFiles::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))
 }
 
 /// Refuses to go on with another model than the checkpoint's.

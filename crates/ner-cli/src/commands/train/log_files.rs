@@ -27,13 +27,13 @@ pub struct EvalRow {
     pub loss: f64,
 }
 
-pub struct Record {
+pub struct LogFiles {
     train: Log,
     eval: Log,
     events: EventFile,
 }
 
-impl Record {
+impl LogFiles {
     /// A new record in the run's directory, or one that goes on from a state.
     pub fn open(output_dir: &Path, from: Option<&TrainerState>) -> Result<Self> {
         let log = |name: &str, after: Option<usize>| {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use ner_train::{Evaluation, Event, Plan, Step};
 use serde_json::json;
 
-use super::log_files::Record;
+use super::log_files::LogFiles;
 use super::outcome::summary;
 use crate::interrupt::Listening;
 use crate::progress::Progress;
@@ -17,8 +17,8 @@ const TRIM_STEPS: usize = 100;
 /// Turns the events of a run into its record, a progress bar and lines.
 pub struct Observer<'a> {
     /// Opened when nothing can refuse the run any more.
-    pub record: Option<Record>,
-    pub start: &'a dyn Fn() -> Result<Record>,
+    pub record: Option<LogFiles>,
+    pub start: &'a dyn Fn() -> Result<LogFiles>,
     pub listening: Listening,
     pub progress: &'a mut Progress,
     pub failed: Option<anyhow::Error>,

@@ -6,7 +6,7 @@ use ner_train::{BEST, Checkpoint, Evaluation, evaluate};
 use serde_json::json;
 
 use super::curves;
-use super::launch::{Run, quoted};
+use super::launch::{Launch, quoted};
 use super::page::{self, Page};
 use crate::card::Card;
 use crate::column_files::TaggedFile;
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 
 /// A run that has come to its end.
 pub struct Outcome<'a> {
-    pub run: &'a Run<'a>,
+    pub run: &'a Launch<'a>,
     /// The last model.
     pub tagger: &'a Tagger,
     /// Its evaluation on the development data, where there is some.
@@ -73,7 +73,11 @@ impl Outcome<'_> {
         };
         // The model is complete: a page that fails takes nothing from it.
         if let Err(error) = page.write() {
-            progress.warn(&format!("{} could not be written: {error:#}", page::FILE));
+            progress.warn(&format!(
+                "{} could not be written: {}",
+                page::FILE,
+                crate::message(&error)
+            ));
         }
         self.say_what_is_there(progress);
         Ok(())

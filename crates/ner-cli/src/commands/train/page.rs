@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 use subword_align::SubwordTokenizer;
 
-use super::launch::Run;
+use super::launch::Launch;
 use super::outcome::Scored;
 use crate::card::{Part, model_name};
 use crate::commands::evaluate::ErrorReport;
@@ -32,7 +32,7 @@ const EXAMPLES: usize = 50;
 
 /// What a page tells of.
 pub struct Page<'a> {
-    pub run: &'a Run<'a>,
+    pub run: &'a Launch<'a>,
     /// The last model.
     pub tagger: &'a Tagger,
     /// What it scores on the development data, then on the test data, where there are some.
