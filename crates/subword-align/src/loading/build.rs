@@ -247,7 +247,7 @@ fn finish(
         Template::Bert => {
             required(Role::Unknown)?;
             let tokens = [required(Role::Class)?, required(Role::Separator)?];
-            let template = bert_template(tokens).map_err(|problem| unusable(problem.into()))?;
+            let template = bert_template(&tokens).map_err(|problem| unusable(problem.into()))?;
             Some(template.into())
         }
     };
@@ -259,8 +259,8 @@ fn finish(
 }
 
 /// `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` for pairs.
-fn bert_template(tokens: [(String, u32); 2]) -> std::result::Result<TemplateProcessing, String> {
-    let [(cls, _), (sep, _)] = &tokens;
+fn bert_template(tokens: &[(String, u32); 2]) -> std::result::Result<TemplateProcessing, String> {
+    let [(cls, _), (sep, _)] = tokens;
     let [single, pair] = [
         format!("{cls}:0 $A:0 {sep}:0"),
         format!("{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1"),
