@@ -125,7 +125,29 @@ impl TaggedFile {
             "{}: holds no sentence",
             path.display()
         );
+        if let Some((word, tag)) = file.header() {
+            bail!(
+                "{}:{}: `{word}` with the tag `{tag}` looks like the names of the columns; delete this line",
+                path.display(),
+                file.lines[0][0]
+            );
+        }
         Ok(file)
+    }
+
+    /// The first line's word and tag, if they are names of columns.
+    fn header(&self) -> Option<(&str, &str)> {
+        let first = self.sentences.first()?;
+        let (word, tag) = (first.words.first()?, first.tags.first()?);
+        let is = |name: &str, names: &[&str]| names.contains(&name.to_lowercase().as_str());
+        let is_header = is(word, &["token", "tokens", "word", "words", "text"])
+            && is(
+                tag,
+                &[
+                    "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags",
+                ],
+            );
+        is_header.then_some((word, tag))
     }
 
     /// What is wrong with a file whose words have no tags, and what to do.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 pub use model_dir::FileSet;
 use model_dir::{SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
@@ -124,6 +124,12 @@ impl Hub {
             return Ok(PathBuf::from(model));
         }
         let name = Name::parse(model)?;
+        if let Some(parent) = local_parent(model) {
+            bail!(
+                "{model}: no such directory, though {} is one; for a model of this name on the hub write {model}@main",
+                parent.display()
+            );
+        }
         let cached = self.cached(&name).filter(|dir| is_complete(dir, wanted));
         if let (Some(dir), true) = (&cached, self.offline || name.is_commit()) {
             return Ok(dir.clone());
@@ -249,6 +255,13 @@ impl Name {
     fn is_commit(&self) -> bool {
         self.revision.len() == 40 && self.revision.chars().all(|c| c.is_ascii_hexdigit())
     }
+}
+
+/// The directory here that a model would be in, if its name can be a path: a slip more often than a user of the hub.
+fn local_parent(model: &str) -> Option<&Path> {
+    let parent = Path::new(model).parent()?;
+    let is_path = !parent.as_os_str().is_empty() && !model.contains('@');
+    (is_path && parent.is_dir()).then_some(parent)
 }
 
 fn is_complete(dir: &Path, wanted: FileSet) -> bool {

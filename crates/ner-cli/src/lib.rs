@@ -135,9 +135,14 @@ pub fn message(error: &anyhow::Error) -> String {
     told
 }
 
+/// Whether a command ended because somebody asked it to, as with Ctrl-C.
+pub fn is_interruption(error: &anyhow::Error) -> bool {
+    error.is::<interrupt::Interrupted>()
+}
+
 /// The exit code that an error asks for: 130 after Ctrl-C, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<interrupt::Interrupted>() {
+    if is_interruption(error) {
         interrupt::EXIT_CODE
     } else {
         1

@@ -13,6 +13,10 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) if ner_cli::is_broken_pipe(&error) => ExitCode::SUCCESS, // the reader has seen enough, as in `… | head`
+        Err(error) if ner_cli::is_interruption(&error) => {
+            eprintln!("{}", ner_cli::message(&error));
+            ExitCode::from(ner_cli::exit_code(&error))
+        }
         Err(error) => {
             eprintln!("error: {}", ner_cli::message(&error));
             ExitCode::from(ner_cli::exit_code(&error))

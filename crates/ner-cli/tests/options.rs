@@ -110,7 +110,8 @@ fn labels_come_from_the_file_that_is_given() {
 fn what_is_seldom_meant_is_noted_before_the_first_step() {
     let folder = Folder::new();
     let notes = |said: &str| -> Vec<String> {
-        let notes = said.lines().filter_map(|line| line.strip_prefix("note: "));
+        let begin = said.split("model: ").next().unwrap(); // what is said at the end is of another kind
+        let notes = begin.lines().filter_map(|line| line.strip_prefix("note: "));
         notes.map(str::to_owned).collect()
     };
     // The same file three times, four steps of a new classifier, and a rate that no encoder survives.
@@ -122,10 +123,15 @@ fn what_is_seldom_meant_is_noted_before_the_first_step() {
     let labels = folder.path("labels.txt");
     fs::write(&labels, "O\nPER\nLOC\nORG\nMISC\n").unwrap();
     let labels = ["--labels", labels.to_str().unwrap()];
-    let found = notes(&succeeded(&folder.train_on("bare.conll", "odd", &labels)));
+    let said = succeeded(&folder.train_on("bare.conll", "odd", &labels));
+    assert!(
+        said.contains("no entity of the development data was found right"),
+        "{said}"
+    );
+    let found = notes(&said);
     let expected = [
         "a learning rate of 0.01 is far above the usual",
-        "4 steps are few",
+        "4 steps are few: a new classifier learns little in fewer than about 100; raise --max-steps",
         "tags without a position letter such as B- or I-: LOC, ORG, PER",
         "3 of the 3 sentences of bare.conll stand word for word in the training data",
         "3 of the 3 sentences of bare.conll stand word for word in the training data",
@@ -144,6 +150,65 @@ fn what_is_seldom_meant_is_noted_before_the_first_step() {
     let other = other.to_str().unwrap();
     let usual = ["--dev", other, "--test", other, "--lr", "1e-3"];
     assert_eq!(notes(&folder.trained("usual", &usual)), [""; 0]);
+}
+
+#[test]
+fn slips_of_a_first_try_are_answered() {
+    let folder = Folder::new();
+    let refusal = |output: Output| {
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    fs::write(
+        folder.path("header.tsv"),
+        format!("token\ttag\n{}", CORPUS.replace(' ', "\t")),
+    )
+    .unwrap();
+    let said = refusal(folder.train_on("header.tsv", "h", &[]));
+    assert!(
+        said.contains(
+            "header.tsv:1: `token` with the tag `tag` looks like the names of the columns"
+        ),
+        "{said}"
+    );
+    let said = refusal(folder.train("new", &["--resume"]));
+    assert!(
+        said.contains("no run to go on with; leave out --resume"),
+        "{said}"
+    );
+    let run = |arguments: &[&str]| -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ner-cli"));
+        command
+            .current_dir(folder.path(""))
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let said = refusal(run(&["info", "model/best"]));
+    assert!(
+        said.contains("model/best: no such directory, though model is one"),
+        "{said}"
+    );
+    // A name of a column file is read as one, and a text that is a file's name is told.
+    folder.trained("out", &[]);
+    let tagged = run(&[
+        "predict",
+        "--model",
+        "out",
+        "--input",
+        "train.conll",
+        "--format",
+        "conll",
+    ]);
+    succeeded(&tagged);
+    let lines = String::from_utf8(tagged.stdout).unwrap();
+    let words = |text: &str| -> Vec<String> {
+        let words = text.lines().filter_map(|line| line.split(' ').next());
+        words.map(str::to_owned).collect()
+    };
+    assert_eq!(words(lines.trim_end()), words(CORPUS.trim_end()));
+    let said = succeeded(&run(&["predict", "--model", "out", "train.conll"]));
+    assert!(said.contains("give --input train.conll"), "{said}");
 }
 
 #[test]

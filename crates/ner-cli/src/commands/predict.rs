@@ -22,6 +22,7 @@ use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::paths::expand;
+use crate::progress::Progress;
 use crate::text_records::{NO_TABLES, RecordFormat, RecordReader};
 
 /// Find the entities in texts, files and pipes.
@@ -141,9 +142,27 @@ enum OnError {
     Skip,
 }
 
+/// Whether the name of a file says that it holds words in columns.
+fn is_column_file(path: impl AsRef<Path>) -> bool {
+    let end = path.as_ref().extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| {
+        let usual = ["conll", "iob", "iob2", "bio"];
+        usual.iter().any(|usual| end.eq_ignore_ascii_case(usual))
+    })
+}
+
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let paths = expand(&arguments.input)?;
     arguments.check(&paths)?;
+    for text in arguments
+        .texts
+        .iter()
+        .filter(|text| Path::new(text).is_file())
+    {
+        Progress::new(quiet).say(&format!(
+            "note: `{text}` is tagged as a text; for the file of this name give --input {text}"
+        ));
+    }
     let dir = arguments.hub.model(&arguments.model, quiet)?;
     // The program ends with this command, and a large vocabulary takes long to give back piece by piece.
     let tagger = ManuallyDrop::new(arguments.inference.load(&dir, quiet)?);
@@ -227,7 +246,10 @@ impl Arguments {
     }
 
     fn takes_words(&self) -> bool {
-        self.input_format == Some(InputFormat::Conll)
+        match self.input_format {
+            Some(format) => format == InputFormat::Conll,
+            None => !self.input.is_empty() && self.input.iter().all(is_column_file),
+        }
     }
 
     fn reader(&self) -> RecordReader {

@@ -30,16 +30,16 @@ use crate::column_files::{TaggedFile, read_labels, sorted_tags};
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Model: a directory with config.json, weights and tokenizer, or NAME[@REVISION] of the hub.
+    /// Directory of a model, with config.json, weights and tokenizer, or its NAME[@REVISION] on the hub.
     #[arg(long)]
     model: String,
-    /// Training data.
+    /// Column file to learn from: one word a line, its tag in the last column.
     #[arg(long)]
     train: PathBuf,
-    /// Development data.
+    /// Column file to choose the best model by.
     #[arg(long)]
     dev: PathBuf,
-    /// Test data.
+    /// Column file to score at the end.
     #[arg(long)]
     test: Option<PathBuf>,
     /// Labels, one a line; else those of the model, else the tags of the files.

@@ -8,13 +8,13 @@ use crate::error::Result;
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct DataSettings {
     /// Sequences a forward pass.
-    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().batch_size))]
+    #[cfg_attr(feature = "clap", arg(long, alias = "per-device-train-batch-size", default_value_t = Self::default().batch_size))]
     pub batch_size: usize,
     /// Forward passes an optimizer step.
     #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().gradient_accumulation_steps))]
     pub gradient_accumulation_steps: usize,
     /// Longest sequence of sub-words, special tokens included; longer sentences are read in overlapping windows.
-    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().max_length))]
+    #[cfg_attr(feature = "clap", arg(long, alias = "max-seq-length", default_value_t = Self::default().max_length))]
     pub max_length: usize,
     /// Sub-words of the neighboring sentences of its document (up to -DOCSTART-) to put on each side of each sentence, as far as the longest
     /// sequence leaves room; 0 for none, 64 as in FLERT. The model remembers it.

@@ -8,7 +8,7 @@ use crate::error::Result;
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct ScheduleSettings {
     /// Passes over the training data.
-    #[cfg_attr(feature = "clap", arg(long, default_value_t = Self::default().epochs))]
+    #[cfg_attr(feature = "clap", arg(long, alias = "num-train-epochs", default_value_t = Self::default().epochs))]
     pub epochs: usize,
     /// Optimizer steps in all, in place of epochs.
     #[cfg_attr(feature = "clap", arg(long))]

@@ -9,7 +9,7 @@ use super::launch::Data;
 use crate::column_files::file_name;
 
 /// Steps below which a classifier that begins at random seldom learns to tag.
-const FEW_STEPS: usize = 200;
+const FEW_STEPS: usize = 100;
 
 /// A learning rate above which a fine-tuned encoder forgets what it knew.
 const HIGH_LEARNING_RATE: f64 = 5e-3;
@@ -45,8 +45,10 @@ pub fn advice(
     let bare = tags_without_position(tags);
     if !bare.is_empty() {
         lines.push(format!(
-            "tags without a position letter such as B- or I-: {}; entities that touch each other become one, and seqeval's rule misreads the tags",
-            bare.join(", ")
+            "tags without a position letter such as B- or I-: {0}; entities that touch each other become one, and seqeval's rule takes the first letter of a tag for its position; \
+             write them as B-{1} and I-{1}",
+            bare.join(", "),
+            bare[0]
         ));
     }
     lines.extend(shared_sentences(data));

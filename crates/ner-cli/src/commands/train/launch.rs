@@ -97,10 +97,18 @@ impl RunArguments {
 
     /// The checkpoint to go on at, if any, and whether there is room for what the run will write.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>> {
+        let open = |dir: &PathBuf| {
+            ensure!(
+                dir.is_dir(),
+                "{}: no such directory, so there is no run to go on with; leave out --resume",
+                dir.display()
+            );
+            Ok(Checkpoint::open(dir)?)
+        };
         let checkpoint = self
             .resume
             .as_ref()
-            .map(|dir| Checkpoint::open(dir.as_ref().unwrap_or(&self.output_dir)))
+            .map(|dir| open(dir.as_ref().unwrap_or(&self.output_dir)))
             .transpose()?;
         check_dir(
             &self.output_dir,

@@ -80,6 +80,9 @@ impl Outcome<'_> {
             ));
         }
         self.say_what_is_there(progress);
+        if let Some(note) = self.last_evaluation.and_then(nothing_found) {
+            progress.say(note);
+        }
         Ok(())
     }
 
@@ -176,5 +179,14 @@ pub fn summary(found: &Evaluation) -> String {
     format!(
         "precision {precision:.4}, recall {recall:.4}, f1 {f1:.4}, loss {:.4}",
         found.loss
+    )
+}
+
+/// What to say of a model that finds no entity right, though there are some.
+fn nothing_found(evaluation: &Evaluation) -> Option<&'static str> {
+    let all = &evaluation.report.micro;
+    (all.f1 == 0.0 && all.support > 0).then_some(
+        "note: no entity of the development data was found right, so this model is of no use: look at the notes before the first step, at the learning \
+         rate and the number of steps, and at `ner-cli check`",
     )
 }
