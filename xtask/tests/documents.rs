@@ -242,7 +242,7 @@ const CLAIMS: [Claim; 21] = [
     ),
     claim("each sentence a string", RESULTS, &["| 0.8514 |"]),
     claim(
-        "| a student of it",
+        "| a student of an earlier",
         RESULTS,
         &["**0.8351**", "6.6 times as many"],
     ),

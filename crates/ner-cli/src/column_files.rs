@@ -125,18 +125,14 @@ impl TaggedFile {
             "{}: holds no sentence",
             path.display()
         );
-        if let Some((word, tag)) = file.header() {
-            bail!(
-                "{}:{}: `{word}` with the tag `{tag}` looks like the names of the columns; delete this line",
-                path.display(),
-                file.lines[0][0]
-            );
+        if let Some(what) = file.header_fault() {
+            bail!("{}:{}: {what}", path.display(), file.lines[0][0]);
         }
         Ok(file)
     }
 
-    /// The first line's word and tag, if they are names of columns.
-    fn header(&self) -> Option<(&str, &str)> {
+    /// What is wrong with the first line, if its word and tag are names of columns.
+    pub fn header_fault(&self) -> Option<String> {
         let first = self.sentences.first()?;
         let (word, tag) = (first.words.first()?, first.tags.first()?);
         let is = |name: &str, names: &[&str]| names.contains(&name.to_lowercase().as_str());
@@ -147,7 +143,9 @@ impl TaggedFile {
                     "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags",
                 ],
             );
-        is_header.then_some((word, tag))
+        is_header.then(|| {
+            format!("`{word}` with the tag `{tag}` looks like the names of the columns; delete this line")
+        })
     }
 
     /// What is wrong with a file whose words have no tags, and what to do.

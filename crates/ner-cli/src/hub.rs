@@ -124,13 +124,13 @@ impl Hub {
             return Ok(PathBuf::from(model));
         }
         let name = Name::parse(model)?;
-        if let Some(parent) = local_parent(model) {
+        let cached = self.cached(&name).filter(|dir| is_complete(dir, wanted));
+        if let (None, Some(parent)) = (&cached, local_parent(model)) {
             bail!(
                 "{model}: no such directory, though {} is one; for a model of this name on the hub write {model}@main",
                 parent.display()
             );
         }
-        let cached = self.cached(&name).filter(|dir| is_complete(dir, wanted));
         if let (Some(dir), true) = (&cached, self.offline || name.is_commit()) {
             return Ok(dir.clone());
         }

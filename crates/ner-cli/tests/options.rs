@@ -171,6 +171,24 @@ fn slips_of_a_first_try_are_answered() {
         ),
         "{said}"
     );
+    let check = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+        .arg("check")
+        .arg(folder.path("header.tsv"))
+        .output()
+        .unwrap();
+    let found = String::from_utf8(check.stdout).unwrap();
+    assert!(
+        found.contains("looks like the names of the columns"),
+        "{found}"
+    );
+    // The words of CoNLL-U are in its second column.
+    let numbers = "1 Ana B-PER\n2 vive O\n\n1 Llueve O\n";
+    fs::write(folder.path("numbers.conll"), numbers).unwrap();
+    let labels = folder.path("labels.txt");
+    fs::write(&labels, "O\nB-PER\n").unwrap();
+    let labels = ["--labels", labels.to_str().unwrap()];
+    let said = succeeded(&folder.train_on("numbers.conll", "numbers", &labels));
+    assert!(said.contains("note: the words are 1, 2, 3"), "{said}");
     let said = refusal(folder.train("new", &["--resume"]));
     assert!(
         said.contains("no run to go on with; leave out --resume"),

@@ -198,9 +198,10 @@ impl Form {
                 Ok(Self::Whole(Ops::with_factors(device, Factors::Bf16)))
             }
             Precision::Int8 if is_host && for_inference => Ok(Self::Packed(Packing::Int8)),
-            Precision::Int8 => Err(Error::Precision(format!(
-                "int8 is for inference on flex and ndarray; use f32 on {device:?}"
-            ))),
+            Precision::Int8 => Err(Error::Precision(
+                "int8 is for inference on the CPU devices, flex and ndarray; use f32 or bf16 for training and on a GPU"
+                    .to_owned(),
+            )),
         }
     }
 }

@@ -42,6 +42,10 @@ pub fn read(
             );
             continue;
         }
+        if let Some(what) = file.header_fault() {
+            let line = place(Some(file.line(0, 0)));
+            findings.add(Kind::Unreadable, line, what, json!({}));
+        }
         files.push(file);
     }
     files

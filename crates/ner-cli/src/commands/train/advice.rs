@@ -41,6 +41,15 @@ pub fn advice(
             plan.total_steps
         ));
     }
+    if data
+        .train
+        .iter()
+        .all(|sentence| are_numbers(&sentence.words))
+    {
+        lines.push(
+            "the words are 1, 2, 3 and so on: in CoNLL-U the words are --token-column 2".to_owned(),
+        );
+    }
     let tags = data.train.iter().flat_map(|sentence| &sentence.tags);
     let bare = tags_without_position(tags);
     if !bare.is_empty() {
@@ -53,6 +62,12 @@ pub fn advice(
     }
     lines.extend(shared_sentences(data));
     lines
+}
+
+/// Whether the words are the numbers of words.
+fn are_numbers(words: &[String]) -> bool {
+    let mut numbered = (1_usize..).zip(words);
+    numbered.all(|(number, word)| word.parse() == Ok(number))
 }
 
 /// Of development and test data that stand in the training data word for word.
