@@ -14,13 +14,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use ner_metrics::{EntityReport, Mode};
 use ner_model::DeviceChoice;
+use ner_tagger::PretokenizedSentence;
 use serde::{Deserialize, Serialize};
 
 pub use ours::{Worker, work};
 
 use crate::bench::{
-    groups::{GPU_GROUPS, GROUPS, Group, Side},
+    groups::{GIVEN, GPU_GROUPS, GROUPS, Group, PIPELINE, PREDICTIONS, Side},
     peers::Peers,
     table::Measured,
 };
@@ -39,6 +41,10 @@ pub struct Args {
     /// How often each side does each work
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+
+    /// A fine-tuned model with a linear head, which is measured as the two with random weights are, its F1 on esp.testb beside each speed
+    #[arg(long, value_name = "MODEL_DIR")]
+    model: Option<PathBuf>,
 
     /// Measure what a GPU is for, on this one: `cuda` or `cuda:N`, in a build with `--features cuda`; results go to docs/benchmarks-gpu.md
     #[arg(long, value_name = "DEVICE")]
@@ -59,7 +65,7 @@ pub struct Args {
 }
 
 /// What a process reports of its work: `seconds` for `items` things, start and first call, or whole first pass, left out.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub seconds: f64,
     pub items: usize,
@@ -71,6 +77,12 @@ pub struct Outcome {
     /// Memory in use on the first GPU at the end, what the process keeps for later included.
     #[serde(default)]
     pub device_bytes: u64,
+    /// The numbers in which matrix products were computed, where the process tells.
+    #[serde(default)]
+    pub numbers: String,
+    /// Of its tags, where the group is scored.
+    #[serde(default)]
+    pub f1: Option<f64>,
 }
 
 impl Outcome {
@@ -82,6 +94,8 @@ impl Outcome {
             subwords: 0,
             peak_bytes: 0,
             device_bytes: 0,
+            numbers: String::new(),
+            f1: None,
         }
     }
 }
@@ -92,6 +106,8 @@ const BASE_SENTENCES: [usize; 2] = [96, 160];
 const GPU_SENTENCES: [usize; 2] = [2048, 1517];
 /// The same for the small model, which is for CPUs.
 const SMALL_SENTENCES: [usize; 2] = [768, 1517];
+/// The same for the model that is given.
+const GIVEN_SENTENCES: [usize; 2] = [192, 1517];
 
 /// What earlier calls measured.
 #[derive(Serialize, Deserialize)]
@@ -153,7 +169,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     let folder = Folder(PathBuf::from("target/bench"));
-    prepare(&folder, &args.data_dir, args.device.is_some())?;
+    prepare(&folder, args)?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     if let Some(device) = args.device {
         ensure!(
@@ -162,12 +178,12 @@ pub fn run(args: &Args) -> Result<()> {
         );
         device.open()?; // before the peers are fetched
     }
-    let peers = match Peers::open(
-        &folder,
-        args.venv.as_deref(),
-        threads,
-        args.device.is_none(),
-    ) {
+    let exported: &[&str] = match (args.device, &args.model) {
+        (Some(_), _) => &[],
+        (None, None) => &["base", "small"],
+        (None, Some(_)) => &["base", "small", GIVEN],
+    };
+    let peers = match Peers::open(&folder, args.venv.as_deref(), threads, exported) {
         Ok(peers) => Some(peers),
         Err(error) => {
             eprintln!("the peers are left out: {error:#}");
@@ -177,7 +193,8 @@ pub fn run(args: &Args) -> Result<()> {
     let wanted =
         |group: &&Group| args.only.is_empty() || args.only.iter().any(|name| name == group.name);
     let mut now = Vec::new();
-    for group in groups.iter().filter(wanted) {
+    let is_there = |group: &&Group| group.model != GIVEN || args.model.is_some();
+    for group in groups.iter().filter(wanted).filter(is_there) {
         now.extend(measure(group, &folder, peers.as_ref(), threads, args)?);
     }
     let versions = peers.as_ref().map(Peers::versions).transpose()?;
@@ -204,6 +221,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let is_whole = GROUPS
         .iter()
+        .filter(is_there)
         .all(|group| all.iter().any(|side| side.group == group.name));
     let whole = (is_whole && peers.is_some()).then(|| PathBuf::from("docs/benchmarks.md"));
     if let Some(path) = args.out.clone().or(whole) {
@@ -253,6 +271,11 @@ fn measure(
                 }
                 Err(error) => return Err(error.context(format!("{}, {}", group.name, side.name))),
             };
+            let outcome = if group.is_scored() && side.name != PIPELINE {
+                scored(outcome, folder)?
+            } else {
+                outcome
+            };
             eprintln!(
                 "{} {round}/{}: {:<28} {:>9.3} s for {} ({:.2}/s), peak {:.2} GB",
                 group.name,
@@ -285,6 +308,26 @@ fn measure(
     Ok(measured)
 }
 
+/// With the F1 of the tags that the side wrote.
+fn scored(outcome: Outcome, folder: &Folder) -> Result<Outcome> {
+    let gold = conll_io::Reader::from_path(folder.path(&format!("{GIVEN}.test")))?;
+    let gold = PretokenizedSentence::from_reader(gold.into_sentences())?;
+    let gold: Vec<Vec<String>> = gold.into_iter().map(|sentence| sentence.tags).collect();
+    let path = folder.path(PREDICTIONS);
+    let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+    let predicted = text.split("\n\n").filter(|block| !block.is_empty());
+    let predicted: Vec<Vec<String>> = predicted
+        .map(|block| block.lines().map(str::to_owned).collect())
+        .collect();
+    let report =
+        EntityReport::new(&gold, &predicted, Mode::Default).with_context(|| path.clone())?;
+    fs::remove_file(&path)?; // so that no other side's is taken for the next one's
+    Ok(Outcome {
+        f1: Some(report.micro.f1),
+        ..outcome
+    })
+}
+
 /// Runs a process and reads what it reports; one that reports nothing is timed from its start to its end.
 fn outcome_of(mut command: Command) -> Result<Outcome> {
     let started = Instant::now();
@@ -309,8 +352,9 @@ fn outcome_of(mut command: Command) -> Result<Outcome> {
     }
 }
 
-/// Makes what the works read: split corpora, samples of them, and two models with random weights.
-fn prepare(folder: &Folder, data_dir: &Path, is_gpu: bool) -> Result<()> {
+/// Makes what the works read: split corpora, samples of them, two models with random weights, and a copy of the one that is given.
+fn prepare(folder: &Folder, args: &Args) -> Result<()> {
+    let data_dir = &args.data_dir;
     fs::create_dir_all(&folder.0)?;
     for name in ["esp.train", "esp.testa", "esp.testb"] {
         let path = data_dir.join(name);
@@ -322,7 +366,7 @@ fn prepare(folder: &Folder, data_dir: &Path, is_gpu: bool) -> Result<()> {
     }
     let cli = |arguments: &[&str]| ner_cli::run([&["ner-cli", "--quiet"], arguments].concat());
     let corpus = |name: &str| data_dir.join(name).display().to_string();
-    let base_sentences = if is_gpu {
+    let base_sentences = if args.device.is_some() {
         GPU_SENTENCES
     } else {
         BASE_SENTENCES
@@ -331,7 +375,7 @@ fn prepare(folder: &Folder, data_dir: &Path, is_gpu: bool) -> Result<()> {
         ("base", ["12", "768", "12", "3072"], base_sentences),
         ("small", ["4", "256", "4", "1024"], SMALL_SENTENCES),
     ];
-    for (name, [layers, hidden, heads, intermediate], [to_train, to_tag]) in sizes {
+    for (name, [layers, hidden, heads, intermediate], sentences) in sizes {
         let model = folder.path(name);
         if !Path::new(&model).join("model.safetensors").is_file() {
             let sizes = [
@@ -354,33 +398,73 @@ fn prepare(folder: &Folder, data_dir: &Path, is_gpu: bool) -> Result<()> {
             ];
             cli(&[&["new-model"][..], &sizes, &source].concat())?;
         }
-        for (file, split, count) in [
-            ("esp.train", "train", to_train),
-            ("esp.testb", "test", to_tag),
-        ] {
-            let whole = folder.path(&format!("{name}.{split}.all"));
-            cli(&[
-                "preprocess",
-                &corpus(file),
-                "--tokenizer",
-                &model,
-                "--max-length",
-                "128",
-                "--output",
-                &whole,
-            ])?;
-            let text = fs::read_to_string(&whole)?;
-            let sentences: Vec<&str> = text
-                .split("\n\n")
-                .filter(|text| !text.trim().is_empty())
-                .collect();
-            let every = (sentences.len() / count).max(1);
-            let sample: Vec<&str> = sentences.into_iter().step_by(every).take(count).collect();
-            fs::write(
-                folder.path(&format!("{name}.{split}")),
-                sample.join("\n\n") + "\n\n",
-            )?;
+        sample(folder, name, data_dir, sentences)?;
+    }
+    if let Some(model) = &args.model {
+        let config = ner_model::ModelConfig::from_dir(model)?;
+        ensure!(
+            config.head == ner_model::Head::Linear,
+            "--model {}: the peers know no CRF; give a model with a linear head",
+            model.display()
+        );
+        let copy = PathBuf::from(folder.path(GIVEN));
+        fs::create_dir_all(&copy)?;
+        for name in MODEL_FILES {
+            let from = model.join(name);
+            if from.is_file() {
+                fs::copy(&from, copy.join(name)).with_context(|| from.display().to_string())?;
+            }
         }
+        sample(folder, GIVEN, data_dir, GIVEN_SENTENCES)?;
+    }
+    Ok(())
+}
+
+/// What a model directory holds that is read.
+const MODEL_FILES: [&str; 5] = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+];
+
+/// Splits the corpus as the model needs it, and takes sentences of it evenly, to train on and to tag.
+fn sample(
+    folder: &Folder,
+    name: &str,
+    data_dir: &Path,
+    [to_train, to_tag]: [usize; 2],
+) -> Result<()> {
+    for (file, split, count) in [
+        ("esp.train", "train", to_train),
+        ("esp.testb", "test", to_tag),
+    ] {
+        let whole = folder.path(&format!("{name}.{split}.all"));
+        let line = [
+            "ner-cli",
+            "--quiet",
+            "preprocess",
+            &data_dir.join(file).display().to_string(),
+            "--tokenizer",
+            &folder.path(name),
+            "--max-length",
+            "128",
+            "--output",
+            &whole,
+        ];
+        ner_cli::run(line)?;
+        let text = fs::read_to_string(&whole)?;
+        let sentences: Vec<&str> = text
+            .split("\n\n")
+            .filter(|text| !text.trim().is_empty())
+            .collect();
+        let every = (sentences.len() / count).max(1);
+        let sample: Vec<&str> = sentences.into_iter().step_by(every).take(count).collect();
+        fs::write(
+            folder.path(&format!("{name}.{split}")),
+            sample.join("\n\n") + "\n\n",
+        )?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub use model::{Basis, ForwardMode, LayerView, TokenClassifier};
 pub use model_type::ModelType;
 pub use ops::Precision;
 pub use posterior::Posterior;
-pub use weights::{LoadReport, StoredModel, WeightSize};
+pub use weights::{LoadReport, StoredModel, WORD_EMBEDDINGS, WeightSize};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

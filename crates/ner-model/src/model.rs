@@ -18,6 +18,7 @@ mod forward_gpu;
 mod layer_view;
 mod projection;
 mod student;
+mod vocabulary;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -36,6 +36,9 @@ pub use self::stored_model::{StoredModel, WeightSize};
 use crate::ops::fused::transpose;
 use crate::{Error, ModelConfig, TokenClassifier};
 
+/// Path of the word embeddings in a [`TokenClassifier`]; their name in a file ends so.
+pub const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
+
 /// What a checkpoint gave, beside the tensors that were loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadReport {

@@ -28,11 +28,19 @@ impl WeightAverage {
         }
     }
 
-    /// Counts the weights after a step, numbered from 1, if they are to be counted. The model is without autodiff.
+    /// How far the mean moves towards the weights after a step, numbered from 1; none before the first step that counts.
+    pub fn share(&self, step: usize) -> Option<f32> {
+        let counted = step
+            .checked_sub(self.after)
+            .filter(|&counted| counted > 0)?;
+        Some(1.0 / counted as f32)
+    }
+
+    /// Counts the weights after a step if they are to be counted. The model is without autodiff.
     pub fn add(&mut self, step: usize, model: impl FnOnce() -> TokenClassifier) {
-        if step <= self.after {
+        let Some(share) = self.share(step) else {
             return;
-        }
+        };
         let model = model();
         self.mean = Some(match self.mean.take() {
             None => model,
@@ -42,7 +50,7 @@ impl WeightAverage {
                 mean.map(&mut Towards {
                     path: Vec::new(),
                     weights,
-                    share: 1.0 / (step - self.after) as f32,
+                    share,
                 })
             }
         });
@@ -51,18 +59,6 @@ impl WeightAverage {
     /// The mean so far; none before the first step that counts.
     pub fn model(&self) -> Option<&TokenClassifier> {
         self.mean.as_ref()
-    }
-
-    /// What a checkpoint has to hold of it; nothing before the first step that counts.
-    pub fn values(&self) -> Result<Values> {
-        let mut weights = Weights::default();
-        if let Some(mean) = &self.mean {
-            mean.visit(&mut weights);
-        }
-        let values = weights.found.into_iter();
-        values
-            .map(|(path, value)| Ok((path, read(value)?)))
-            .collect()
     }
 
     /// Takes up where another one stood. The model is any of the same shape.
@@ -87,6 +83,16 @@ impl WeightAverage {
             share: 1.0,
         }));
     }
+}
+
+/// The values of every weight of a model.
+pub fn values(model: &TokenClassifier) -> Result<Values> {
+    let mut weights = Weights::default();
+    model.visit(&mut weights);
+    let values = weights.found.into_iter();
+    values
+        .map(|(path, value)| Ok((path, read(value)?)))
+        .collect()
 }
 
 /// Every weight of a model, as a vector.

@@ -22,6 +22,7 @@ mod schedule;
 mod settings;
 mod soft_targets;
 mod trainer;
+mod unread_rows;
 
 pub use checkpoint::{Checkpoint, TrainerState};
 pub use distillation::Distillation;

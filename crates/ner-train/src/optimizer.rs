@@ -118,7 +118,7 @@ impl AdamW {
         for group in groups {
             let step = AdamWStep {
                 gradient_scale,
-                ..self.numbers(&group, learning_rate)
+                ..self.numbers(group.numbers, learning_rate)
             };
             let moments = self.take_moments(&group.members, &group.gradient.device());
             update.add(group, moments, step);
@@ -139,7 +139,7 @@ impl AdamW {
         let (mut members, mut parameters) = (Vec::new(), Vec::new());
         for mut group in groups {
             parameters.push(ParameterStep {
-                step: self.numbers(&group, learning_rate),
+                step: self.numbers(group.numbers, learning_rate),
                 moments: self.take_moments(&group.members, &group.gradient.device()),
                 value: group.values.remove(0),
                 gradient: group.gradient,
@@ -164,11 +164,11 @@ impl AdamW {
     }
 
     /// The numbers of this step, with the whole gradient.
-    fn numbers(&self, group: &Group, learning_rate: f64) -> AdamWStep {
+    fn numbers(&self, of: Numbers, learning_rate: f64) -> AdamWStep {
         AdamWStep {
             gradient_scale: 1.0,
-            learning_rate: learning_rate * group.numbers.rate,
-            weight_decay: group.numbers.weight_decay,
+            learning_rate: learning_rate * of.rate,
+            weight_decay: of.weight_decay,
             beta1: BETAS.0,
             beta2: BETAS.1,
             epsilon: self.epsilon,
@@ -176,23 +176,28 @@ impl AdamW {
         }
     }
 
+    fn numbers_of(&self, path: &[String], elements: usize) -> Numbers {
+        let is_decayed = is_decayed(path);
+        Numbers {
+            weight_decay: if is_decayed { self.weight_decay } else { 0.0 },
+            rate: self.layer_rates.of(path),
+            is_aligned: elements.is_multiple_of(ALIGNED_ELEMENTS),
+        }
+    }
+
+    /// What a step does to the elements of a parameter that never had a gradient.
+    pub(crate) fn decay_factor(&self, path: &str, learning_rate: f64) -> f64 {
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        self.numbers(self.numbers_of(&path, 0), learning_rate)
+            .decay_factor()
+    }
+
     /// The parameters in the vectors that they are updated in: each in its own, or all that have the same numbers in one.
     fn groups(&self, found: Vec<Found>, ops: &Ops) -> Vec<Group> {
         let mut sorted: Vec<(Numbers, Vec<Found>)> = Vec::new();
         for found in found {
-            let numbers = Numbers {
-                weight_decay: if is_decayed(&found.path) {
-                    self.weight_decay
-                } else {
-                    0.0
-                },
-                rate: self.layer_rates.of(&found.path),
-                is_aligned: found
-                    .gradient
-                    .shape()
-                    .num_elements()
-                    .is_multiple_of(ALIGNED_ELEMENTS),
-            };
+            let elements = found.gradient.shape().num_elements();
+            let numbers = self.numbers_of(&found.path, elements);
             let alike = sorted
                 .iter_mut()
                 .find(|(others, _)| ops.prefers_one_vector() && *others == numbers);

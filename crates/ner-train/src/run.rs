@@ -8,13 +8,13 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use model_dir::{hex, replace_dir};
-use ner_model::TokenClassifier;
 use ner_model::ops::LossWeights;
+use ner_model::{TokenClassifier, WORD_EMBEDDINGS};
 use ner_tagger::PretokenizedSentence;
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
-use crate::average::WeightAverage;
+use crate::average::{Values, WeightAverage, values};
 use crate::checkpoint::{Checkpoint, OptimizerValues, TrainerState};
 use crate::distillation::Distillation;
 use crate::error::{Error, Result};
@@ -26,6 +26,7 @@ use crate::optimizer::AdamW;
 use crate::save_model::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DistillSettings, TrainSettings};
+use crate::unread_rows::{UnreadRows, Which};
 
 /// SHA-256 of what the model learns from.
 pub(crate) fn digest(features: &[Feature], distillation: Option<&Distillation>) -> String {
@@ -63,7 +64,10 @@ pub(crate) struct Run<'a> {
     pub data: String,
     /// Digest of what it is evaluated on.
     pub dev: String,
+    /// The model, of the sub-words that the run reads where it changes their embeddings.
     pub model: TokenClassifier,
+    /// The rest of its word embeddings.
+    pub unread: UnreadRows,
     /// Devices that compute beside the model's.
     pub others: Vec<Device>,
     pub tokenizer: Arc<SubwordTokenizer>,
@@ -108,6 +112,8 @@ impl Run<'_> {
         }
         self.step += 1;
         self.average.add(self.step, || self.model.valid());
+        let decay = self.optimizer.decay_factor(WORD_EMBEDDINGS, learning_rate);
+        self.unread.step(decay, self.average.share(self.step));
 
         let step = Step {
             step: self.step,
@@ -179,11 +185,14 @@ impl Run<'_> {
             dev: self.dev.clone(),
             files: std::collections::BTreeMap::new(),
         };
-        let model = self.model.valid();
         let optimizer = OptimizerValues {
             moments: self.optimizer.moments()?,
-            average: self.average.values()?,
+            average: match self.average.model() {
+                Some(mean) => values(&self.unread.whole(mean.clone(), Which::Mean)?)?,
+                None => Values::new(),
+            },
         };
+        let model = self.unread.whole(self.model.valid(), Which::Last)?;
         Checkpoint::write(&dir, &model, &self.tokenizer, &optimizer, state)?;
         if let Some(count) = self.settings.output.save_total_limit {
             Checkpoint::keep_latest(&dir, count)?;
@@ -228,7 +237,9 @@ impl Run<'_> {
             return Err(refused("made with other development data".to_owned()));
         }
         let model = self.model.valid();
-        let OptimizerValues { moments, average } = checkpoint.optimizer()?;
+        let mut found = checkpoint.optimizer()?;
+        self.unread.restore(&mut found);
+        let OptimizerValues { moments, average } = found;
         self.optimizer.restore(step, moments, &model.device());
         self.average.restore(average, model);
         self.step = step;
@@ -239,11 +250,11 @@ impl Run<'_> {
     }
 
     /// The model that the run would end with now, without autodiff: the mean of the weights over the steps that count, or the last ones.
-    pub fn result(&self) -> TokenClassifier {
-        self.average
-            .model()
-            .cloned()
-            .unwrap_or_else(|| self.model.valid())
+    pub fn result(&mut self) -> Result<TokenClassifier> {
+        match self.average.model() {
+            Some(mean) => self.unread.whole(mean.clone(), Which::Mean),
+            None => self.unread.whole(self.model.valid(), Which::Last),
+        }
     }
 
     pub fn has_lost_patience(&self) -> bool {
@@ -261,7 +272,7 @@ impl Run<'_> {
         if dev.is_empty() || !is_due || self.evaluated == self.step {
             return Ok(());
         }
-        let model = self.result();
+        let model = self.result()?;
         let evaluation = {
             let tagger = self
                 .settings

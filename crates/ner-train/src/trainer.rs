@@ -27,6 +27,7 @@ use crate::sampler::BatchSampler;
 use crate::save_model::{BEST, save};
 use crate::schedule::LinearSchedule;
 use crate::settings::{DecodeSettings, TrainSettings};
+use crate::unread_rows::UnreadRows;
 
 /// Training and development data.
 #[derive(Clone, Copy, Debug)]
@@ -169,13 +170,20 @@ impl<'a> Trainer<'a> {
         let distillation = distillation.as_ref();
         let has_teacher = distillation.is_some();
         let model = prepare_model(model, &settings, corpus, has_teacher)?;
-        let (features, plan) =
+        let (mut features, plan) =
             prepare_data(&model, &tokenizer, corpus.train, &settings, has_teacher)?;
         let labels = &model.config().id2label;
         label_ids(corpus.dev, labels)?;
         let loss_weights = settings.loss.weights(labels, corpus.train)?;
+        let data = digest(&features, distillation);
+        let (model, unread) = if settings.optimizer.freeze_embeddings {
+            (model, UnreadRows::default())
+        } else {
+            let decays = settings.optimizer.weight_decay > 0.0;
+            UnreadRows::take_out(model, &mut features, decays)?
+        };
         let mut run = Run {
-            data: digest(&features, distillation),
+            data,
             dev: digest_of_sentences(corpus.dev),
             optimizer: optimizer(&model, &settings),
             average: WeightAverage::new(
@@ -193,6 +201,7 @@ impl<'a> Trainer<'a> {
             evaluated: 0,
             step: 0,
             model,
+            unread,
             others,
             tokenizer,
             settings,
@@ -214,7 +223,7 @@ impl<'a> Trainer<'a> {
         };
         let batches = batches(&features, order(&run.settings), passes, &run.plan, run.step);
         let mut run = run.steps(batches, &loss_weights, corpus.dev)?;
-        let model = run.result();
+        let model = run.result()?;
         save(&model, &run.tokenizer, &run.output_dir)?;
         let _ = (run.observer)(Event::Saved {
             dir: &run.output_dir,

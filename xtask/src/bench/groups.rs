@@ -7,10 +7,22 @@ use super::Folder;
 /// Works whose sides are compared.
 pub struct Group {
     pub name: &'static str,
-    /// `base` or `small`.
-    model: &'static str,
+    /// `base`, `small` or [`GIVEN`].
+    pub model: &'static str,
     pub sides: &'static [Side],
 }
+
+/// The model that the caller gives, which is a trained one.
+pub const GIVEN: &str = "given";
+
+impl Group {
+    /// Whether it tags with a trained model, so that there is a score beside each speed.
+    pub fn is_scored(&self) -> bool {
+        self.name == TAG_GIVEN
+    }
+}
+
+pub const TAG_GIVEN: &str = "tag-given";
 
 /// One side of a group: its name and its arguments, in which `{model}` stands for the group's model, `{model.EXTENSION}` for a file that belongs
 /// to it, `{out}` for a file to write and `{data}/NAME` for one of the corpus.
@@ -59,9 +71,16 @@ impl Side {
                 None => (*argument).to_owned(),
             }
         };
-        self.arguments.iter().map(resolve).collect()
+        let mut arguments: Vec<String> = self.arguments.iter().map(resolve).collect();
+        if group.is_scored() && self.name != PIPELINE {
+            arguments.extend(["--predictions".to_owned(), folder.path(PREDICTIONS)]);
+        }
+        arguments
     }
 }
+
+/// Where each side of a group that is scored writes the tags of the words.
+pub const PREDICTIONS: &str = "predictions";
 
 pub const OURS: &str = "ours";
 pub const INT8: &str = "ours, --precision int8";
@@ -221,6 +240,16 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "tag-small",
         model: "small",
+        sides: TAGGING,
+    },
+    Group {
+        name: "train-given",
+        model: GIVEN,
+        sides: TRAINING,
+    },
+    Group {
+        name: TAG_GIVEN,
+        model: GIVEN,
         sides: TAGGING,
     },
     Group {

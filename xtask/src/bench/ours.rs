@@ -1,6 +1,7 @@
 //! This system's side: one work a process.
 
 use std::{
+    fs,
     hint::black_box,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use std::{
 use anyhow::Result;
 use ner_metrics::{EntityReport, Mode};
 use ner_model::{DeviceChoice, ModelConfig, Precision, TokenClassifier};
-use ner_tagger::{PretokenizedSentence, Tagger};
+use ner_tagger::{Decode, PretokenizedSentence, Tagger};
 use ner_train::{Corpus, Event, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
@@ -40,6 +41,9 @@ pub enum Worker {
         data: PathBuf,
         #[command(flatten)]
         place: Place,
+        /// File for the tag of each word: the likeliest label of its first sub-word
+        #[arg(long)]
+        predictions: Option<PathBuf>,
     },
     /// Splitting of long sentences, from file to file
     Preprocess {
@@ -78,7 +82,12 @@ pub struct Place {
 pub fn work(worker: &Worker) -> Result<()> {
     let outcome = match worker {
         Worker::Train { model, data, place } => train(model, data, *place)?,
-        Worker::Tag { model, data, place } => tag(model, data, *place)?,
+        Worker::Tag {
+            model,
+            data,
+            place,
+            predictions,
+        } => tag(model, data, *place, predictions.as_deref())?,
         Worker::Preprocess { model, files } => return preprocess(model, files),
         Worker::Report { data, tokens } => report(data, *tokens)?,
         Worker::Read { file } => read(file)?,
@@ -157,12 +166,13 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     })
 }
 
-fn tag(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
-    let tagger = Tagger::builder()
+fn tag(model: &Path, data: &Path, place: Place, predictions: Option<&Path>) -> Result<Outcome> {
+    let builder = Tagger::builder()
         .device(place.device)
-        .precision(place.precision)
-        .from_dir(model)?;
-    let texts: Vec<String> = sentences(data)?
+        .precision(place.precision);
+    let tagger = builder.clone().from_dir(model)?;
+    let sentences = sentences(data)?;
+    let texts: Vec<String> = sentences
         .iter()
         .map(|sentence| sentence.words.join(" "))
         .collect();
@@ -176,9 +186,26 @@ fn tag(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     tagger.entities_of(&texts[..before.min(texts.len())])?;
     let started = Instant::now();
     black_box(tagger.entities_of(&texts)?);
+    let time = started.elapsed();
+    if let Some(path) = predictions {
+        let tagged = builder
+            .decode(Decode::Argmax)
+            .from_dir(model)?
+            .tag(&sentences)?;
+        let mut lines = String::new();
+        for sentence in tagged {
+            for tag in sentence.tags {
+                lines.push_str(&tag.tag);
+                lines.push('\n');
+            }
+            lines.push('\n');
+        }
+        fs::write(path, lines)?;
+    }
     Ok(Outcome {
         subwords,
-        ..Outcome::of(started.elapsed(), texts.len())
+        numbers: place.precision.to_string(),
+        ..Outcome::of(time, texts.len())
     })
 }
 

@@ -18,12 +18,12 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Uses the given environment, or makes one, and exports the models to ONNX where that is wanted.
+    /// Uses the given environment, or makes one, and exports these models to ONNX.
     pub fn open(
         folder: &Folder,
         venv: Option<&Path>,
         threads: usize,
-        with_onnx: bool,
+        exported: &[&str],
     ) -> Result<Self> {
         let made = folder.0.join("venv");
         let peers = Self {
@@ -39,7 +39,6 @@ impl Peers {
             let mut pip = Command::new(&peers.python);
             succeed(pip.args(install).arg("fixtures/bench/requirements.txt"))?;
         }
-        let exported: &[&str] = if with_onnx { &["base", "small"] } else { &[] };
         for model in exported {
             let [plain, fused, int8] = ["onnx", "fused.onnx", "int8.onnx"]
                 .map(|end| folder.path(&format!("{model}.{end}")));

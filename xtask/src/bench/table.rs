@@ -7,7 +7,10 @@ use std::{fmt::Write, fs, process::Command};
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
-use super::groups::OURS;
+use super::groups::{
+    BATCHED, BATCHED_BF16, BATCHED_COMPILED, BF16, INT8, ONNX, ONNX_FUSED, ONNX_INT8, OPENVINO,
+    OPENVINO_BF16, OPENVINO_INT8, OURS, TAG_GIVEN,
+};
 use rows::{Quantity, Row, gpu_rows, rows};
 
 /// Bytes a second that reading esp.train should reach.
@@ -32,6 +35,11 @@ impl Measured {
             Quantity::DeviceMemory => outcome.device_bytes as f64 / 1e9,
         };
         self.outcomes.iter().map(value).collect()
+    }
+
+    /// Of the tags in the first round; each round has the same.
+    fn f1(&self) -> Option<f64> {
+        self.outcomes.first()?.f1
     }
 
     fn median(&self, quantity: Quantity) -> f64 {
@@ -93,6 +101,61 @@ pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> St
             "| reading esp.train, MB/s | | {rate} | | | {least} to {most} MB/s | >= {}{missed} |",
             READING / 1e6
         );
+    }
+    text + &scores(measured)
+}
+
+/// How far below ours the F1 of a peer may be that it is compared with.
+const F1_MARGIN: f64 = 0.003;
+
+/// What the sides that tag with a trained model give, and who is ahead at equal F1.
+fn scores(measured: &[Measured]) -> String {
+    let scored = |side: &&Measured| side.group == TAG_GIVEN && side.f1().is_some();
+    let sides: Vec<&Measured> = measured.iter().filter(scored).collect();
+    if sides.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## Speed and F1\n\nThe given model, a trained one, on all sentences of esp.testb. F1 is that of the likeliest label of each word's first \
+        sub-word, on the words of the file; numbers are what a side's matrix products were computed in, as its library tells.\n\n\
+        | side | numbers | sentences/s | F1 |\n|---|---|---:|---:|\n"
+        .to_owned();
+    for side in &sides {
+        let numbers = side.outcomes.first().map_or("", |first| &first.numbers);
+        let (rate, f1) = (short(side.median(Quantity::Rate)), side.f1().unwrap_or(0.0));
+        _ = writeln!(text, "| {} | {numbers} | {rate} | {f1:.4} |", side.side);
+    }
+    text.push('\n');
+    for (numbers, ours, peers) in [
+        ("f32", OURS, &[BATCHED, ONNX, ONNX_FUSED, OPENVINO][..]),
+        (
+            "bf16",
+            BF16,
+            &[BATCHED_BF16, BATCHED_COMPILED, OPENVINO_BF16],
+        ),
+        ("int8", INT8, &[ONNX_INT8, OPENVINO_INT8]),
+    ] {
+        let find = |name: &str| sides.iter().find(|side| side.side == name);
+        let Some((ours, f1)) = find(ours).and_then(|side| Some((*side, side.f1()?))) else {
+            continue;
+        };
+        let rate = |side: &Measured| side.median(Quantity::Rate);
+        let there: Vec<&&Measured> = peers.iter().filter_map(|name| find(name)).collect();
+        let alike = there
+            .iter()
+            .filter(|peer| peer.f1().is_some_and(|its| its > f1 - F1_MARGIN));
+        let best = alike.max_by(|a, b| rate(a).total_cmp(&rate(b)));
+        _ = match best {
+            Some(peer) => writeln!(
+                text,
+                "- {numbers}: this system tags {:.2} times as many sentences a second as {}, the fastest peer whose F1 is at most {F1_MARGIN} below.",
+                rate(ours) / rate(peer),
+                peer.side
+            ),
+            None => writeln!(
+                text,
+                "- {numbers}: no peer's F1 comes within {F1_MARGIN} of this system's."
+            ),
+        };
     }
     text
 }
@@ -271,7 +334,9 @@ fn gpus() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::groups::{BATCHED, GPU_GROUPS, GROUPS, SEQEVAL};
+    use std::time::Duration;
+
+    use super::super::groups::{GPU_GROUPS, GROUPS, SEQEVAL};
     use super::*;
 
     #[test]
@@ -297,11 +362,9 @@ mod tests {
             side: side.to_owned(),
             outcomes: seconds
                 .map(|seconds| Outcome {
-                    seconds,
-                    items: 100,
                     subwords: 700,
-                    peak_bytes: 0,
-                    device_bytes: 0,
+                    f1: Some(0.8),
+                    ..Outcome::of(Duration::from_secs_f64(seconds), 100)
                 })
                 .to_vec(),
         };
@@ -315,6 +378,31 @@ mod tests {
             "{text}"
         );
         assert_eq!(median(vec![4.0, 1.0]), 2.5);
+
+        let tagged = |name: &str, seconds, f1| {
+            let mut side = side(name, [seconds; 3]);
+            side.group = TAG_GIVEN.to_owned();
+            side.outcomes[0].f1 = Some(f1);
+            side
+        };
+        let measured = [
+            tagged(INT8, 1.0, 0.85),
+            tagged(ONNX_INT8, 0.5, 0.84),
+            tagged(OPENVINO_INT8, 2.0, 0.849),
+            tagged(BF16, 1.0, 0.85),
+            tagged(OPENVINO_BF16, 1.0, 0.84),
+        ];
+        let text = scores(&measured);
+        assert!(
+            text.contains(
+                "int8: this system tags 2.00 times as many sentences a second as OpenVINO, int8"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("bf16: no peer's F1 comes within 0.003"),
+            "{text}"
+        );
 
         let of = |group: &str, name: &str, seconds| Measured {
             group: group.to_owned(),

@@ -196,7 +196,7 @@ pub fn adamw(
     let first = moments.first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
     let second = moments.second * step.beta2 + gradient.clone() * gradient * (1.0 - step.beta2);
     let denominator = second.clone().sqrt() * step.root_correction() + step.epsilon;
-    let decayed = parameter * (1.0 - step.learning_rate * step.weight_decay);
+    let decayed = parameter * step.decay_factor();
     (
         decayed - first.clone() / denominator * step.corrected_rate(),
         Moments { first, second },

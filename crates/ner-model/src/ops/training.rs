@@ -227,6 +227,11 @@ impl AdamWStep {
         self.learning_rate / (1.0 - self.beta1.powi(self.step as i32))
     }
 
+    /// Factor on the parameter: `1 - learning_rate * weight_decay`. It is all that a step does to an element that never had a gradient.
+    pub fn decay_factor(&self) -> f64 {
+        1.0 - self.learning_rate * self.weight_decay
+    }
+
     /// `1 / sqrt(1 - beta2^step)`.
     pub(crate) fn root_correction(&self) -> f64 {
         1.0 / (1.0 - self.beta2.powi(self.step as i32)).sqrt()

@@ -11,12 +11,11 @@ use rayon::prelude::*;
 
 use super::int8_format::QuantizedTensor;
 use super::matching::Parameter;
-use super::{Checkpoint, Fill, LoadReport, RowTable, all_values, floats};
+use super::{Checkpoint, Fill, LoadReport, RowTable, WORD_EMBEDDINGS, all_values, floats};
 use crate::model::Form;
 use crate::ops::{Ops, PackedLinear, PackedWeights, Packing};
 use crate::{Error, ModelConfig, Precision, TokenClassifier};
 
-const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 const ENCODER: &str = "encoder.";
 
 impl TokenClassifier {

@@ -14,13 +14,11 @@ use serde_json::{Map, Value};
 use super::matching::check_layers;
 use super::names::{layer_number, renumbered_layer};
 use super::reading::{Stored, read_tensors};
-use super::{View, int8_format, write_safetensors};
+use super::{View, WORD_EMBEDDINGS, int8_format, write_safetensors};
 use crate::config::QUANTIZATION;
 use crate::ops::QuantizedRows;
 use crate::{Error, ModelConfig};
 
-/// The word embeddings, whatever stands before.
-const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
 /// Other tensors that have a row for each sub-word: the heads of language models.
 const LANGUAGE_MODEL_HEADS: [&str; 10] = [
     "lm_head.bias",

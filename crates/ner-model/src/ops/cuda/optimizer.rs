@@ -56,7 +56,7 @@ pub fn step(parameters: Vec<Parameter>, limit: f64) -> (Vec<[CubeTensor; 3]>, Cu
             count: elements as i64,
             chunk: chunks as i32,
             rate: parameter.step.corrected_rate() as f32,
-            decay: (1.0 - parameter.step.learning_rate * parameter.step.weight_decay) as f32,
+            decay: parameter.step.decay_factor() as f32,
             unused: 0,
         };
         chunks += elements.div_ceil(CHUNK);

@@ -12,7 +12,7 @@ fn factors(step: &AdamWStep) -> AdamWFactors {
         gradient: step.gradient_scale as f32,
         betas: [step.beta1 as f32, step.beta2 as f32],
         rest: [(1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32],
-        decay: (1.0 - step.learning_rate * step.weight_decay) as f32,
+        decay: step.decay_factor() as f32,
         step: step.corrected_rate() as f32,
         correction: step.root_correction() as f32,
         epsilon: step.epsilon as f32,

@@ -1,0 +1,266 @@
+//! Word embeddings that no sequence of a run reads.
+//!
+//! Of 250,000 sub-words, a corpus may have 20,000. The rows of the others have no gradient in any step and their moments stay zero: all that AdamW
+//! does to them is to multiply them by its decay. So a run trains a model of the sub-words that it reads, which has small gradients and moments, and
+//! the decays of all other rows are made up for when somebody asks for the whole model: one after the other, so that no bit differs from an optimizer
+//! that had all rows.
+
+use std::collections::BTreeSet;
+
+use ner_model::{TokenClassifier, WORD_EMBEDDINGS};
+use rayon::prelude::*;
+
+use crate::checkpoint::OptimizerValues;
+use crate::error::Result;
+use crate::features::Feature;
+
+/// Floats that a thread takes at a time; of them so many stay in registers.
+const TASK: usize = 1 << 16;
+const REGISTERS: usize = 64;
+
+/// The rows of a word table that a run does not read.
+#[derive(Debug, Default)]
+pub(crate) struct UnreadRows {
+    /// Sub-words that the run reads, rising; sub-word `n` of its model is `read[n]`. Empty where the model has the whole table.
+    read: Vec<u32>,
+    width: usize,
+    /// Whether the decay of the run is above zero. Rows that do not decay do not change, and their mean is what they are.
+    decays: bool,
+    /// The whole table; the rows that are read are stale.
+    table: Vec<f32>,
+    /// Its mean over the steps that count, from the first of them.
+    mean: Vec<f32>,
+    /// Steps that both tables have yet to take.
+    pending: Vec<Decay>,
+}
+
+/// What one optimizer step does to a row without a gradient.
+#[derive(Clone, Copy, Debug)]
+struct Decay {
+    factor: f32,
+    /// How far the mean then moves towards the row; none outside the steps that are averaged.
+    share: Option<f32>,
+}
+
+/// Which weights of a run are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those after the last step.
+    Last,
+    /// Their mean over the steps that count.
+    Mean,
+}
+
+impl UnreadRows {
+    /// Takes the rows that the features do not read out of a model, and numbers the features' sub-words anew.
+    pub(crate) fn take_out(
+        model: TokenClassifier,
+        features: &mut [Feature],
+        decays: bool,
+    ) -> Result<(TokenClassifier, Self)> {
+        let ids = features.iter().flat_map(|feature| &feature.ids);
+        let read: Vec<u32> = ids.copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let vocabulary = model.config().vocab_size;
+        let (model, table) = model.restricted_to(&read)?;
+        for id in features.iter_mut().flat_map(|feature| &mut feature.ids) {
+            *id = read.partition_point(|other| other < id) as u32;
+        }
+        let rows = Self {
+            read,
+            width: table.len() / vocabulary,
+            decays,
+            table,
+            ..Self::default()
+        };
+        Ok((model, rows))
+    }
+
+    /// Takes an optimizer step: the factor of its decay, and how far the mean of the weights moves towards them after it.
+    pub(crate) fn step(&mut self, factor: f64, share: Option<f32>) {
+        if self.decays {
+            let factor = factor as f32;
+            self.pending.push(Decay { factor, share });
+        }
+    }
+
+    /// The whole model of the run's.
+    pub(crate) fn whole(
+        &mut self,
+        model: TokenClassifier,
+        which: Which,
+    ) -> Result<TokenClassifier> {
+        if self.read.is_empty() {
+            return Ok(model);
+        }
+        self.take_steps();
+        Ok(model.with_table(&self.read, self.of(which).to_vec())?)
+    }
+
+    /// Takes up the mean of all rows where a checkpoint has it, and leaves there what the run's model has: of mean and moments the rows that it reads.
+    pub(crate) fn restore(&mut self, values: &mut OptimizerValues) {
+        if self.read.is_empty() {
+            return;
+        }
+        if let Some(table) = values.average.get_mut(WORD_EMBEDDINGS) {
+            self.mean = std::mem::take(table);
+            *table = self.rows_of(&self.mean);
+        }
+        let moments = values.moments.get_mut(WORD_EMBEDDINGS);
+        let whole = moments.into_iter().flatten();
+        for moment in whole.filter(|moment| moment.len() == self.table.len()) {
+            *moment = self.rows_of(moment);
+        }
+    }
+
+    fn rows_of(&self, table: &[f32]) -> Vec<f32> {
+        let rows = self.read.iter();
+        let rows = rows.flat_map(|&id| &table[id as usize * self.width..][..self.width]);
+        rows.copied().collect()
+    }
+
+    fn of(&self, which: Which) -> &[f32] {
+        match which {
+            Which::Mean if !self.mean.is_empty() => &self.mean,
+            _ => &self.table,
+        }
+    }
+
+    fn take_steps(&mut self) {
+        let steps = std::mem::take(&mut self.pending);
+        if self.mean.is_empty() && steps.iter().any(|step| step.share.is_some()) {
+            self.mean = vec![0.0; self.table.len()];
+        }
+        let take = |table: &mut [f32], mean: &mut [f32]| {
+            for step in &steps {
+                for x in table.iter_mut() {
+                    *x *= step.factor;
+                }
+                match step.share {
+                    None => {}
+                    // The first step that counts.
+                    Some(1.0) => mean.copy_from_slice(table),
+                    Some(share) => {
+                        for (mean, x) in mean.iter_mut().zip(table.iter()) {
+                            *mean += (x - *mean) * share;
+                        }
+                    }
+                }
+            }
+        };
+        if self.mean.is_empty() {
+            let tasks = self.table.par_chunks_mut(TASK);
+            tasks.for_each(|table| {
+                let parts = table.chunks_mut(REGISTERS);
+                parts.for_each(|table| take(table, &mut []));
+            });
+        } else {
+            let means = self.mean.par_chunks_mut(TASK);
+            let tasks = self.table.par_chunks_mut(TASK).zip(means);
+            tasks.for_each(|(table, mean)| {
+                let parts = table.chunks_mut(REGISTERS).zip(mean.chunks_mut(REGISTERS));
+                parts.for_each(|(table, mean)| take(table, mean));
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use burn::module::Module;
+    use burn::optim::GradientsParams;
+    use ner_model::ops::{Factors, Ops};
+    use ner_model::{DeviceChoice, ForwardMode, ModelConfig};
+
+    use super::*;
+    use crate::average::{Values, WeightAverage, values};
+    use crate::features::pack;
+    use crate::optimizer::AdamW;
+
+    const RATES: [f64; 6] = [1e-2, 0.0, 3e-3, 2e-2, 1e-2, 5e-3];
+
+    fn features() -> Vec<Feature> {
+        let sequences: [&[u32]; 3] = [&[2, 40, 9, 9, 3], &[2, 100, 7, 3], &[2, 9, 40, 3]];
+        let feature = |(sentence, ids): (usize, &&[u32])| Feature {
+            sentence,
+            ids: ids.to_vec(),
+            words: 0..0,
+            first_subwords: Vec::new(),
+            labels: (0..ids.len() as u32).map(|at| Some(at % 3)).collect(),
+        };
+        sequences.iter().enumerate().map(feature).collect()
+    }
+
+    fn step(
+        model: TokenClassifier,
+        feature: &Feature,
+        optimizer: &mut AdamW,
+        rate: f64,
+        ops: &Ops,
+    ) -> TokenClassifier {
+        let (batch, labels) = pack([feature]);
+        let mode = ForwardMode::Training { seed: 1 };
+        let loss = model.loss(model.forward(&batch, mode).unwrap(), &labels);
+        let gradients = GradientsParams::from_grads(loss.unwrap().backward(), &model);
+        optimizer.step(model, gradients, rate, ops).unwrap().0
+    }
+
+    /// The last weights and their mean after steps with all rows in the optimizer, and with only those that the features read.
+    fn trained(decay: f64, ops: &Ops) -> [[Values; 2]; 2] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models/bert");
+        let config = ModelConfig::from_dir(&dir).unwrap();
+        let device = DeviceChoice::Flex.open().unwrap().autodiff();
+        let (model, _) = TokenClassifier::load(&dir, &config, &device, 0).unwrap();
+        let mut whole = model.with_ops(ops.clone());
+        let optimizer = || AdamW::new(decay, 1e-8, 0.0);
+        let average = || WeightAverage::new(4, RATES.len());
+
+        let mut restricted = features();
+        let (mut part, mut unread) =
+            UnreadRows::take_out(whole.clone(), &mut restricted, decay > 0.0).unwrap();
+        assert_eq!(unread.read, [2, 3, 7, 9, 40, 100]);
+        let (mut optimizers, mut averages) = ([optimizer(), optimizer()], [average(), average()]);
+        for (number, &rate) in (1..).zip(&RATES) {
+            let at = number % 3;
+            whole = step(whole, &features()[at], &mut optimizers[0], rate, ops);
+            part = step(part, &restricted[at], &mut optimizers[1], rate, ops);
+            averages[0].add(number, || whole.valid());
+            averages[1].add(number, || part.valid());
+            let factor = optimizers[1].decay_factor(WORD_EMBEDDINGS, rate);
+            unread.step(factor, averages[1].share(number));
+            if number == 4 {
+                unread.whole(part.valid(), Which::Last).unwrap(); // when it is asked for makes no difference
+            }
+        }
+        let mean = averages[1].model().unwrap().clone();
+        let moments = optimizers[1].moments().unwrap();
+        assert_eq!(moments[WORD_EMBEDDINGS][0].len(), 6 * unread.width);
+        [
+            [whole.valid(), averages[0].model().unwrap().clone()],
+            [
+                unread.whole(part.valid(), Which::Last).unwrap(),
+                unread.whole(mean, Which::Mean).unwrap(),
+            ],
+        ]
+        .map(|models| models.map(|model| values(&model).unwrap()))
+    }
+
+    #[test]
+    fn no_bit_differs_from_an_optimizer_with_all_rows() {
+        let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|x| x.to_bits()).collect() };
+        for decay in [0.0, 0.1] {
+            let [whole, part] = trained(decay, &Ops::Fused(Factors::F32));
+            for (whole, part) in whole.iter().zip(&part) {
+                assert_eq!(whole.len(), part.len());
+                for (path, values) in whole {
+                    assert_eq!(bits(values), bits(&part[path]), "{path}, decay {decay}");
+                }
+            }
+            // The rows that are not read have moved, where there is a decay.
+            let row = |values: &Values| values[WORD_EMBEDDINGS][50 * 48..51 * 48].to_vec();
+            assert_eq!(row(&whole[0]) == row(&whole[1]), decay == 0.0);
+        }
+    }
+}
