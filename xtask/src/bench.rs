@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use ours::{Worker, work};
 
 use crate::bench::{
-    groups::{GIVEN, GPU_GROUPS, GROUPS, Group, PIPELINE, PREDICTIONS, Side},
+    groups::{GIVEN, GPU_GROUPS, GROUPS, Group, PREDICTIONS, SCORED, Side},
     peers::Peers,
     table::Measured,
 };
@@ -107,7 +107,7 @@ const GPU_SENTENCES: [usize; 2] = [2048, 1517];
 /// The same for the small model, which is for CPUs.
 const SMALL_SENTENCES: [usize; 2] = [768, 1517];
 /// The same for the model that is given.
-const GIVEN_SENTENCES: [usize; 2] = [192, 1517];
+const GIVEN_SENTENCES: [usize; 2] = [192, 400];
 
 /// What earlier calls measured.
 #[derive(Serialize, Deserialize)]
@@ -248,7 +248,8 @@ fn measure(
     for round in 1..=args.rounds {
         let mut failed = Vec::new();
         for (number, (side, outcomes)) in sides.iter_mut().enumerate() {
-            let mut arguments = side.arguments(group, folder, &args.data_dir);
+            let scores = round == 1 && side.is_scored(group);
+            let mut arguments = side.arguments(group, folder, &args.data_dir, scores);
             if let Some(device) = args.device {
                 let place = ["--warm-up", "--device", &device.to_string()];
                 arguments.extend(place.map(str::to_owned));
@@ -271,7 +272,7 @@ fn measure(
                 }
                 Err(error) => return Err(error.context(format!("{}, {}", group.name, side.name))),
             };
-            let outcome = if group.is_scored() && side.name != PIPELINE {
+            let outcome = if scores {
                 scored(outcome, folder)?
             } else {
                 outcome
@@ -310,7 +311,7 @@ fn measure(
 
 /// With the F1 of the tags that the side wrote.
 fn scored(outcome: Outcome, folder: &Folder) -> Result<Outcome> {
-    let gold = conll_io::Reader::from_path(folder.path(&format!("{GIVEN}.test")))?;
+    let gold = conll_io::Reader::from_path(folder.path(SCORED))?;
     let gold = PretokenizedSentence::from_reader(gold.into_sentences())?;
     let gold: Vec<Vec<String>> = gold.into_iter().map(|sentence| sentence.tags).collect();
     let path = folder.path(PREDICTIONS);

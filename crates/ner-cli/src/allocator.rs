@@ -1,14 +1,16 @@
 //! How the C library's allocator treats freed memory.
 #![allow(unsafe_code, reason = "calls of the C library")]
 
-/// Has glibc keep large freed buffers instead of handing them back to the system after each operation, which saves page faults. Does nothing elsewhere.
+/// Has glibc keep freed buffers, up to those of an operation on a large batch, instead of handing them back to the system each time, which saves page
+/// faults. Larger ones, such as the embeddings of a large vocabulary, go back at once. Does nothing elsewhere.
 pub fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         const KEEP: libc::c_int = 1 << 30;
+        const LARGE: libc::c_int = 1 << 27;
         // SAFETY: mallopt only sets parameters of the allocator and may be called at any time.
         unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEEP);
         }
     }

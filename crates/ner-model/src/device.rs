@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::Error;
 
@@ -110,8 +110,13 @@ impl DeviceChoice {
 pub fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
     let values = tensor
         .try_into_data()
-        .map(|data| data.iter::<f32>().collect())
-        .map_err(|failure| Error::Computation(failure.to_string()));
+        .map_err(|failure| Error::Computation(failure.to_string()))
+        .and_then(|data| match data.dtype() {
+            DType::F32 => data
+                .try_into_vec()
+                .map_err(|failure| Error::Computation(failure.to_string())),
+            _ => Ok(data.iter::<f32>().collect()),
+        });
     #[cfg(feature = "cuda")]
     if let Some(failure) = crate::ops::cuda::take_failure() {
         return Err(Error::Computation(failure));

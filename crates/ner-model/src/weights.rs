@@ -95,25 +95,23 @@ impl TokenClassifier {
             .into_iter()
             .map(|tensor| {
                 let name = hub_name(model_type, &tensor.name);
-                tensor
-                    .to_bytes()
-                    .map(|bytes| {
-                        (
-                            name.clone(),
-                            View {
-                                dtype: tensor.dtype,
-                                shape: tensor.shape.to_vec(),
-                                bytes,
-                            },
-                        )
-                    })
-                    .map_err(|e| Error::Tensor {
+                let (_, dtype, shape, _, bytes) =
+                    tensor.into_parts().map_err(|e| Error::Tensor {
                         path: path.clone(),
-                        name,
+                        name: name.clone(),
                         reason: format!("{e:?}"),
-                    })
+                    })?;
+                let shape = shape.to_vec();
+                Ok((
+                    name,
+                    View {
+                        dtype,
+                        shape,
+                        bytes,
+                    },
+                ))
             });
-        let views = views.collect::<Result<Vec<_>, _>>()?;
+        let views = views.collect::<Result<Vec<_>, Error>>()?;
         write_safetensors(&path, views)?;
         self.config().of_floats().save(dir)
     }

@@ -238,7 +238,7 @@ impl Run<'_> {
         }
         let model = self.model.valid();
         let mut found = checkpoint.optimizer()?;
-        self.unread.restore(&mut found);
+        self.unread.restore(&mut found)?;
         let OptimizerValues { moments, average } = found;
         self.optimizer.restore(step, moments, &model.device());
         self.average.restore(average, model);
@@ -257,6 +257,24 @@ impl Run<'_> {
         }
     }
 
+    /// Ends the run: writes the model and lets go of all else.
+    pub fn end(mut self) -> Result<TokenClassifier> {
+        let model = self.result()?;
+        let Self {
+            tokenizer,
+            output_dir,
+            mut observer,
+            model: last,
+            optimizer,
+            average,
+            ..
+        } = self;
+        drop((last, optimizer, average)); // may be large, as what is written
+        save(&model, &tokenizer, &output_dir)?;
+        let _ = observer(Event::Saved { dir: &output_dir });
+        Ok(model)
+    }
+
     pub fn has_lost_patience(&self) -> bool {
         let patience = self.settings.evaluation.early_stopping_patience;
         patience.is_some_and(|patience| self.evaluations_without_gain >= patience)
@@ -272,12 +290,13 @@ impl Run<'_> {
         if dev.is_empty() || !is_due || self.evaluated == self.step {
             return Ok(());
         }
+        let total = dev.len();
+        let _ = (self.observer)(Event::Evaluating { done: 0, total });
         let model = self.result()?;
         let evaluation = {
             let tagger = self
                 .settings
                 .tagger(model.clone(), Arc::clone(&self.tokenizer))?;
-            let total = dev.len();
             let batch_size = self.settings.evaluation.eval_batch_size;
             evaluate(&tagger, dev, batch_size, |done| {
                 let _ = (self.observer)(Event::Evaluating { done, total });

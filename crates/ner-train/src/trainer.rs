@@ -24,7 +24,7 @@ use crate::micro_batch::{DataParallel, MicroBatching, StepBatch};
 use crate::optimizer::{AdamW, LayerRates};
 use crate::run::{LogWindow, Run, digest, digest_of_sentences};
 use crate::sampler::BatchSampler;
-use crate::save_model::{BEST, save};
+use crate::save_model::BEST;
 use crate::schedule::LinearSchedule;
 use crate::settings::{DecodeSettings, TrainSettings};
 use crate::unread_rows::UnreadRows;
@@ -180,7 +180,7 @@ impl<'a> Trainer<'a> {
             (model, UnreadRows::default())
         } else {
             let decays = settings.optimizer.weight_decay > 0.0;
-            UnreadRows::take_out(model, &mut features, decays)?
+            UnreadRows::take_out(model, &mut features, decays, &output_dir)?
         };
         let mut run = Run {
             data,
@@ -222,13 +222,7 @@ impl<'a> Trainer<'a> {
             distillation,
         };
         let batches = batches(&features, order(&run.settings), passes, &run.plan, run.step);
-        let mut run = run.steps(batches, &loss_weights, corpus.dev)?;
-        let model = run.result()?;
-        save(&model, &run.tokenizer, &run.output_dir)?;
-        let _ = (run.observer)(Event::Saved {
-            dir: &run.output_dir,
-        });
-        Ok(model)
+        run.steps(batches, &loss_weights, corpus.dev)?.end()
     }
 }
 

@@ -3,33 +3,39 @@
 //! Of 250,000 sub-words, a corpus may have 20,000. The rows of the others have no gradient in any step and their moments stay zero: all that AdamW
 //! does to them is to multiply them by its decay. So a run trains a model of the sub-words that it reads, which has small gradients and moments, and
 //! the decays of all other rows are made up for when somebody asks for the whole model: one after the other, so that no bit differs from an optimizer
-//! that had all rows.
+//! that had all rows. Until then those rows wait in a file, where they take no memory.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use ner_model::{TokenClassifier, WORD_EMBEDDINGS};
 use rayon::prelude::*;
 
 use crate::checkpoint::OptimizerValues;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::Feature;
 
 /// Floats that a thread takes at a time; of them so many stay in registers.
 const TASK: usize = 1 << 16;
 const REGISTERS: usize = 64;
 
-/// The rows of a word table that a run does not read.
+/// The rows of a word table that a run does not read. They lie in a file without a name until they are asked for.
 #[derive(Debug, Default)]
-pub(crate) struct UnreadRows {
-    /// Sub-words that the run reads, rising; sub-word `n` of its model is `read[n]`. Empty where the model has the whole table.
+pub(crate) struct UnreadRows(Option<Rows>);
+
+#[derive(Debug)]
+struct Rows {
+    /// Sub-words that the run reads, rising; sub-word `n` of its model is `read[n]`.
     read: Vec<u32>,
     width: usize,
     /// Whether the decay of the run is above zero. Rows that do not decay do not change, and their mean is what they are.
     decays: bool,
     /// The whole table; the rows that are read are stale.
-    table: Vec<f32>,
+    last: Table,
     /// Its mean over the steps that count, from the first of them.
-    mean: Vec<f32>,
+    mean: Option<Table>,
     /// Steps that both tables have yet to take.
     pending: Vec<Decay>,
 }
@@ -52,11 +58,13 @@ pub(crate) enum Which {
 }
 
 impl UnreadRows {
-    /// Takes the rows that the features do not read out of a model, and numbers the features' sub-words anew.
+    /// Takes the rows that the features do not read out of a model, and numbers the features' sub-words anew. The file of the rows is made in a
+    /// folder, or where that would be made, and gone when this is.
     pub(crate) fn take_out(
         model: TokenClassifier,
         features: &mut [Feature],
         decays: bool,
+        dir: &Path,
     ) -> Result<(TokenClassifier, Self)> {
         let ids = features.iter().flat_map(|feature| &feature.ids);
         let read: Vec<u32> = ids.copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -65,21 +73,22 @@ impl UnreadRows {
         for id in features.iter_mut().flat_map(|feature| &mut feature.ids) {
             *id = read.partition_point(|other| other < id) as u32;
         }
-        let rows = Self {
+        let rows = Rows {
             read,
             width: table.len() / vocabulary,
             decays,
-            table,
-            ..Self::default()
+            last: Table::new(dir, &table)?,
+            mean: None,
+            pending: Vec::new(),
         };
-        Ok((model, rows))
+        Ok((model, Self(Some(rows))))
     }
 
     /// Takes an optimizer step: the factor of its decay, and how far the mean of the weights moves towards them after it.
     pub(crate) fn step(&mut self, factor: f64, share: Option<f32>) {
-        if self.decays {
+        if let Some(rows) = self.0.as_mut().filter(|rows| rows.decays) {
             let factor = factor as f32;
-            self.pending.push(Decay { factor, share });
+            rows.pending.push(Decay { factor, share });
         }
     }
 
@@ -89,78 +98,148 @@ impl UnreadRows {
         model: TokenClassifier,
         which: Which,
     ) -> Result<TokenClassifier> {
-        if self.read.is_empty() {
+        let Some(rows) = &mut self.0 else {
             return Ok(model);
-        }
-        self.take_steps();
-        Ok(model.with_table(&self.read, self.of(which).to_vec())?)
+        };
+        rows.take_steps()?;
+        let table = match (which, &mut rows.mean) {
+            (Which::Mean, Some(mean)) => mean.read()?,
+            _ => rows.last.read()?,
+        };
+        Ok(model.with_table(&rows.read, table)?)
     }
 
     /// Takes up the mean of all rows where a checkpoint has it, and leaves there what the run's model has: of mean and moments the rows that it reads.
-    pub(crate) fn restore(&mut self, values: &mut OptimizerValues) {
-        if self.read.is_empty() {
-            return;
-        }
+    pub(crate) fn restore(&mut self, values: &mut OptimizerValues) -> Result<()> {
+        let Some(rows) = &mut self.0 else {
+            return Ok(());
+        };
         if let Some(table) = values.average.get_mut(WORD_EMBEDDINGS) {
-            self.mean = std::mem::take(table);
-            *table = self.rows_of(&self.mean);
+            rows.mean = Some(Table::new(&rows.last.dir, table)?);
+            *table = rows.of(table);
         }
         let moments = values.moments.get_mut(WORD_EMBEDDINGS);
         let whole = moments.into_iter().flatten();
-        for moment in whole.filter(|moment| moment.len() == self.table.len()) {
-            *moment = self.rows_of(moment);
+        for moment in whole.filter(|moment| moment.len() == rows.last.len) {
+            *moment = rows.of(moment);
         }
+        Ok(())
     }
+}
 
-    fn rows_of(&self, table: &[f32]) -> Vec<f32> {
+impl Rows {
+    /// Those that are read, of a whole table.
+    fn of(&self, table: &[f32]) -> Vec<f32> {
         let rows = self.read.iter();
         let rows = rows.flat_map(|&id| &table[id as usize * self.width..][..self.width]);
         rows.copied().collect()
     }
 
-    fn of(&self, which: Which) -> &[f32] {
-        match which {
-            Which::Mean if !self.mean.is_empty() => &self.mean,
-            _ => &self.table,
-        }
-    }
-
-    fn take_steps(&mut self) {
+    fn take_steps(&mut self) -> Result<()> {
         let steps = std::mem::take(&mut self.pending);
-        if self.mean.is_empty() && steps.iter().any(|step| step.share.is_some()) {
-            self.mean = vec![0.0; self.table.len()];
+        if steps.is_empty() {
+            return Ok(());
         }
-        let take = |table: &mut [f32], mean: &mut [f32]| {
-            for step in &steps {
-                for x in table.iter_mut() {
-                    *x *= step.factor;
-                }
-                match step.share {
-                    None => {}
-                    // The first step that counts.
-                    Some(1.0) => mean.copy_from_slice(table),
-                    Some(share) => {
-                        for (mean, x) in mean.iter_mut().zip(table.iter()) {
-                            *mean += (x - *mean) * share;
-                        }
-                    }
-                }
-            }
+        let mut last = self.last.read()?;
+        let is_averaged = steps.iter().any(|step| step.share.is_some());
+        let mut mean = match &mut self.mean {
+            Some(mean) => mean.read()?,
+            None if is_averaged => vec![0.0; last.len()],
+            None => Vec::new(),
         };
-        if self.mean.is_empty() {
-            let tasks = self.table.par_chunks_mut(TASK);
-            tasks.for_each(|table| {
-                let parts = table.chunks_mut(REGISTERS);
-                parts.for_each(|table| take(table, &mut []));
+        if mean.is_empty() {
+            let tasks = last.par_chunks_mut(TASK);
+            tasks.for_each(|last| {
+                let parts = last.chunks_mut(REGISTERS);
+                parts.for_each(|last| take(&steps, last, &mut []));
             });
         } else {
-            let means = self.mean.par_chunks_mut(TASK);
-            let tasks = self.table.par_chunks_mut(TASK).zip(means);
-            tasks.for_each(|(table, mean)| {
-                let parts = table.chunks_mut(REGISTERS).zip(mean.chunks_mut(REGISTERS));
-                parts.for_each(|(table, mean)| take(table, mean));
+            let tasks = last.par_chunks_mut(TASK).zip(mean.par_chunks_mut(TASK));
+            tasks.for_each(|(last, mean)| {
+                let parts = last.chunks_mut(REGISTERS).zip(mean.chunks_mut(REGISTERS));
+                parts.for_each(|(last, mean)| take(&steps, last, mean));
             });
+            match &mut self.mean {
+                Some(table) => table.write(&mean)?,
+                None => self.mean = Some(Table::new(&self.last.dir, &mean)?),
+            }
         }
+        self.last.write(&last)
+    }
+}
+
+/// Takes steps with elements of the table, and of its mean where there is one.
+fn take(steps: &[Decay], last: &mut [f32], mean: &mut [f32]) {
+    for step in steps {
+        for x in last.iter_mut() {
+            *x *= step.factor;
+        }
+        match step.share {
+            None => {}
+            // The first step that counts.
+            Some(1.0) => mean.copy_from_slice(last),
+            Some(share) => {
+                for (mean, x) in mean.iter_mut().zip(last.iter()) {
+                    *mean += (x - *mean) * share;
+                }
+            }
+        }
+    }
+}
+
+/// Floats in a file that has no name and ends with its last handle.
+#[derive(Debug)]
+struct Table {
+    file: File,
+    dir: PathBuf,
+    len: usize,
+}
+
+impl Table {
+    /// Bytes that are read or written at a time.
+    const BUFFER: usize = 1 << 16;
+
+    fn new(dir: &Path, values: &[f32]) -> Result<Self> {
+        // A run that is refused leaves no folder behind.
+        let mut folders = dir.ancestors().filter(|dir| dir.is_dir());
+        let dir = folders.next().unwrap_or(Path::new("."));
+        let mut table = Self {
+            file: tempfile::tempfile_in(dir).map_err(Error::io(dir))?,
+            dir: dir.to_owned(),
+            len: values.len(),
+        };
+        table.write(values)?;
+        Ok(table)
+    }
+
+    fn write(&mut self, values: &[f32]) -> Result<()> {
+        let mut write = || {
+            self.file.rewind()?;
+            for values in values.chunks(Self::BUFFER / 4) {
+                let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+                self.file.write_all(&bytes)?;
+            }
+            Ok(())
+        };
+        write().map_err(Error::io(&self.dir))
+    }
+
+    fn read(&mut self) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(self.len);
+        let mut read = || {
+            self.file.rewind()?;
+            let mut buffer = vec![0; Self::BUFFER];
+            while values.len() < self.len {
+                let count = (4 * (self.len - values.len())).min(Self::BUFFER);
+                let bytes = &mut buffer[..count];
+                self.file.read_exact(bytes)?;
+                let floats = bytes.as_chunks::<4>().0.iter();
+                values.extend(floats.map(|bytes| f32::from_le_bytes(*bytes)));
+            }
+            Ok(())
+        };
+        read().map_err(Error::io(&self.dir))?;
+        Ok(values)
     }
 }
 
@@ -217,10 +296,11 @@ mod tests {
         let optimizer = || AdamW::new(decay, 1e-8, 0.0);
         let average = || WeightAverage::new(4, RATES.len());
 
+        let out = tempfile::tempdir().unwrap();
         let mut restricted = features();
         let (mut part, mut unread) =
-            UnreadRows::take_out(whole.clone(), &mut restricted, decay > 0.0).unwrap();
-        assert_eq!(unread.read, [2, 3, 7, 9, 40, 100]);
+            UnreadRows::take_out(whole.clone(), &mut restricted, decay > 0.0, out.path()).unwrap();
+        assert_eq!(unread.0.as_ref().unwrap().read, [2, 3, 7, 9, 40, 100]);
         let (mut optimizers, mut averages) = ([optimizer(), optimizer()], [average(), average()]);
         for (number, &rate) in (1..).zip(&RATES) {
             let at = number % 3;
@@ -236,7 +316,7 @@ mod tests {
         }
         let mean = averages[1].model().unwrap().clone();
         let moments = optimizers[1].moments().unwrap();
-        assert_eq!(moments[WORD_EMBEDDINGS][0].len(), 6 * unread.width);
+        assert_eq!(moments[WORD_EMBEDDINGS][0].len(), 6 * 48);
         [
             [whole.valid(), averages[0].model().unwrap().clone()],
             [

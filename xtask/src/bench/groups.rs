@@ -15,13 +15,6 @@ pub struct Group {
 /// The model that the caller gives, which is a trained one.
 pub const GIVEN: &str = "given";
 
-impl Group {
-    /// Whether it tags with a trained model, so that there is a score beside each speed.
-    pub fn is_scored(&self) -> bool {
-        self.name == TAG_GIVEN
-    }
-}
-
 pub const TAG_GIVEN: &str = "tag-given";
 
 /// One side of a group: its name and its arguments, in which `{model}` stands for the group's model, `{model.EXTENSION}` for a file that belongs
@@ -58,7 +51,19 @@ impl Side {
         self.name == BF16 && format!("{error:#}").contains("AVX512-BF16")
     }
 
-    pub fn arguments(&self, group: &Group, folder: &Folder, data_dir: &Path) -> Vec<String> {
+    /// Whether a score belongs to it in a group that has one: the pipeline computes as PyTorch in batches does.
+    pub fn is_scored(&self, group: &Group) -> bool {
+        group.name == TAG_GIVEN && self.name != PIPELINE
+    }
+
+    /// Of one run of it, which ends with the tags for a score where one is wanted.
+    pub fn arguments(
+        &self,
+        group: &Group,
+        folder: &Folder,
+        data_dir: &Path,
+        scores: bool,
+    ) -> Vec<String> {
         let resolve = |argument: &&str| {
             if let Some(name) = argument.strip_prefix("{data}/") {
                 return data_dir.join(name).display().to_string();
@@ -72,14 +77,18 @@ impl Side {
             }
         };
         let mut arguments: Vec<String> = self.arguments.iter().map(resolve).collect();
-        if group.is_scored() && self.name != PIPELINE {
-            arguments.extend(["--predictions".to_owned(), folder.path(PREDICTIONS)]);
+        if scores {
+            let (scored, predictions) = (folder.path(SCORED), folder.path(PREDICTIONS));
+            let more = ["--scored", &scored, "--predictions", &predictions];
+            arguments.extend(more.map(str::to_owned));
         }
         arguments
     }
 }
 
-/// Where each side of a group that is scored writes the tags of the words.
+/// The sentences that a score is of: all of esp.testb.
+pub const SCORED: &str = "given.test.all";
+/// Where each side of a group that is scored writes the tags of their words.
 pub const PREDICTIONS: &str = "predictions";
 
 pub const OURS: &str = "ours";

@@ -41,9 +41,12 @@ pub enum Worker {
         data: PathBuf,
         #[command(flatten)]
         place: Place,
-        /// File for the tag of each word: the likeliest label of its first sub-word
-        #[arg(long)]
+        /// File for the tag of each word of --scored: the likeliest label of its first sub-word
+        #[arg(long, requires = "scored")]
         predictions: Option<PathBuf>,
+        /// Sentences to tag for a score, when the time has been taken
+        #[arg(long)]
+        scored: Option<PathBuf>,
     },
     /// Splitting of long sentences, from file to file
     Preprocess {
@@ -87,7 +90,13 @@ pub fn work(worker: &Worker) -> Result<()> {
             data,
             place,
             predictions,
-        } => tag(model, data, *place, predictions.as_deref())?,
+            scored,
+        } => tag(
+            model,
+            data,
+            *place,
+            scored.as_deref().zip(predictions.as_deref()),
+        )?,
         Worker::Preprocess { model, files } => return preprocess(model, files),
         Worker::Report { data, tokens } => report(data, *tokens)?,
         Worker::Read { file } => read(file)?,
@@ -166,13 +175,12 @@ fn train(model: &Path, data: &Path, place: Place) -> Result<Outcome> {
     })
 }
 
-fn tag(model: &Path, data: &Path, place: Place, predictions: Option<&Path>) -> Result<Outcome> {
+fn tag(model: &Path, data: &Path, place: Place, scored: Option<(&Path, &Path)>) -> Result<Outcome> {
     let builder = Tagger::builder()
         .device(place.device)
         .precision(place.precision);
     let tagger = builder.clone().from_dir(model)?;
-    let sentences = sentences(data)?;
-    let texts: Vec<String> = sentences
+    let texts: Vec<String> = sentences(data)?
         .iter()
         .map(|sentence| sentence.words.join(" "))
         .collect();
@@ -187,11 +195,11 @@ fn tag(model: &Path, data: &Path, place: Place, predictions: Option<&Path>) -> R
     let started = Instant::now();
     black_box(tagger.entities_of(&texts)?);
     let time = started.elapsed();
-    if let Some(path) = predictions {
+    if let Some((scored, path)) = scored {
         let tagged = builder
             .decode(Decode::Argmax)
             .from_dir(model)?
-            .tag(&sentences)?;
+            .tag(&sentences(scored)?)?;
         let mut lines = String::new();
         for sentence in tagged {
             for tag in sentence.tags {

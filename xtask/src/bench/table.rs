@@ -115,8 +115,8 @@ fn scores(measured: &[Measured]) -> String {
     if sides.is_empty() {
         return String::new();
     }
-    let mut text = "\n## Speed and F1\n\nThe given model, a trained one, on all sentences of esp.testb. F1 is that of the likeliest label of each word's first \
-        sub-word, on the words of the file; numbers are what a side's matrix products were computed in, as its library tells.\n\n\
+    let mut text = "\n## Speed and F1\n\nThe given model, a trained one. F1 is that of the likeliest label of each word's first \
+        sub-word, on all words of esp.testb; numbers are what a side's matrix products were computed in, as its library tells.\n\n\
         | side | numbers | sentences/s | F1 |\n|---|---|---:|---:|\n"
         .to_owned();
     for side in &sides {

@@ -75,8 +75,12 @@ impl Observer<'_> {
                            "loss": evaluation.loss, "best": best})
                 });
                 self.last_evaluation = Some((*evaluation).clone());
+                crate::allocator::trim_allocator(); // of what the last steps needed, before files are written
             }
             Event::Evaluating { done, total } => {
+                if *done == 0 {
+                    crate::allocator::trim_allocator(); // of what the last steps needed
+                }
                 self.progress
                     .message(|| format!("evaluating: {done} of {total} sentences"));
             }
@@ -104,6 +108,7 @@ impl Observer<'_> {
         for line in (self.advise)(plan) {
             self.progress.say(&format!("note: {line}"));
         }
+        crate::allocator::trim_allocator(); // of what reading the files needed
         self.progress.start("train", plan.total_steps);
     }
 
