@@ -21,8 +21,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
-use burn::tensor::{DType, Device, Tensor, TensorData, bf16, f16};
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PathFilter};
+use burn::tensor::{Bytes, DType, Device, Tensor, TensorData, bf16, f16};
 use burn_pack::Tensor as StoredTensor;
 use model_dir::SAFETENSORS;
 use rayon::prelude::*;
@@ -90,8 +90,9 @@ impl TokenClassifier {
         }
         let path = dir.join(SAFETENSORS);
         let model_type = self.config().model_type;
+        let others = PathFilter::from_predicate(|path, _| path != WORD_EMBEDDINGS);
         let views = self
-            .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
+            .collect(Some(others), Some(Box::new(BurnToPyTorchAdapter)), true)
             .into_iter()
             .map(|tensor| {
                 let name = hub_name(model_type, &tensor.name);
@@ -111,9 +112,22 @@ impl TokenClassifier {
                     },
                 ))
             });
-        let views = views.collect::<Result<Vec<_>, Error>>()?;
+        let mut views = views.collect::<Result<Vec<_>, Error>>()?;
+        views.push(self.word_embeddings_view()?);
         write_safetensors(&path, views)?;
         self.config().of_floats().save(dir)
+    }
+
+    /// The largest tensor of many a model, with one copy where the store makes two.
+    fn word_embeddings_view(&self) -> Result<(String, View<Bytes>), Error> {
+        let table = self.word_embeddings_table().try_into_data();
+        let table = table.map_err(|failure| Error::Computation(failure.to_string()))?;
+        let view = View {
+            dtype: table.dtype(),
+            shape: table.shape().to_vec(),
+            bytes: table.into_bytes(),
+        };
+        Ok((hub_name(self.config().model_type, WORD_EMBEDDINGS), view))
     }
 }
 

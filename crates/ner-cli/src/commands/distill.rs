@@ -126,7 +126,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 impl Arguments {
     /// Refuses flags that would do nothing.
     fn check(&self) -> Result<()> {
-        self.run.settings.check()?;
+        self.run.check()?;
         let default = Sizes::default();
         let takes_teachers = self.student_tokenizer == TokenizerSource::Teacher;
         let takes_any_layers = self.student_layers == StudentLayers::Even;

@@ -94,6 +94,7 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let own = &arguments.run;
+    own.check()?;
     let read = |path: &PathBuf| TaggedFile::read(path, &own.layout);
     let train = read(&arguments.train)?;
     let dev = read(&arguments.dev)?;

@@ -1,5 +1,7 @@
 //! A model of some sub-words of its vocabulary, and of all of them again.
 
+use burn::tensor::Tensor;
+
 use super::TokenClassifier;
 use super::conversion::as_parameter;
 use super::projection::matrix;
@@ -23,7 +25,7 @@ impl TokenClassifier {
             )));
         }
         let width = self.config.embedding_size();
-        let table = read(self.embeddings.word_embeddings.weight.val())?;
+        let table = read(self.word_embeddings_table())?;
         let mut rows = Vec::with_capacity(ids.len() * width);
         for &id in ids {
             rows.extend_from_slice(&table[id as usize * width..][..width]);
@@ -38,7 +40,7 @@ impl TokenClassifier {
     /// A table that is not `[vocabulary, width]` with a row for each of the ids, or a device that fails.
     pub fn with_table(mut self, ids: &[u32], mut table: Vec<f32>) -> Result<Self, Error> {
         let width = self.config.embedding_size();
-        let rows = read(self.embeddings.word_embeddings.weight.val())?;
+        let rows = read(self.word_embeddings_table())?;
         let count = table.len() / width;
         let is_whole = table.len() == count * width && rows.len() == ids.len() * width;
         if !is_whole || ids.iter().any(|&id| id as usize >= count) {
@@ -53,6 +55,11 @@ impl TokenClassifier {
         }
         self.set_words(table, count);
         Ok(self)
+    }
+
+    /// The word embeddings, `[vocabulary, width]`.
+    pub(crate) fn word_embeddings_table(&self) -> Tensor<2> {
+        self.embeddings.word_embeddings.weight.val()
     }
 
     fn set_words(&mut self, table: Vec<f32>, count: usize) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use ner_model::{DeviceChoice, LoadReport, ModelConfig, TokenClassifier};
 use ner_tagger::{PretokenizedSentence, Tagger};
@@ -82,6 +82,16 @@ enum LogFormat {
 }
 
 impl RunArguments {
+    /// Checks the settings, which take no file to be wrong.
+    pub fn check(&self) -> Result<()> {
+        self.settings.check().map_err(|error| match error {
+            ner_train::Error::Setting { name, reason } => {
+                anyhow!("--{}: {reason}", name.replace('_', "-"))
+            }
+            error => error.into(),
+        })
+    }
+
     pub fn devices(&self) -> DeviceList {
         let given = self.devices.clone();
         given.unwrap_or_else(|| DeviceList::from(self.device))
@@ -263,6 +273,9 @@ impl Launch<'_> {
 fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport) {
     let path = loaded.path.display();
     progress.say(&format!("device {devices}, weights of {path}"));
+    if matches!(devices.first(), DeviceChoice::Cuda(_)) {
+        progress.say("the first step waits for kernels to be compiled: about ten seconds, in later runs about three");
+    }
     if let Some(reason) = &loaded.new_classifier {
         progress.say(&format!("the classifier has random weights: {reason}"));
     }
