@@ -35,7 +35,7 @@ use crate::{
         command_line::CommandLine,
         folder::Folder,
         manifest::{Manifest, Stage, StageKey},
-        pipeline::{NerCli, Pipeline, Plan},
+        pipeline::{NerCli, Pipeline, Plan, Start},
         pretrained::Sources,
         recipe::{EMBEDDED, Model, Recipe},
         report::Report,
@@ -145,6 +145,9 @@ fn reproduce(args: &Args, surroundings: &Surroundings) -> Result<String> {
         seed: recipe.train.settings.seed,
         versions: manifest::versions(),
         inputs: Checksums::new(),
+        begun: previous
+            .as_ref()
+            .and_then(|manifest| manifest.begun.clone()),
         stages: previous.map(|manifest| manifest.stages).unwrap_or_default(),
     };
     let mut pipeline = Pipeline {
@@ -195,7 +198,7 @@ fn run_stages(
     }
     pipeline.manifest.inputs = inputs;
     pipeline.save_manifest()?;
-    pipeline.run(plan, |pipeline| {
+    pipeline.run(plan, |pipeline, _| {
         download::run(corpus, &folder, args.offline, pipeline.log)
     })?;
 
@@ -263,13 +266,23 @@ fn run_commands(
         inputs,
         commands: symbolic.iter().map(ToString::to_string).collect(),
     };
+    let output = pipeline.folder.output();
+    let can_go_on = stage == Stage::Train
+        && ner_train::Checkpoint::all(&output).is_ok_and(|found| !found.is_empty());
     pipeline.run(
         Plan {
             stage,
             key,
             outputs,
+            can_go_on,
         },
-        |pipeline| pipeline.run_commands(&commands(&pipeline.folder)),
+        |pipeline, start| {
+            let mut lines = commands(&pipeline.folder);
+            if start == Start::GoOn {
+                lines = lines.into_iter().map(|line| line.arg("--resume")).collect();
+            }
+            pipeline.run_commands(&lines)
+        },
     )
 }
 
@@ -334,12 +347,17 @@ fn lock(folder: &Folder) -> Result<File> {
     }
 }
 
-/// Root of this repository: from cargo, from where it was built, or from where the program lies.
+/// Root of this repository: the one that cargo was started in, else the one around the current folder, around the program, or where it was built.
 fn workspace() -> Result<PathBuf> {
-    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let from_cargo = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = env::current_dir().unwrap_or_default();
     let program = env::current_exe().unwrap_or_default();
-    let candidates = manifest_dir.parent().into_iter().chain(program.ancestors());
+    let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let candidates = from_cargo.iter().flat_map(|dir| dir.ancestors());
+    let candidates = candidates
+        .chain(here.ancestors())
+        .chain(program.ancestors())
+        .chain(built.ancestors());
     let is_root = |path: &&Path| path.join("fixtures/quickstart").is_dir();
     candidates
         .into_iter()

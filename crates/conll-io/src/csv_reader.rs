@@ -13,17 +13,27 @@ use crate::invisible::{check_tag, trim};
 use crate::plain_lines::PlainLines;
 use crate::sentence::ColumnLayout;
 use crate::source::{open, reads_sentences};
-use crate::{Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
+use crate::table_header::{self, SENTENCE_NAMES, TAG_NAMES, TOKEN_NAMES};
+use crate::{Column, Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
 
 /// Settings of a [`CsvReader`].
 #[derive(Clone, Debug)]
 pub struct CsvReaderBuilder {
-    token: String,
+    token: Token,
     tag: Tag,
-    id: String,
+    /// The name of the sentence ids' column; one of the usual names where not given, or no column.
+    id: Option<String>,
     delimiter: u8,
     quoting: bool,
     encoding: Encoding,
+}
+
+#[derive(Clone, Debug)]
+enum Token {
+    Named(String),
+    /// The column with one of the usual names.
+    Usual,
+    At(Column),
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +41,9 @@ enum Tag {
     /// The column `tag`; none in a file with no columns but tokens and sentence ids.
     Default,
     Named(String),
+    /// The column with one of the usual names; none in a file with no other columns.
+    Usual,
+    At(Column),
     None,
 }
 
@@ -39,9 +52,9 @@ const DEFAULT_TAG: &str = "tag";
 impl Default for CsvReaderBuilder {
     fn default() -> Self {
         Self {
-            token: "token".to_owned(),
+            token: Token::Named("token".to_owned()),
             tag: Tag::Default,
-            id: "sentence_id".to_owned(),
+            id: Some("sentence_id".to_owned()),
             delimiter: b',',
             quoting: true,
             encoding: Encoding::default(),
@@ -57,7 +70,7 @@ impl CsvReaderBuilder {
 
     /// The name of the tokens' column. Default: `token`.
     pub fn token_column(&mut self, name: impl Into<String>) -> &mut Self {
-        self.token = name.into();
+        self.token = Token::Named(name.into());
         self
     }
 
@@ -70,7 +83,31 @@ impl CsvReaderBuilder {
 
     /// The name of the sentence ids' column. Default: `sentence_id`.
     pub fn sentence_column(&mut self, name: impl Into<String>) -> &mut Self {
-        self.id = name.into();
+        self.id = Some(name.into());
+        self
+    }
+
+    /// Finds the columns by the names that are usual, in place of the defaults and of names given
+    /// before: `token`, `word` or `text` for tokens, `ner_tag`, `ner`, `tag` or `label` for tags,
+    /// `sentence_id`, `Sentence #`, `sent_id` or `sentence` for sentence ids, and a few like them,
+    /// in upper or lower case. Where a header has several, those named first here count.
+    ///
+    /// A file without a column of sentence ids has an empty row after each sentence.
+    pub fn usual_names(&mut self) -> &mut Self {
+        self.token = Token::Usual;
+        self.tag = Tag::Usual;
+        self.id = None;
+        self
+    }
+
+    /// Columns by their places, in place of their names.
+    pub(crate) fn places(&mut self, token: Option<Column>, tag: Option<Column>) -> &mut Self {
+        if let Some(column) = token {
+            self.token = Token::At(column);
+        }
+        if let Some(column) = tag {
+            self.tag = Tag::At(column);
+        }
         self
     }
 
@@ -108,6 +145,8 @@ impl CsvReaderBuilder {
             path: None,
             header: None,
             header_row: Row::default(),
+            last_line: 0,
+            found_end: false,
             row: Row::default(),
             row_waits: false,
             id: String::new(),
@@ -129,35 +168,48 @@ impl CsvReaderBuilder {
 
     /// Finds the columns in the header.
     fn header(&self, names: &[String], line: u64) -> Result<Header, ErrorKind> {
-        let index = |role, name: &str| {
-            let mut places = (0..names.len()).filter(|&i| names[i] == trim(name));
-            match (places.next(), places.next()) {
-                (Some(place), None) => Ok(place),
-                (Some(_), Some(_)) => Err(ErrorKind::DuplicateHeader {
-                    role,
-                    name: name.to_owned(),
-                }),
-                (None, _) => Err(ErrorKind::MissingHeader {
-                    role,
-                    name: name.to_owned(),
-                    header: names.to_vec(),
-                }),
+        let unknown =
+            |role: &'static str, usual: &'static [&'static str]| ErrorKind::UnknownHeader {
+                role,
+                names: usual,
+                header: names.to_vec(),
+            };
+        let at = |role: &'static str, column: Column| {
+            if !table_header::has_usual_name(names) {
+                // A row that is no header would be lost.
+                return Err(unknown("token", &TOKEN_NAMES));
             }
+            let columns = names.len();
+            column.index(columns).ok_or(ErrorKind::MissingColumn {
+                role,
+                column,
+                columns,
+            })
         };
-        let token = index("token", &self.token)?;
-        let id = index("sentence id", &self.id)?;
+        let token = match &self.token {
+            Token::Named(name) => table_header::named(names, "token", name)?,
+            Token::At(column) => at("token", *column)?,
+            Token::Usual => table_header::usual(names, "token", &TOKEN_NAMES)?
+                .ok_or_else(|| unknown("token", &TOKEN_NAMES))?,
+        };
+        let id = match &self.id {
+            Some(name) => Some(table_header::named(names, "sentence id", name)?),
+            None => table_header::usual(names, "sentence id", &SENTENCE_NAMES)?,
+        };
+        let is_other = |column: &usize| *column != token && Some(*column) != id;
+        let mut others = (0..names.len()).filter(is_other);
         let tag = match &self.tag {
-            Tag::Default
-                if names.iter().all(|name| {
-                    [&self.token, &self.id]
-                        .map(|known| trim(known))
-                        .contains(&&**name)
-                }) =>
-            {
-                None
+            Tag::Default if others.next().is_none() => None,
+            Tag::Default => Some(table_header::named(names, "tag", DEFAULT_TAG)?),
+            Tag::Named(name) => Some(table_header::named(names, "tag", name)?),
+            Tag::At(column) => Some(at("tag", *column)?).filter(|&tag| tag != token),
+            Tag::Usual => {
+                let found = table_header::usual(names, "tag", &TAG_NAMES)?;
+                if found.is_none() && !others.all(|other| table_header::is_index(&names[other])) {
+                    return Err(unknown("tag", &TAG_NAMES));
+                }
+                found
             }
-            Tag::Default => Some(index("tag", DEFAULT_TAG)?),
-            Tag::Named(name) => Some(index("tag", name)?),
             Tag::None => None,
         };
         Ok(Header {
@@ -177,7 +229,8 @@ impl CsvReaderBuilder {
 /// A row whose sentence id is neither empty nor that of the row before starts a sentence, so that
 /// files that name the id only in the first row of each sentence are read as well. Blank lines are
 /// skipped. The header once more is that of a file joined on: a sentence ends there. There are no
-/// document boundaries and no comments.
+/// document boundaries and no comments. With [`usual_names`](CsvReaderBuilder::usual_names) a file
+/// may lack sentence ids: there a row with nothing in it ends a sentence.
 ///
 /// ```
 /// use conll_io::CsvReader;
@@ -197,6 +250,10 @@ pub struct CsvReader<R> {
     path: Option<PathBuf>,
     header: Option<Header>,
     header_row: Row,
+    /// Where there are no sentence ids: the line of the row before.
+    last_line: u64,
+    /// Where there are no sentence ids: whether the end of a sentence was seen.
+    found_end: bool,
     row: Row,
     /// Whether `row` belongs to the next sentence.
     row_waits: bool,
@@ -208,7 +265,7 @@ pub struct CsvReader<R> {
 #[derive(Clone, Copy, Debug)]
 struct Header {
     layout: ColumnLayout,
-    id: usize,
+    id: Option<usize>,
     line: u64,
 }
 
@@ -232,7 +289,12 @@ impl Row {
     }
 
     fn is_blank(&self) -> bool {
-        self.record.len() == 1 && self.field(0).trim_ascii().is_empty()
+        self.record.len() == 1 && self.is_empty()
+    }
+
+    /// Whether no field has anything but white space.
+    fn is_empty(&self) -> bool {
+        (0..self.record.len()).all(|i| self.field(i).trim_ascii().is_empty())
     }
 }
 
@@ -259,9 +321,12 @@ impl<R: Read> CsvReader<R> {
             return Ok(false);
         };
         sentence.layout = header.layout;
+        let Some(ids) = header.id else {
+            return self.read_to_empty_row(header, sentence);
+        };
         while self.row_waits || self.read_row()? {
             self.check_row(header)?;
-            if let Some(id) = self.new_id(header)? {
+            if let Some(id) = self.new_id(ids)? {
                 let joined_file = self.row.same_fields(&self.header_row);
                 self.row_waits = !joined_file && !sentence.is_empty();
                 if joined_file {
@@ -276,20 +341,61 @@ impl<R: Read> CsvReader<R> {
                 self.id = id;
             }
             self.row_waits = false;
-            sentence.begin_row(self.row.line);
-            for i in 0..header.layout.columns {
-                sentence.push_field(self.text(i)?);
-            }
+            self.add_row(header, sentence)?;
         }
         Ok(!sentence.is_empty())
     }
 
+    /// Reads a sentence of a file without sentence ids.
+    fn read_to_empty_row(
+        &mut self,
+        header: Header,
+        sentence: &mut Sentence,
+    ) -> Result<bool, Error> {
+        while self.row_waits || self.read_row()? {
+            self.row_waits = false;
+            let line = self.row.line;
+            let ends = self.row.is_empty() || self.row.same_fields(&self.header_row);
+            // Blank lines are no rows: the number of the line tells of them.
+            let is_behind_end = line > self.last_line + 1;
+            if (ends || is_behind_end) && !sentence.is_empty() {
+                self.found_end = true;
+                self.row_waits = !ends;
+                self.last_line = if ends { line } else { line - 1 };
+                return Ok(true);
+            }
+            self.last_line = line;
+            if !ends {
+                self.check_row(header)?;
+                self.add_row(header, sentence)?;
+            }
+        }
+        self.found_end |= self.rows.position().line() > self.last_line + 1;
+        if !self.found_end && !sentence.is_empty() {
+            let header_row = &self.header_row;
+            let name = |i| String::from_utf8_lossy(header_row.field(i)).into_owned();
+            let kind = ErrorKind::NoSentenceEnd {
+                header: (0..header_row.record.len()).map(name).collect(),
+            };
+            return Err(Error::new(kind, self.path.as_deref(), Some(header.line)));
+        }
+        Ok(!sentence.is_empty())
+    }
+
+    fn add_row(&self, header: Header, sentence: &mut Sentence) -> Result<(), Error> {
+        sentence.begin_row(self.row.line);
+        for i in 0..header.layout.columns {
+            sentence.push_field(self.text(i)?);
+        }
+        Ok(())
+    }
+
     /// The sentence id of the row at hand, where it is neither empty nor that of the row before.
-    fn new_id(&self, header: Header) -> Result<Option<String>, Error> {
-        if self.row.field(header.id) == self.id.as_bytes() {
+    fn new_id(&self, column: usize) -> Result<Option<String>, Error> {
+        if self.row.field(column) == self.id.as_bytes() {
             return Ok(None);
         }
-        let id = trim(self.text(header.id)?);
+        let id = trim(self.text(column)?);
         Ok((!id.is_empty() && id != self.id).then(|| id.to_owned()))
     }
 
@@ -334,6 +440,7 @@ impl<R: Read> CsvReader<R> {
                 .map_err(|kind| self.row_error(kind))?;
             self.header = Some(header);
             self.header_row = self.row.clone();
+            self.last_line = self.row.line;
         }
         Ok(self.header)
     }
@@ -406,7 +513,11 @@ fn fault_of(record: &ByteRecord) -> Option<ErrorKind> {
 
 reads_sentences!(
     CsvReader,
+    "[`ErrorKind::Ragged`]: a row with another number of columns than the header.",
+    "[`ErrorKind::EmptyField`]: the token or the tag is empty.",
     "[`ErrorKind::MissingHeader`], [`ErrorKind::DuplicateHeader`]: the header does not have the \
      name of a needed column exactly once.",
+    "[`ErrorKind::UnknownHeader`], [`ErrorKind::MissingColumn`], [`ErrorKind::NoSentenceEnd`]: \
+     what [`CsvReaderBuilder::usual_names`] looks for is not there.",
     "[`ErrorKind::LineBreak`]: a field with a line break in it."
 );

@@ -119,7 +119,7 @@ impl<R: Read> Read for Decoder<R> {
 }
 
 /// One read, begun again where a signal interrupted it.
-fn read_some(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_some(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(out) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -215,6 +215,129 @@ pub enum ErrorKind {
         column: usize,
     },
 
+    /// A table whose first line has none of the names that are usual for a needed column.
+    #[error(
+        "no column of {role}s: the first line has {}, expected a header with {} among its names, \
+         such as `sentence_id,token,tag`: add a header or rename the column",
+        listed(header),
+        alternatives(names)
+    )]
+    UnknownHeader {
+        /// `token` or `tag`.
+        role: &'static str,
+        /// The usual names.
+        names: &'static [&'static str],
+        /// The names that the first line has.
+        header: Vec<String>,
+    },
+
+    /// A table that does not say where its sentences end.
+    #[error(
+        "nothing says where a sentence ends: the header has {}, and no row is empty; add a column \
+         `sentence_id` with the number of each word's sentence, or an empty row after each sentence",
+        listed(header)
+    )]
+    NoSentenceEnd {
+        /// The names that the header has.
+        header: Vec<String>,
+    },
+
+    /// A line of a JSONL file that is no JSON.
+    #[error(
+        "no JSON from byte {byte} of the line on ({reason}): every line needs to be one object, such \
+         as {{\"tokens\": [\"Ana\", \"vive\"], \"ner_tags\": [\"B-PER\", \"O\"]}}"
+    )]
+    InvalidJson {
+        /// Where the fault was found, counted from 1.
+        byte: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+
+    /// A JSON value of another type than the needed one.
+    #[error("{what} is {found}, expected {expected}")]
+    WrongType {
+        /// The value: the record, a field, or a token or tag.
+        what: String,
+        /// What it is.
+        found: &'static str,
+        /// What it has to be.
+        expected: &'static str,
+    },
+
+    /// A JSONL record without tokens.
+    #[error(
+        "no field {} with the tokens: the record has {}; rename the field that has them",
+        alternatives(names),
+        listed(found)
+    )]
+    MissingField {
+        /// The names that the field may have.
+        names: &'static [&'static str],
+        /// The fields that the record has.
+        found: Vec<String>,
+    },
+
+    /// A JSONL record with other fields than the first.
+    #[error(
+        "the record has {} `{name}`, unlike that of line {first_line}: all records of a file need \
+         the same fields",
+        if *present { "a field" } else { "no field" }
+    )]
+    UnlikeFirstRecord {
+        /// The field of the tokens or the tags.
+        name: &'static str,
+        /// Whether this record has it, where the first has not.
+        present: bool,
+        /// Line of the first record.
+        first_line: u64,
+    },
+
+    /// Tags that are numbers, as a `ClassLabel` of Hugging Face `datasets` stores them.
+    #[error(
+        "the tags in `{field}` are numbers, and the file does not say which names they stand for: \
+         write the names. In Python: names = ds.features['{field}'].feature.names; ds = ds.map(\
+         lambda row: {{'{}': [names[tag] for tag in row['{field}']]}}, remove_columns='{field}')",
+        if *field == "tags" { "labels" } else { "tags" }
+    )]
+    TagNumbers {
+        /// The field of the tags.
+        field: &'static str,
+    },
+
+    /// A JSONL record with more or fewer tags than tokens.
+    #[error("`{token_field}` has {tokens} and `{tag_field}` has {tags}: every token needs one tag")]
+    TagCount {
+        /// The field of the tokens.
+        token_field: &'static str,
+        /// Number of tokens.
+        tokens: usize,
+        /// The field of the tags.
+        tag_field: &'static str,
+        /// Number of tags.
+        tags: usize,
+    },
+
+    /// A token or tag of a JSONL record that no sentence can have.
+    #[error("{role} {number} of the record, {text:?}, {reason}")]
+    InvalidValue {
+        /// `token` or `tag`.
+        role: &'static str,
+        /// Its place in the record, counted from 1.
+        number: usize,
+        /// The token or tag.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// A file that is to be read as columns and looks like JSON.
+    #[error(
+        "the file looks like JSONL, and the extension .jsonl decides that a file is read so: rename \
+         it where every line is one object; else write it so, in Python with ds.to_json('NAME.jsonl')"
+    )]
+    LooksLikeJson,
+
     /// Text that would not be read back as it is.
     #[error("cannot write {text:?} as a {what}: {reason}")]
     Unwritable {
@@ -245,10 +368,29 @@ pub enum ErrorKind {
     InvalidColumn(String),
 }
 
-fn backquoted(names: &[String]) -> String {
+fn backquoted<S: AsRef<str>>(names: &[S]) -> String {
     names
         .iter()
-        .map(|name| format!("`{name}`"))
+        .map(|name| format!("`{}`", name.as_ref()))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Names that were found.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        backquoted(names)
+    }
+}
+
+/// Names of which one is expected.
+fn alternatives(names: &[&str]) -> String {
+    match names {
+        [before @ .., last] if !before.is_empty() => {
+            format!("{} or `{last}`", backquoted(before))
+        }
+        _ => backquoted(names),
+    }
 }

@@ -1,4 +1,5 @@
-//! Streaming reader and writer for CoNLL column files and tagged CSV/TSV.
+//! Streaming reader and writer for CoNLL column files and tagged CSV/TSV, and reader for tagged
+//! JSONL.
 //!
 //! A CoNLL column file has one token a line, its annotations in columns beside it, and a blank line
 //! after each sentence:
@@ -13,8 +14,9 @@
 //! ```
 //!
 //! [`Reader`] reads such a file sentence by sentence into a [`Sentence`], whose buffers it reuses.
-//! [`Writer`] writes it back. [`CsvReader`] and [`CsvWriter`] do the same for tables with a header.
-//! Every [`Error`] says what was wrong, in which file and on which line.
+//! [`Writer`] writes it back. [`CsvReader`] and [`CsvWriter`] do the same for tables with a header,
+//! and [`JsonlReader`] reads JSON objects, one a line. [`ReaderBuilder::open`] opens a file in the
+//! format that its extension names. Every [`Error`] says what was wrong, in which file and on which line.
 //!
 //! ```
 //! use conll_io::{Reader, Sentence, Writer};
@@ -67,6 +69,19 @@
 //! CSV and TSV files follow the same rules, without document boundaries and comments. Names in the
 //! header and sentence ids are cut like tags. Where the header occurs again, in joined files, it
 //! ends a sentence and is not a row.
+//!
+//! A JSONL file has one sentence a line, `{"tokens": ["Ana", "vive"], "ner_tags": ["B-PER", "O"]}`:
+//!
+//! | | rule |
+//! |---|---|
+//! | tokens | the field `tokens` or `words`, strings |
+//! | tags | the field `ner_tags`, `tags` or `labels`, as many strings; a file without it has no tags; numbers are an error, because their names are not in the file |
+//! | document | the field `document` or `doc_id`, if there is one: another value than before starts a document |
+//! | other fields | passed over |
+//! | line | that of the record, for each of its tokens; line ends, byte-order marks, NUL and encoding as above |
+//! | record without tokens, blank line | passed over |
+//! | token | any text but an empty one; a line break or a NUL in it is an error, as no column file can have it |
+//! | tag | as above |
 
 #![forbid(unsafe_code)]
 
@@ -77,6 +92,7 @@ mod csv_writer;
 mod encoding;
 mod error;
 mod invisible;
+mod jsonl_reader;
 mod labels;
 mod line_buffer;
 mod plain_lines;
@@ -84,6 +100,8 @@ mod reader;
 mod sentence;
 mod separator;
 mod source;
+mod table_header;
+mod tagged_reader;
 mod text_lines;
 mod unwritable;
 mod writer;
@@ -95,11 +113,13 @@ pub use csv_writer::{CsvWriter, CsvWriterBuilder};
 pub use encoding::Encoding;
 pub use error::{Error, ErrorKind, Position};
 pub use invisible::is_invisible;
+pub use jsonl_reader::{JsonlReader, JsonlReaderBuilder};
 pub use labels::{Label, read_labels};
 pub use reader::{Reader, ReaderBuilder, read_path};
 pub use sentence::Sentence;
 pub use separator::Separator;
 pub use source::{SentenceSource, Sentences};
+pub use tagged_reader::{FileFormat, TaggedReader};
 pub use text_lines::TextLines;
 pub use writer::{Writer, WriterBuilder};
 

@@ -45,10 +45,10 @@ pub fn read_path(path: impl AsRef<Path>) -> Result<Vec<Sentence>, Error> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ReaderBuilder {
-    token: Column,
-    tag: Option<Column>,
-    separator: Separator,
-    encoding: Encoding,
+    pub(crate) token: Column,
+    pub(crate) tag: Option<Column>,
+    pub(crate) separator: Separator,
+    pub(crate) encoding: Encoding,
     comments: Comments,
 }
 
@@ -410,6 +410,8 @@ fn empty_field(role: &'static str, index: usize) -> ErrorKind {
 
 reads_sentences!(
     Reader,
+    "[`ErrorKind::Ragged`]: a line with another number of columns than the first.",
+    "[`ErrorKind::EmptyField`]: the token or the tag is empty.",
     "[`ErrorKind::MissingColumn`]: the lines have no column for the token or the tag.",
     "[`ErrorKind::CommentInSentence`], [`ErrorKind::MaybeComment`]: see [`Comments`]."
 );

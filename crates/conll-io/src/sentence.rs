@@ -123,12 +123,14 @@ impl Sentence {
     /// The line of token `i` as it was in the file, without its end and without byte-order marks at
     /// its start.
     ///
-    /// Of a CSV file, whose quoting is undone: its fields joined by tabs.
+    /// Of a CSV file, whose quoting is undone: its fields joined by tabs. Of a JSONL file: token and
+    /// tag, joined by a tab.
     pub fn raw_line(&self, i: usize) -> &str {
         self.text(self.rows[i].span)
     }
 
-    /// Number of the line of token `i` in its file, counted from 1.
+    /// Number of the line of token `i` in its file, counted from 1. Of a JSONL file: that of the
+    /// record.
     pub fn line(&self, i: usize) -> u64 {
         self.rows[i].line
     }
@@ -138,7 +140,8 @@ impl Sentence {
         self.document.is_some()
     }
 
-    /// The document boundary before the sentence as it was in the file, without its line end.
+    /// The document boundary before the sentence as it was in the file, without its line end. Of a
+    /// JSONL file: `-DOCSTART-`.
     pub fn document_line(&self) -> Option<&str> {
         self.document
             .as_ref()

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::{Error, ErrorKind, Sentence};
 
 /// Anything that yields sentences one by one: [`Reader`](crate::Reader),
-/// [`CsvReader`](crate::CsvReader).
+/// [`CsvReader`](crate::CsvReader), [`JsonlReader`](crate::JsonlReader),
+/// [`TaggedReader`](crate::TaggedReader).
 pub trait SentenceSource {
     /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at the end.
     ///
@@ -58,10 +59,17 @@ impl<S: SentenceSource> Iterator for Sentences<S> {
 }
 
 /// Gives a reader `$reader<R>` the methods that read sentences, from its method `read_rows` and its
-/// field `done`; `$errors` are what only its kind of file can have.
+/// field `done`, and a name; `$errors` are what not every kind of file can have.
 macro_rules! reads_sentences {
     ($reader:ident, $($errors:literal),+) => {
         impl<R: Read> $reader<R> {
+            /// Gives the reader a name, which errors will say.
+            #[must_use]
+            pub fn named(mut self, name: impl Into<PathBuf>) -> Self {
+                self.path = Some(name.into());
+                self
+            }
+
             /// Reads the next sentence into `sentence`, whose buffers are used again; `false` at
             /// the end of the file.
             ///
@@ -69,8 +77,6 @@ macro_rules! reads_sentences {
             ///
             /// - [`ErrorKind::Io`]: the file cannot be read, or is UTF-16.
             /// - [`ErrorKind::InvalidUtf8`], [`ErrorKind::Nul`]: the file is not text in UTF-8.
-            /// - [`ErrorKind::Ragged`]: a line with another number of columns than the first.
-            /// - [`ErrorKind::EmptyField`]: the token or the tag is empty.
             /// - [`ErrorKind::InvisibleCharacter`]: the tag has one inside.
             $(#[doc = concat!("- ", $errors)])+
             ///

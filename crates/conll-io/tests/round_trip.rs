@@ -4,8 +4,8 @@
 
 use conll_io::{
     Column, Comments, CsvReader, CsvReaderBuilder, CsvWriter, CsvWriterBuilder, Encoding, Error,
-    ErrorKind, Position, Reader, ReaderBuilder, Sentence, SentenceSource, Sentences, Separator,
-    Writer, WriterBuilder,
+    ErrorKind, JsonlReader, JsonlReaderBuilder, Position, Reader, ReaderBuilder, Sentence,
+    SentenceSource, Sentences, Separator, Writer, WriterBuilder,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,6 +80,28 @@ const PIECES: [&str; 33] = [
     "\u{2028}",
     "\u{feff}# ",
     "\u{ad}",
+];
+
+/// What JSONL files are made of.
+const JSON_PIECES: [&str; 18] = [
+    "{\"tokens\":",
+    "{",
+    "}",
+    "}\n",
+    "[",
+    "]",
+    ",\"ner_tags\":",
+    ",\"document\":",
+    "[\"a\"]",
+    "[\"O\"]",
+    "[\"a\",\"b\"]",
+    "\"\\n\"",
+    ",",
+    "1",
+    "null",
+    "\n",
+    "\u{feff}",
+    "\"",
 ];
 
 fn text(pieces: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = String> {
@@ -197,14 +219,28 @@ proptest! {
         }
     }
 
-    /// Any bytes give sentences or an error with a line, in both readers and encodings.
+    /// Any bytes give sentences or an error with a line, in all readers and encodings.
     #[test]
-    fn no_bytes_panic(separator in separator(), bytes in vec(any::<u8>(), 0..200), text in file()) {
-        for bytes in [&bytes[..], text.as_bytes(), &[b"token,tag,sentence_id\n", &bytes[..]].concat()] {
+    fn no_bytes_panic(
+        separator in separator(),
+        bytes in vec(any::<u8>(), 0..200),
+        text in file(),
+        json in vec(select(&JSON_PIECES[..]), 0..12),
+    ) {
+        let (header, pairs) = (&b"token,tag,sentence_id\n"[..], &b"token,tag\n"[..]);
+        for bytes in [
+            &bytes[..],
+            text.as_bytes(),
+            &[header, &bytes[..]].concat(),
+            &[pairs, &bytes[..]].concat(),
+            json.concat().as_bytes(),
+        ] {
             for encoding in [Encoding::Utf8, Encoding::Latin1] {
                 let columns = ReaderBuilder::new().separator(separator).encoding(encoding).from_reader(bytes);
                 let table = CsvReaderBuilder::new().encoding(encoding).from_reader(bytes);
-                for outcome in [rows(columns), rows(table)] {
+                let usual = CsvReaderBuilder::new().usual_names().encoding(encoding).from_reader(bytes);
+                let records = JsonlReaderBuilder::new().encoding(encoding).from_reader(bytes);
+                for outcome in [rows(columns), rows(table), rows(usual), rows(records)] {
                     if let Err(error) = outcome {
                         // An error of the file as a whole: UTF-16.
                         let whole = matches!(error.kind(), ErrorKind::Io(_));
@@ -240,6 +276,40 @@ proptest! {
         for (read, sentence) in read.iter().zip(&sentences) {
             prop_assert!(read.tokens().eq(sentence.tokens()));
             prop_assert_eq!(read.tags().map(Vec::from_iter), sentence.tags().map(Vec::from_iter));
+        }
+    }
+
+    /// The sentences that a column file has are read from JSONL as well.
+    #[test]
+    fn jsonl_has_what_columns_have(separator in separator(), text in file()) {
+        let mut builder = ReaderBuilder::new();
+        builder.separator(separator);
+        let Ok(sentences) = builder.from_reader(text.as_bytes()).sentences().collect::<Result<Vec<_>, _>>() else {
+            return Ok(());
+        };
+        let mut writer = WriterBuilder::new().separator(separator).from_writer(Vec::new());
+        let (mut records, mut document) = (String::new(), 0);
+        for sentence in &sentences {
+            writer.write_sentence(sentence).unwrap();
+            let mut record = serde_json::json!({"tokens": sentence.tokens().collect::<Vec<_>>()});
+            if let Some(tags) = sentence.tags() {
+                record["ner_tags"] = tags.collect::<Vec<_>>().into();
+            }
+            document += usize::from(sentence.starts_document());
+            if document > 0 {
+                record["document"] = document.into();
+            }
+            records += &format!("{record}\n");
+        }
+        let written = writer.into_inner().unwrap();
+        let columns = builder.from_reader(&written[..]).sentences().collect::<Result<Vec<_>, _>>().unwrap();
+        let read = JsonlReader::from_reader(records.as_bytes()).sentences().collect::<Result<Vec<_>, _>>().unwrap();
+        prop_assert_eq!(read.len(), columns.len());
+        for (line, (read, sentence)) in (1..).zip(read.iter().zip(&columns)) {
+            prop_assert!(read.tokens().eq(sentence.tokens()));
+            prop_assert_eq!(read.tags().map(Vec::from_iter), sentence.tags().map(Vec::from_iter));
+            prop_assert_eq!(read.starts_document(), sentence.starts_document());
+            prop_assert!((0..read.len()).all(|i| read.line(i) == line));
         }
     }
 }

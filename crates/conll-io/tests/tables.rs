@@ -263,3 +263,115 @@ fn errors_name_the_file() {
         (Some(path.as_path()), Some(2))
     );
 }
+
+/// The usual names of columns, whatever the file has.
+fn usual() -> CsvReaderBuilder {
+    let mut builder = CsvReaderBuilder::new();
+    builder.usual_names();
+    builder
+}
+
+#[test]
+fn columns_with_usual_names() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "the defaults",
+            "sentence_id,token,tag\n1,a,O\n2,b,B-X\n",
+            "2:a/O | 3:b/B-X",
+        ),
+        (
+            "id in the first row only",
+            "Sentence #,Word,POS,Tag\nSentence: 1,a,NN,O\n,b,NN,B-X\nSentence: 2,c,NN,O\n",
+            "2:a/O 3:b/B-X | 4:c/O",
+        ),
+        (
+            "the tag that is most surely one",
+            "sent_id,text,label,ner\n1,a,x,O\n1,b,x,B-X\n",
+            "2:a/O 3:b/B-X",
+        ),
+        (
+            "numbers of rows",
+            ",Unnamed: 0,word,Sentence ID\n0,0,a,1\n1,1,b,2\n",
+            "2:a | 3:b",
+        ),
+        (
+            "blank lines",
+            "token,tag\na,O\nb,B-X\n\nc,O\n\n\nd,O\n",
+            "2:a/O 3:b/B-X | 5:c/O | 8:d/O",
+        ),
+        (
+            "empty rows",
+            "\ntoken,tag\n\na,O\nb,B-X\n,\nc,O\n, \n",
+            "4:a/O 5:b/B-X | 7:c/O",
+        ),
+        (
+            "blank lines with CRLF and white space",
+            "token,tag\r\na,O\r\n\r\nb,O\r\n \t\r\nc,O\r\n",
+            "2:a/O | 4:b/O | 6:c/O",
+        ),
+        ("a blank line at the end", "token,tag\na,O\n\n", "2:a/O"),
+        (
+            "joined files",
+            "token,tag\na,O\ntoken,tag\nb,O\n",
+            "2:a/O | 4:b/O",
+        ),
+        ("words alone", "word\na\nb\n\nc\n", "2:a 3:b | 5:c"),
+        ("header alone", "token,tag\n", ""),
+        ("empty file", "", ""),
+    ];
+    for (name, text, expected) in cases {
+        let shown = read(&usual(), text.as_bytes());
+        assert_eq!(shown.as_deref(), Ok(*expected), "{name}");
+    }
+}
+
+#[test]
+fn tables_without_what_is_needed() {
+    let tokens = "expected a header with `token`, `tokens`, `word`, `words`, `form` or `text` among its names, \
+                  such as `sentence_id,token,tag`: add a header or rename the column";
+    let tags = "expected a header with `ner_tag`, `ner_tags`, `ner`, `tag`, `tags`, `label` or `labels` among its names, \
+                such as `sentence_id,token,tag`: add a header or rename the column";
+    let end = "and no row is empty; add a column `sentence_id` with the number of each word's sentence, \
+               or an empty row after each sentence";
+    let cases = [
+        (
+            "no header",
+            "0,a,O\n0,b,B-X\n",
+            format!("line 1: no column of tokens: the first line has `0`, `a`, `O`, {tokens}"),
+        ),
+        (
+            "another name for tags",
+            "sentence_id,token,gold\n1,a,O\n",
+            format!(
+                "line 1: no column of tags: the first line has `sentence_id`, `token`, `gold`, {tags}"
+            ),
+        ),
+        (
+            "two columns of one name",
+            "token,Tag,tag\na,O,O\n\n",
+            "line 1: more than one column is named `Tag`: rename all but the tag column".to_owned(),
+        ),
+        (
+            "no end of a sentence",
+            "\ntoken,tag\na,O\nb,O\n",
+            format!(
+                "line 2: nothing says where a sentence ends: the header has `token`, `tag`, {end}"
+            ),
+        ),
+        (
+            "ragged",
+            "token,tag\na,O\n\nb\n",
+            "line 4: 1 column where line 1 has 2: every line needs the same number of columns \
+             (is one missing, does a token contain the separator, or is one of the lines a comment?)"
+                .to_owned(),
+        ),
+        (
+            "no token",
+            "token,tag\na,O\n,O\n",
+            "line 3: the token (column 1) is empty".to_owned(),
+        ),
+    ];
+    for (name, text, expected) in cases {
+        assert_eq!(read(&usual(), text.as_bytes()), Err(expected), "{name}");
+    }
+}

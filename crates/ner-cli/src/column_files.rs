@@ -1,4 +1,4 @@
-//! Column files as sentences of words and tags.
+//! Files of words and tags: columns, tables with a header, JSONL.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use conll_io::{Column, Comments, Encoding, Label, ReaderBuilder, Separator, WriterBuilder};
+use conll_io::{
+    Column, Comments, Encoding, FileFormat, Label, ReaderBuilder, Separator, TaggedReader,
+    WriterBuilder,
+};
 use ner_pages::Mark;
 use ner_tagger::PretokenizedSentence;
 
@@ -56,8 +59,16 @@ enum EncodingName {
 }
 
 impl ColumnArguments {
-    /// The settings of a reader of such files.
-    pub fn reader(&self) -> ReaderBuilder {
+    /// Opens a file: JSONL, a table or columns, as its extension says.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or that looks like JSON and has another extension.
+    pub fn open(&self, path: &Path) -> Result<TaggedReader, conll_io::Error> {
+        self.reader().open(path)
+    }
+
+    /// The settings of a reader of column files.
+    fn reader(&self) -> ReaderBuilder {
         let mut builder = ReaderBuilder::new();
         builder
             .token_column(self.token_column)
@@ -76,6 +87,11 @@ impl ColumnArguments {
         let mut builder = WriterBuilder::new();
         builder.separator(self.separator());
         builder
+    }
+
+    /// Whether the files are UTF-8, as texts always are.
+    pub fn is_utf8(&self) -> bool {
+        matches!(self.encoding, EncodingName::Utf8)
     }
 
     fn separator(&self) -> Separator {
@@ -103,6 +119,8 @@ pub struct TaggedFile {
     pub sentences: Vec<PretokenizedSentence>,
     /// Line of each word.
     lines: Vec<Vec<u64>>,
+    /// How it is laid out.
+    format: FileFormat,
 }
 
 impl TaggedFile {
@@ -135,27 +153,28 @@ impl TaggedFile {
     pub fn header_fault(&self) -> Option<String> {
         let first = self.sentences.first()?;
         let (word, tag) = (first.words.first()?, first.tags.first()?);
-        let is = |name: &str, names: &[&str]| names.contains(&name.to_lowercase().as_str());
-        let is_header = is(word, &["token", "tokens", "word", "words", "text"])
-            && is(
-                tag,
-                &[
-                    "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags",
-                ],
-            );
-        is_header.then(|| {
-            format!("`{word}` with the tag `{tag}` looks like the names of the columns; delete this line")
-        })
+        header_fault(self.format, word, tag)
+    }
+
+    /// Takes off the first line, if its word and tag are names of columns. Gives its number and what is wrong with it.
+    pub fn take_header(&mut self) -> Option<(u64, String)> {
+        let fault = self.header_fault()?;
+        let first = self.sentences.first_mut()?;
+        first.words.remove(0);
+        first.tags.remove(0);
+        let is_empty = first.words.is_empty();
+        let line = self.lines[0].remove(0);
+        if is_empty {
+            self.sentences.remove(0);
+            self.lines.remove(0);
+        }
+        Some((line, fault))
     }
 
     /// What is wrong with a file whose words have no tags, and what to do.
     pub fn lacks_tags(&self) -> String {
         let word = self.sentences.first().and_then(|first| first.words.first());
-        format!(
-            "expected a token and a tag, found one column, `{}`; where there are more, --separator says what parts them, --token-column and \
-             --tag-column which they are",
-            word.map_or("", String::as_str)
-        )
+        lacks_tags(self.format, word.map_or("", String::as_str))
     }
 
     /// Reads a file with or without tags.
@@ -168,9 +187,9 @@ impl TaggedFile {
 
     /// Reads a file as far as it can be read: the sentences before its first fault, and the fault.
     pub fn read_sound(path: &Path, layout: &ColumnArguments) -> (Self, Option<conll_io::Error>) {
-        match layout.reader().from_path(path) {
-            Ok(reader) => Self::of(path, reader.into_sentences()),
-            Err(fault) => Self::of(path, [Err(fault)]),
+        match layout.open(path) {
+            Ok(reader) => Self::of(path, reader.format(), reader.into_sentences()),
+            Err(fault) => Self::of(path, FileFormat::Columns, [Err(fault)]),
         }
     }
 
@@ -181,7 +200,9 @@ impl TaggedFile {
         size: usize,
         whole_documents: bool,
     ) -> Result<impl Iterator<Item = Result<Self>>> {
-        let mut read = layout.reader().from_path(path)?.into_sentences().peekable();
+        let reader = layout.open(path)?;
+        let format = reader.format();
+        let mut read = reader.into_sentences().peekable();
         let path = path.to_owned();
         Ok(std::iter::from_fn(move || {
             read.peek()?;
@@ -196,7 +217,7 @@ impl TaggedFile {
             if part.is_empty() {
                 part.extend(read.next()); // an error
             }
-            Some(match Self::of(&path, part) {
+            Some(match Self::of(&path, format, part) {
                 (part, None) => Ok(part),
                 (_, Some(fault)) => Err(fault.into()),
             })
@@ -206,6 +227,7 @@ impl TaggedFile {
     /// The sentences before the first fault, and the fault.
     fn of(
         path: &Path,
+        format: FileFormat,
         read: impl IntoIterator<Item = Result<conll_io::Sentence, conll_io::Error>>,
     ) -> (Self, Option<conll_io::Error>) {
         let (mut lines, mut fault) = (Vec::new(), None);
@@ -220,6 +242,7 @@ impl TaggedFile {
             path: path.to_owned(),
             sentences,
             lines,
+            format,
         };
         (file, fault)
     }
@@ -352,6 +375,47 @@ impl TaggedFile {
             "{here} has {count_a} sentences, {there} has {count_b}"
         );
         Ok(())
+    }
+}
+
+/// What is wrong with the first line of a column file, if its word and tag are names of columns.
+pub fn header_fault(format: FileFormat, word: &str, tag: &str) -> Option<String> {
+    let is = |name: &str, names: &[&str]| names.contains(&name.to_lowercase().as_str());
+    let is_header = format == FileFormat::Columns
+        && is(word, &["token", "tokens", "word", "words", "text"])
+        && is(
+            tag,
+            &[
+                "tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags",
+            ],
+        );
+    is_header.then(|| {
+        format!(
+            "`{word}` with the tag `{tag}` looks like the names of the columns; delete this line"
+        )
+    })
+}
+
+/// What is wrong with a file whose words have no tags, and what to do. `word` is its first.
+pub fn lacks_tags(format: FileFormat, word: &str) -> String {
+    match format {
+        FileFormat::Columns => {
+            let table = if word.contains([',', ';']) {
+                "; a table whose header names its columns needs the extension .csv"
+            } else {
+                ""
+            };
+            format!(
+                "expected a token and a tag, found one column, `{word}`; where there are more, --separator says what parts them, --token-column and \
+                 --tag-column which they are{table}"
+            )
+        }
+        FileFormat::Table => format!(
+            "expected a token and a tag, found no column of tags beside the token `{word}`; its name may be ner_tag, ner, tag or label"
+        ),
+        FileFormat::Jsonl => format!(
+            "expected tokens and tags, found no tags beside the token `{word}`; their field may be ner_tags, tags or labels"
+        ),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod hub;
 mod inference;
 mod interrupt;
 mod output;
+mod overwriting;
 mod paths;
 mod progress;
 mod text_records;
@@ -87,6 +88,9 @@ fn parse(mut line: Vec<OsString>) -> anyhow::Result<Cli> {
     let matches = help::program().try_get_matches_from(&line);
     let matches = matches.map_err(|error| help::with_example(error, &line))?;
     let mut cli = Cli::from_arg_matches(&matches)?;
+    if let Some((command, matches)) = matches.subcommand() {
+        overwriting::check(command, matches)?;
+    }
     if let (Some(command), Some((_, matches))) = (configurable, matches.subcommand()) {
         let effective = config::effective(command, matches);
         match &mut cli.command {

@@ -210,6 +210,88 @@ fn files_that_cannot_be_read_are_found_and_the_others_are_checked() {
 }
 
 #[test]
+fn a_header_line_is_found_once_and_not_counted() {
+    let folder = Folder::new();
+    folder.write("clean.conll", clean());
+    folder.write("a.conll", format!("Token POS Tag\n{}", with_pos(&clean())));
+    let report = folder.report("a.conll");
+    let found = the(&report, "header-line", 1);
+    assert_eq!(
+        found["what"],
+        "`Token` with the tag `Tag` looks like the names of the columns; delete this line"
+    );
+    assert_eq!(
+        report["findings"].as_array().unwrap().len(),
+        1,
+        "{report:#}"
+    );
+    let mut counts = report["files"][0].clone();
+    let mut expected = folder.report("clean.conll")["files"][0].clone();
+    for file in [&mut counts, &mut expected] {
+        file.as_object_mut().unwrap().remove("file");
+        file["longest_sentence"]
+            .as_object_mut()
+            .unwrap()
+            .remove("line");
+    }
+    assert_eq!(counts, expected);
+    let said = folder.check("a.conll");
+    assert_eq!(said.code, 1);
+    assert!(
+        said.stdout
+            .contains("error: header line (1)\n  a.conll:1: "),
+        "{}",
+        said.stdout
+    );
+    // A sentence of its own, and a file with nothing else.
+    folder.write("a.conll", format!("word ner\n\n{}", clean()));
+    let report = folder.report("a.conll");
+    the(&report, "header-line", 1);
+    assert_eq!(report["files"][0]["sentences"], SENTENCES);
+    folder.write("a.conll", "word ner\n");
+    let report = folder.report("a.conll");
+    the(&report, "header-line", 1);
+    assert_eq!(report["files"], json!([]));
+}
+
+/// A file of words and tags with a column between.
+fn with_pos(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once(' ') {
+        Some((word, tag)) => format!("{word} NN {tag}\n"),
+        None => "\n".to_owned(),
+    });
+    lines.collect()
+}
+
+#[test]
+fn types_that_the_training_file_lacks_are_found() {
+    let folder = Folder::new();
+    folder.write("train.conll", clean());
+    folder.write(
+        "a.conll",
+        "Iris B-PER\ncanta O\n\nSol B-ORG\nMar I-ORG\ny O\nSol B-ORG\nLiga B-MISC\n",
+    );
+    // Whichever comes first.
+    for files in ["train.conll a.conll", "a.conll train.conll"] {
+        let report = folder.report(files);
+        let places = places(&report, "untrained-type");
+        let lines: Vec<Option<u64>> = places.iter().map(|place| place.1).collect();
+        assert_eq!(lines, [Some(8), Some(4)], "{report:#}");
+        let found = of_kind(&report, "untrained-type")[1];
+        assert_eq!(found["what"], "`ORG` (2 entities), which train.conll lacks");
+        assert_eq!([&found["severity"], &found["type"]], ["warning", "ORG"]);
+    }
+    // Where no name tells, the first file is the one that is trained on.
+    folder.write("b.conll", clean());
+    let report = folder.report("a.conll b.conll");
+    assert_eq!(of_kind(&report, "untrained-type")[0]["type"], "LOC");
+    // A slip is found as one.
+    folder.write("a.conll", "Iris B-Per\ncanta O\n");
+    let report = folder.report("train.conll a.conll");
+    assert!(places(&report, "untrained-type").is_empty());
+}
+
+#[test]
 fn tags_of_no_scheme_are_found() {
     let folder = Folder::new();
     for (tag, meant) in [

@@ -271,7 +271,7 @@ fn from_a_column_file_to_a_tagger() {
         "Ana Paz vive en Lima .",
     ]);
     assert!(
-        csv.starts_with("text,entity_group,score,word,start,end\n1,PER,0."),
+        csv.starts_with("record,entity_group,score,word,start,end\n1,PER,0."),
         "{csv}"
     );
     for aggregation in ["none", "simple", "first", "average", "max"] {
@@ -1038,4 +1038,63 @@ fn document_context_is_learnt_remembered_and_ends_with_the_document() {
         stdout(&[&command[..], more, &["Canta siempre", "Paz"]].concat())
     };
     assert_eq!(text(&[]), text(&none));
+}
+
+#[test]
+fn what_is_written_is_none_of_what_is_read() {
+    let folder = Folder::new();
+    let (train, model) = (folder.path("train.conll"), folder.path("model"));
+    let texts = folder.path("texts.txt");
+    folder.write("texts.txt", "Ana Paz: ana@ejemplo.es\n");
+    let before = (fs::read(&train).unwrap(), fs::read(&texts).unwrap());
+    let link = folder.path("link.conll");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&train, &link).unwrap();
+    #[cfg(not(unix))]
+    fs::copy(&train, &link).unwrap();
+    let pattern = folder.path("te?ts.txt");
+    let new = folder.path("new");
+    let cases: [&[&str]; 7] = [
+        &[
+            "evaluate",
+            "--model",
+            &model,
+            "--data",
+            &train,
+            "--predictions",
+            &train,
+        ],
+        &[
+            "evaluate", "--gold", &train, "--pred", &train, "--output", &train,
+        ],
+        &[
+            "labels",
+            &train,
+            "-o",
+            if cfg!(unix) { &link } else { &train },
+        ],
+        &[
+            "predict", "--model", &model, "--input", &pattern, "-o", &texts,
+        ],
+        &["redact", "--input", &texts, "--output", &texts],
+        &[
+            "redact", "--input", &texts, "--map", &texts, "--output", &new,
+        ],
+        &["redact", "--input", &texts, "--map", &new, "--output", &new],
+    ];
+    for arguments in cases {
+        let message = failure(1, arguments);
+        assert!(
+            message.contains("is the file of") && message.contains("name another"),
+            "{arguments:?}: {message}"
+        );
+    }
+    assert_eq!(
+        before,
+        (fs::read(&train).unwrap(), fs::read(&texts).unwrap())
+    );
+    assert!(!Path::new(&new).exists());
+    // Nor is a device, or stdout, one file with itself.
+    stdout(&["labels", &train, "-o", "-"]);
+    stdout(&["labels", &train, "-o", "/dev/null"]);
 }

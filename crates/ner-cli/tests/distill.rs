@@ -202,6 +202,23 @@ fn tags_of_texts_are_not_read_and_column_files_keep_their_words() {
         );
     }
     assert!(folder.weights("tagged") == folder.weights("untagged"));
+    // Without a format the name of a file tells what it holds.
+    let records = TEXTS
+        .lines()
+        .map(|text| format!("{{\"text\": \"{text}\"}}\n"));
+    folder.write("texts.jsonl", &records.collect::<String>());
+    for (file, output) in [
+        ("train.conll", "named"),
+        ("texts.txt", "lines"),
+        ("texts.jsonl", "records"),
+    ] {
+        let talk = folder.said(&format!(
+            "distill --teacher teacher {STUDENT} --text {file} --max-steps 5 --output-dir {output}"
+        ));
+        assert!(talk.contains("note: 5 steps are few"), "{talk}");
+    }
+    assert!(folder.weights("named") == folder.weights("tagged"));
+    assert!(folder.weights("records") == folder.weights("lines"));
 }
 
 /// The student begins with what its width holds of the teacher's word embeddings, and reads the teacher's sub-words.
@@ -277,6 +294,17 @@ fn a_new_student_begins_with_layers_of_its_teacher() {
         "others",
     ));
     assert!(folder.weights("others") != folder.weights("half"));
+    // A list says how many layers there are where --layers does not.
+    let narrow = "--hidden 8 --intermediate 16";
+    let talk = folder.said(&line(
+        narrow,
+        "--max-steps 1 --student-layers 0,2",
+        "listed",
+    ));
+    assert!(
+        talk.contains("the student begins with layers 0, 2 of its teacher"),
+        "{talk}"
+    );
 }
 
 #[test]
@@ -356,7 +384,7 @@ fn what_does_not_go_together_is_said() {
         ),
         (
             format!("{cut} --layers 2 --student-layers 0"),
-            "--student-layers 0: these are 1 layers, --layers is 2",
+            "--student-layers 0: 1 layer is numbered, --layers is 2; leave --layers out",
         ),
         (
             format!("{cut} --layers 1 --student-layers 0 --hidden 12"),

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Folder, failure, json, stdout};
+use common::{Folder, failure, json, run, stdout};
 use serde_json::Value;
 
 const TRAIN: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
@@ -205,6 +205,42 @@ fn two_systems_are_compared() {
 }
 
 #[test]
+fn a_comparison_says_what_its_table_does_not_show() {
+    let folder = Folder::new();
+    let gold = GOLD.replace("ORG", "ORGANIZATION");
+    let all = folder.write("all.conll", &gold);
+    let less = folder.write("less.conll", gold.replace("Rosa B-PER", "Rosa O"));
+    let text = stdout(&["compare", &all, &less, "--gold", &all, "--samples", "99"]);
+    assert!(text.contains("(99 samples of 4 units)"), "{text}");
+    assert!(text.contains("\n1 entity that only a finds\n"), "{text}");
+    assert!(text.contains("\n0 entities that only b finds\n"), "{text}");
+    // The longest type makes room for itself.
+    let table: Vec<usize> = text
+        .lines()
+        .skip_while(|line| !line.trim_start().starts_with("type "))
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.chars().count())
+        .collect();
+    assert_eq!(table.len(), 4, "{text}");
+    assert!(table.iter().all(|width| *width == table[0]), "{text}");
+
+    let bare = GOLD.replace("B-", "").replace("I-", "");
+    let bare = folder.write("bare.conll", bare);
+    let compare = ["compare", &bare, &bare, "--gold", &bare, "--samples", "99"];
+    let output = run(&compare, b"");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    let note = "tags without a position letter such as B- or I-: LOC, ORG, PER; seqeval's rule";
+    assert!(message.contains(note), "{message}");
+
+    for nowhere in ["nowhere.conll".to_owned(), folder.path("out/nowhere")] {
+        let message = failure(1, &["compare", &nowhere, &all, "--gold", &all]);
+        let said = format!("{nowhere}: neither a file nor a model directory has this name");
+        assert!(message.contains(&said), "{message}");
+    }
+}
+
+#[test]
 fn scores_are_calibrated_and_thresholds_act() {
     let folder = Folder::new();
     let model = folder.model(TRAIN, "--head crf --seed 3");
@@ -226,7 +262,16 @@ fn scores_are_calibrated_and_thresholds_act() {
     let before = predict(&[]);
     let config = || fs::read_to_string(folder.path("out/config.json")).unwrap();
     let untouched = config();
-    let calibrate = ["calibrate", "--model", &model, "--data", &dev];
+    // A few entities in ten ranges say nothing of calibration.
+    let calibrate = [
+        "calibrate",
+        "--model",
+        &model,
+        "--data",
+        &dev,
+        "--bins",
+        "1",
+    ];
     let dry = json(&[&calibrate[..], &["--dry-run"]].concat());
     assert_eq!(config(), untouched);
 
@@ -357,4 +402,33 @@ fn what_cannot_be_calibrated_is_said() {
     assert!(message.contains("foreign.conll:1"), "{message}");
     let message = failure(1, &["info", &folder.path("nowhere")]);
     assert!(message.contains("nowhere"), "{message}");
+
+    // What the model predicts is all right, so that no temperature is low enough.
+    let predict = ["predict", "--model", &model, "--format", "conll"];
+    let own = stdout(&[&predict[..], &["Ana Paz vive en Lima ."]].concat());
+    let own = folder.write("own.conll", own);
+    let config = || fs::read_to_string(folder.path("out/config.json")).unwrap();
+    let before = config();
+    let calibrate = ["calibrate", "--model", &model, "--data", &own];
+    let output = run(&calibrate, b"");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    for wanted in [
+        "with fewer than about 100 a temperature says little of other texts",
+        "the temperature is not saved: it is at its bound: was the model trained on this file?",
+    ] {
+        assert!(message.contains(wanted), "{message}");
+    }
+    assert!(!message.contains("saved the temperature"), "{message}");
+    let report = String::from_utf8(output.stdout).unwrap();
+    let heading = "what a threshold on the score as it was before keeps";
+    assert!(report.contains(heading), "{report}");
+    assert_eq!(config(), before);
+    // That is said where notes are not.
+    let quiet = run(&[&calibrate[..], &["--quiet"]].concat(), b"");
+    let message = String::from_utf8(quiet.stderr).unwrap();
+    assert!(
+        message.starts_with("the temperature is not saved: "),
+        "{message}"
+    );
 }

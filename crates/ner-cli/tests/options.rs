@@ -160,20 +160,20 @@ fn slips_of_a_first_try_are_answered() {
         String::from_utf8(output.stderr).unwrap()
     };
     fs::write(
-        folder.path("header.tsv"),
+        folder.path("header.conll"),
         format!("token\ttag\n{}", CORPUS.replace(' ', "\t")),
     )
     .unwrap();
-    let said = refusal(folder.train_on("header.tsv", "h", &[]));
+    let said = refusal(folder.train_on("header.conll", "h", &[]));
     assert!(
         said.contains(
-            "header.tsv:1: `token` with the tag `tag` looks like the names of the columns"
+            "header.conll:1: `token` with the tag `tag` looks like the names of the columns"
         ),
         "{said}"
     );
     let check = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
         .arg("check")
-        .arg(folder.path("header.tsv"))
+        .arg(folder.path("header.conll"))
         .output()
         .unwrap();
     let found = String::from_utf8(check.stdout).unwrap();

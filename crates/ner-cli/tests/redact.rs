@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Folder, stdout};
+use common::{Folder, run, stdout};
 use serde_json::{Value, json};
 
 /// The message of a command that fails and writes nothing.
@@ -91,6 +91,7 @@ fn identifiers_are_taken_out_and_given_back_in_every_form() {
                 &format,
             ];
             assert_eq!(stdout(&undo), text, "{name} {operator}");
+            fs::remove_file(&map).unwrap();
         }
     }
 }
@@ -137,6 +138,103 @@ fn what_a_model_found_is_taken_out_of_the_whole_record() {
         stdout(&sure).contains("Ana Paz"),
         "below the threshold nothing is trusted"
     );
+    let slip = [&both[..], &["--operator", "keep", "PESRON=replace"]].concat();
+    let message = failure(&slip);
+    let wanted = "--operator: nothing finds a type `PESRON`; did you mean `PER`? There are ";
+    assert!(message.contains(wanted), "{message}");
+    assert!(!message.contains("need --model"), "{message}");
+}
+
+/// What a command says on stderr that must succeed.
+fn said(arguments: &[&str]) -> String {
+    let output = run(arguments, b"");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {message}");
+    message
+}
+
+#[test]
+fn a_type_that_nothing_finds_has_no_operator() {
+    let folder = Folder::new();
+    let input = folder.write("a.txt", "ana@gil.es E-123456\n");
+    let redact = ["redact", "--input", &input, "--operator", "keep"];
+    let staff = ["--pattern", "STAFF=E-[0-9]{6}"];
+    for (operator, wanted) in [
+        ("EMAIL_ADDRES=mask", "did you mean `EMAIL_ADDRESS`?"),
+        ("EMAIL=mask", "did you mean `EMAIL_ADDRESS`?"),
+        ("STAF=mask", "did you mean `STAFF`?"),
+        ("PER=mask", "types of names, such as PER, need --model"),
+    ] {
+        let message = failure(&[&redact[..], &[operator], &staff].concat());
+        assert!(message.contains(wanted), "{operator}: {message}");
+        assert!(!message.contains("ana@gil.es"), "{message}");
+    }
+    let message = failure(&["redact", "--input", &input, "--without", "EMAIL"]);
+    let wanted = "--without: nothing finds a type `EMAIL`; did you mean `EMAIL_ADDRESS`?";
+    assert!(message.contains(wanted), "{message}");
+    let right = [&redact[..], &["STAFF=mask"], &staff].concat();
+    assert_eq!(stdout(&right), "ana@gil.es ********\n");
+    let line = "1 record, 2 entities found, 1 replaced: EMAIL_ADDRESS 1, STAFF 1";
+    let message = said(&right);
+    assert!(message.lines().any(|found| found == line), "{message}");
+    let dry = folder.write("b.txt", "Llueve.\nLlueve.\n");
+    let message = said(&["redact", "--input", &dry]);
+    let line = "2 records, 0 entities found, 0 replaced";
+    assert!(message.lines().any(|found| found == line), "{message}");
+}
+
+#[test]
+fn the_guide_shows_what_rules_make_of_its_mail() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mail = root.join("fixtures/quickstart/mail.txt");
+    let guide = fs::read_to_string(root.join("docs/guide.md")).unwrap();
+    let redact = [
+        "redact",
+        "--operator",
+        "number",
+        "EMAIL_ADDRESS=mask",
+        "--input",
+        mail.to_str().unwrap(),
+    ];
+    let shown = stdout(&redact) + &said(&redact);
+    assert!(shown.contains("Marta Ruiz"), "{shown}");
+    assert!(guide.contains(&shown), "{shown}");
+}
+
+#[test]
+fn a_map_that_is_there_is_not_overwritten() {
+    let folder = Folder::new();
+    let input = folder.write("a.txt", "ana@gil.es\n");
+    let map = folder.path("map");
+    let redact = ["redact", "--input", &input, "--map", &map];
+    stdout(&redact);
+    let first = folder.read("map");
+    let message = failure(&redact);
+    let wanted = "map: is there already and may be the only way back to earlier originals";
+    assert!(message.contains(wanted), "{message}");
+    assert_eq!(folder.read("map"), first);
+    fs::remove_file(&map).unwrap();
+    stdout(&redact);
+}
+
+#[test]
+fn what_a_key_is_needed_for_is_said() {
+    let folder = Folder::new();
+    let input = folder.write("a.txt", "ana@gil.es\neva@gil.es\n");
+    let key = folder.write("key", "a key of some length");
+    let redact = ["redact", "--input", &input, "--operator"];
+    let message = failure(&[&redact[..], &["hash"]].concat());
+    assert!(message.contains("--key-file"), "{message}");
+    let pseudonyms = [&redact[..], &["pseudonym"]].concat();
+    let note = "note: without --key-file pseudonyms begin anew with each record";
+    assert!(said(&pseudonyms).contains(note));
+    let quiet = [&pseudonyms[..], &["--quiet"]].concat();
+    assert_eq!(said(&quiet), "");
+    let with_key = [&pseudonyms[..], &["--key-file", &key]].concat();
+    assert!(!said(&with_key).contains("note: "));
+    // The pattern is named by its text.
+    let message = failure(&["redact", "--input", &input, "--pattern", "A=a", "B=(b"]);
+    assert!(message.contains("--pattern `B=(b`: "), "{message}");
 }
 
 #[test]

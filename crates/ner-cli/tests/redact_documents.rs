@@ -288,6 +288,7 @@ fn nothing_is_left_of_a_thousand_texts_and_all_of_it_comes_back() {
             ];
             let back = stdout(&[&undo[..], columns].concat());
             assert!(back == text, "{place}: not as it was");
+            std::fs::remove_file(&map).unwrap();
         }
     }
 }

@@ -229,6 +229,32 @@ fn the_words_of_a_column_file_count_as_they_are() {
 }
 
 #[test]
+fn texts_are_read_by_the_names_of_their_files() {
+    let folder = Folder::new();
+    folder.model("bpe-json", ModelType::Roberta);
+    let record = |text: &String| json!({"body": text, "other": "Žižek 東京"}).to_string() + "\n";
+    let records: String = folder.texts().iter().map(record).collect();
+    fs::write(folder.path("texts.jsonl"), records).unwrap();
+    let shrink = "shrink --model model --text";
+    let said = folder.said(&format!("{shrink} texts.txt --output lines"));
+    let note = "read: words of other texts are cut into characters; give more text";
+    assert!(said.contains(note), "{said}");
+    folder.said(&format!(
+        "{shrink} texts.jsonl --text-field body --output records"
+    ));
+    folder.said(&format!("{shrink} words.conll --output named"));
+    folder.said(&format!(
+        "{shrink} words.conll --input-format conll --output columns"
+    ));
+    let tokenizer = |model: &str| fs::read(folder.path(model).join("tokenizer.json")).unwrap();
+    assert!(tokenizer("records") == tokenizer("lines"));
+    assert!(tokenizer("named") == tokenizer("columns"));
+    let message = folder.failure(1, &format!("{shrink} texts.jsonl --output other"));
+    let wanted = "texts.jsonl:1: has no field `text`, only body, other";
+    assert!(message.contains(wanted), "{message}");
+}
+
+#[test]
 fn vocabulary_files_without_tokenizer_json_serve_as_well() {
     for (tokenizer, model_type) in [("bpe", ModelType::Roberta), ("wordpiece", ModelType::Bert)] {
         let folder = Folder::new();
@@ -269,6 +295,7 @@ fn all_layers_are_the_model_and_fewer_are_numbered_anew() {
         folder.model(tokenizer, model_type);
         let said = folder.said("shrink --model model --layers 0,1 --output same");
         assert!(!said.contains("per word"), "{said}");
+        assert!(!said.contains("note: "), "{said}");
         for file in names(&folder.path("model")) {
             let read = |model: &str| fs::read(folder.path(model).join(&file)).unwrap();
             if file == "config.json" {
@@ -280,6 +307,8 @@ fn all_layers_are_the_model_and_fewer_are_numbered_anew() {
         }
         let said = folder.said("shrink --model model --layers 1 --text texts.txt --output small");
         assert_eq!(numbers(&said, "layers"), (2.0, 1.0));
+        assert!(said.contains("note: 1 of 2 layers are left"), "{said}");
+        assert!(said.contains("train the model again"), "{said}");
         assert_eq!(folder.tagger("small").model().config().num_hidden_layers, 1);
         folder.predict("small", "--input texts.txt");
 

@@ -81,13 +81,15 @@ pub enum Error {
         reason: String,
     },
 
-    /// No recognizer finds this type.
-    #[error("no recognizer finds `{entity_type}`; choose of {known}")]
+    /// A type that nothing finds.
+    #[error("nothing finds a type `{entity_type}`; {} {known}", did_you_mean(.nearest))]
     UnknownEntityType {
         /// The type as it was given.
         entity_type: String,
         /// The types that are found.
         known: String,
+        /// The one of them that it may be a slip of.
+        nearest: Option<String>,
     },
 
     /// A recognizer's definition cannot be used.
@@ -113,4 +115,44 @@ pub enum Error {
         /// The replacement's place in the map.
         replacement: usize,
     },
+}
+
+impl Error {
+    /// For a type that is none of those that are found.
+    pub(crate) fn unknown_type(entity_type: &str, known: &[&str]) -> Self {
+        Self::UnknownEntityType {
+            entity_type: entity_type.to_owned(),
+            known: if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            },
+            nearest: nearest(entity_type, known),
+        }
+    }
+}
+
+/// The name that another one is probably a slip of.
+fn nearest(name: &str, known: &[&str]) -> Option<String> {
+    /// Jaro similarity from which on a name is a slip of another; what clap takes for flags.
+    const ALIKE: f64 = 0.7;
+    let name = name.to_uppercase();
+    let similarity = |known: &str| {
+        let known = known.to_uppercase();
+        // Jaro's sees no letters of a short name change places.
+        match strsim::osa_distance(&known, &name) {
+            0 | 1 => 1.0,
+            _ => strsim::jaro(&known, &name),
+        }
+    };
+    let alike = known.iter().map(|&known| (similarity(known), known));
+    let (similarity, nearest) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (similarity > ALIKE).then(|| nearest.to_owned())
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`? There are"),
+        None => "there are".to_owned(),
+    }
 }

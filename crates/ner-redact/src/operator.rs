@@ -230,6 +230,30 @@ impl Operators {
         Ok(operators)
     }
 
+    /// The operators: those of types, then the one of all others.
+    pub fn all(&self) -> impl Iterator<Item = &Operator> {
+        self.by_type.values().chain([&self.default])
+    }
+
+    /// Fails for a type that has an operator of its own and is none of those that are found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownEntityType`]: a typing error must not leave a type to the operator of all others.
+    pub fn check_types(&self, known: &[&str]) -> Result<()> {
+        let mut known = known.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        match self
+            .by_type
+            .keys()
+            .find(|entity_type| !known.contains(&entity_type.as_str()))
+        {
+            None => Ok(()),
+            Some(unknown) => Err(Error::unknown_type(unknown, &known)),
+        }
+    }
+
     /// The operator of a type.
     #[must_use]
     pub fn get(&self, entity_type: &str) -> &Operator {
@@ -238,7 +262,7 @@ impl Operators {
 
     /// Fails where one cannot work.
     pub(crate) fn check(&self, has_key: bool) -> Result<()> {
-        for operator in self.by_type.values().chain([&self.default]) {
+        for operator in self.all() {
             operator.check()?;
             if matches!(operator, Operator::Hash(_)) && !has_key {
                 return Err(Error::NoKey {

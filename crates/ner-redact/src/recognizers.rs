@@ -185,16 +185,12 @@ impl Recognizers {
     ///
     /// [`Error::UnknownEntityType`] where none finds the type: a typing error must not leave a recognizer out of mind.
     pub fn without(mut self, entity_type: &str) -> Result<Self> {
-        let before = self.list.len();
-        let known = self.entity_types().join(", ");
+        let known = self.entity_types();
+        if !known.contains(&entity_type) {
+            return Err(Error::unknown_type(entity_type, &known));
+        }
         self.list
             .retain(|recognizer| recognizer.entity_type != entity_type);
-        if self.list.len() == before {
-            return Err(Error::UnknownEntityType {
-                entity_type: entity_type.to_owned(),
-                known,
-            });
-        }
         Ok(self)
     }
 

@@ -135,6 +135,43 @@ fn types_have_operators_of_their_own() {
 }
 
 #[test]
+fn a_type_that_nothing_finds_has_no_operator() {
+    let known = ["PER", "EMAIL_ADDRESS", "LOC", "PER"];
+    let check = |list: &[&str]| Operators::from_list(list).unwrap().check_types(&known);
+    assert_eq!(
+        check(&["keep", "PER=replace", "EMAIL_ADDRESS=mask"]),
+        Ok(())
+    );
+    assert_eq!(check(&["keep"]), Ok(()));
+    for (slip, meant) in [
+        ("PRE", "PER"),
+        ("PERSON", "PER"),
+        ("per", "PER"),
+        ("EMAIL_ADDRES", "EMAIL_ADDRESS"),
+        ("EMAIL", "EMAIL_ADDRESS"),
+    ] {
+        let own = format!("{slip}=replace");
+        let error = check(&["keep", own.as_str()]).unwrap_err();
+        let message = format!(
+            "nothing finds a type `{slip}`; did you mean `{meant}`? There are EMAIL_ADDRESS, LOC, PER"
+        );
+        assert_eq!(error.to_string(), message);
+    }
+    let error = check(&["QUX=mask"]).unwrap_err().to_string();
+    let message = "nothing finds a type `QUX`; there are EMAIL_ADDRESS, LOC, PER";
+    assert_eq!(error, message);
+    let nothing = Operators::from_list(&["PER=mask"]).unwrap();
+    let error = nothing.check_types(&[]).unwrap_err().to_string();
+    assert_eq!(error, "nothing finds a type `PER`; there are none");
+    let kinds: Vec<&str> = Operators::from_list(&["keep", "PER=mask"])
+        .unwrap()
+        .all()
+        .map(Operator::name)
+        .collect();
+    assert_eq!(kinds, ["mask", "keep"]);
+}
+
+#[test]
 fn items_are_those_of_presidio() {
     let text = "🙂 Eva y 10.0.0.1";
     let operators = Operators::from_list(&["IP_ADDRESS=redact"]).unwrap();

@@ -498,5 +498,12 @@ fn errors_say_what_is_wrong_with_a_definition() {
             .to_string()
             .contains("CREDIT_CARD, EMAIL_ADDRESS, ES_NIE, ES_NIF, IBAN_CODE")
     );
+    let email = Recognizers::standard().without("EMAIL").unwrap_err();
+    assert!(
+        email.to_string().starts_with(
+            "nothing finds a type `EMAIL`; did you mean `EMAIL_ADDRESS`? There are CREDIT_CARD, "
+        ),
+        "{email}"
+    );
     assert!(Recognizer::from_pattern("A", "a", f64::NAN).is_err());
 }

@@ -180,6 +180,7 @@ pub fn plan(corpus: &[CorpusFile]) -> Plan {
             commands: Vec::new(),
         },
         outputs: corpus.iter().map(|file| folder.raw(file.split)).collect(),
+        can_go_on: false,
     }
 }
 

@@ -42,6 +42,19 @@ pub struct Manifest {
     pub inputs: Checksums,
     /// Complete stages only.
     pub stages: BTreeMap<Stage, StageRecord>,
+    /// The stage that was begun and is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<BegunStage>,
+}
+
+/// A stage under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BegunStage {
+    pub stage: Stage,
+    #[serde(flatten)]
+    pub key: StageKey,
+    /// What it took until it was last stopped.
+    pub seconds: f64,
 }
 
 /// A complete stage.

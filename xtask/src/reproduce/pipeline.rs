@@ -11,7 +11,7 @@ use crate::{
     reproduce::{
         command_line::CommandLine,
         folder::Folder,
-        manifest::{Manifest, Stage, StageKey, StageRecord},
+        manifest::{BegunStage, Manifest, Stage, StageKey, StageRecord},
     },
 };
 
@@ -25,6 +25,16 @@ pub struct Plan {
     /// Files and folders below the run's folder, removed before the stage starts. Of a folder, the files directly in it
     /// are the result; folders inside it (checkpoints) are extra.
     pub outputs: Vec<PathBuf>,
+    /// Whether its outputs hold what it can go on with, where it was stopped.
+    pub can_go_on: bool,
+}
+
+/// How the work of a stage starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Anew,
+    /// Where an earlier run of the same stage was stopped.
+    GoOn,
 }
 
 pub struct Pipeline<'a> {
@@ -38,31 +48,58 @@ pub struct Pipeline<'a> {
 
 impl Pipeline<'_> {
     /// Does the work of a stage, unless the manifest shows that it is done. A stage enters the manifest when it is
-    /// complete and not before, so that one cut short runs again.
-    pub fn run(&mut self, plan: Plan, work: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+    /// complete and not before, so that one cut short runs again, or goes on if it can.
+    pub fn run(&mut self, plan: Plan, work: impl FnOnce(&Self, Start) -> Result<()>) -> Result<()> {
         let name = plan.stage.name();
         let Some(reason) = self.reason_to_run(&plan) else {
             self.log.say(format_args!("{name}: unchanged, skipped"));
             return Ok(());
         };
-        self.log.say(format_args!("{name}: runs ({reason})"));
+        let begun = self.manifest.begun.take();
+        let begun = begun.filter(|begun| {
+            let is_same = begun.stage == plan.stage && begun.key == plan.key;
+            is_same && plan.can_go_on && self.from.is_none_or(|from| from > plan.stage)
+        });
+        let (start, before) = match begun {
+            Some(begun) => (Start::GoOn, begun.seconds),
+            None => (Start::Anew, 0.0),
+        };
+        match start {
+            Start::Anew => self.log.say(format_args!("{name}: runs ({reason})")),
+            Start::GoOn => self.log.say(format_args!(
+                "{name}: goes on where it was stopped (--from {name} begins anew)"
+            )),
+        }
 
         self.manifest.stages.remove(&plan.stage);
+        self.manifest.begun = Some(BegunStage {
+            stage: plan.stage,
+            key: plan.key.clone(),
+            seconds: before,
+        });
         self.save_manifest()?;
         // A report of an earlier run must not outlive what it reports on.
         files::remove(&self.folder.report_json())?;
         files::remove(&self.folder.report_text())?;
         files::remove(&self.folder.report_html())?;
-        for output in &plan.outputs {
+        for output in plan.outputs.iter().filter(|_| start == Start::Anew) {
             let path = self.folder.root.join(output);
             files::remove(&path)?;
             model_dir::make_parent(&path)?;
         }
 
         peak_memory::reset();
-        let start = Instant::now();
-        work(self).with_context(|| format!("stage {name}"))?;
-        let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let clock = Instant::now();
+        let worked = work(self, start);
+        let seconds = before + clock.elapsed().as_secs_f64();
+        let seconds = (seconds * 1000.0).round() / 1000.0;
+        if worked.is_err()
+            && let Some(begun) = &mut self.manifest.begun
+        {
+            begun.seconds = seconds;
+            self.save_manifest()?;
+        }
+        worked.with_context(|| format!("stage {name}"))?;
         let outputs = files::checksums(&self.folder.root, &plan.outputs)
             .with_context(|| format!("stage {name} did not write all its files"))?;
         let record = StageRecord {
@@ -72,6 +109,7 @@ impl Pipeline<'_> {
             peak_memory_bytes: peak_memory::bytes(),
         };
         self.manifest.stages.insert(plan.stage, record);
+        self.manifest.begun = None;
         self.save_manifest()?;
         self.log.say(format_args!("{name}: done in {seconds:.1} s"));
         Ok(())

@@ -14,17 +14,28 @@ use ner_tagger::{Decoder, ScoredSentence, TaggedSentence};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::compare::counted;
 use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+
+/// Entities below which a temperature says little of other texts.
+const FEW_ENTITIES: usize = 100;
+
+/// Temperatures at the ends of the range in which [`fit_temperature`] looks, 0.05 to 20, as near as it finds them.
+const BOUNDS: (f64, f64) = (0.0505, 19.8);
+
+/// Half of the last digit that is shown.
+const SAME: f64 = 5e-5;
 
 /// Turn a model's scores into probabilities.
 ///
 /// Fits a temperature on held-out data, saves it with the model, and shows what each threshold keeps.
 ///
 /// The temperature changes scores only, never which entities are found. It is written into the model's config.json, where `predict` and
-/// `evaluate` read it. Data that the model was trained on makes it too sure: take the development file.
+/// `evaluate` read it. Data that the model was trained on makes it too sure: take the development file. Nothing is written where the calibration
+/// error or the Brier score would rise, or where the temperature is at the end of the range that is looked at, and the reason is said.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -69,7 +80,10 @@ struct Report {
     temperature: f64,
     before: Reliability,
     after: Reliability,
-    /// Of all entities, then of each type.
+    /// Why the temperature is not saved, where that is not for --dry-run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+    /// Of all entities, then of each type; by the scores that the model had where the temperature is refused.
     thresholds: Vec<Thresholds>,
 }
 
@@ -112,7 +126,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     progress.end();
 
     let report = arguments.report(tagger.decoder(), &scored, &gold)?;
-    if !arguments.dry_run {
+    let is_saved = !arguments.dry_run && report.refused.is_none();
+    if is_saved {
         ModelConfig::record_temperature(model, report.temperature)?;
     }
     let text = match arguments.format {
@@ -122,7 +137,17 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let mut output = Output::create(arguments.output.as_deref())?;
     write!(output, "{text}")?;
     output.finish()?;
-    if !arguments.dry_run {
+    let found = report.after.count;
+    if found < FEW_ENTITIES {
+        progress.say(&format!(
+            "note: only {} found: with fewer than about {FEW_ENTITIES} a temperature says little of other texts",
+            counted(found, "entity was", "entities were")
+        ));
+    }
+    if let Some(reason) = &report.refused {
+        progress.warn(&format!("the temperature is not saved: {reason}"));
+    }
+    if is_saved {
         progress.say(&format!(
             "saved the temperature {:.4} in {}",
             report.temperature,
@@ -151,12 +176,16 @@ impl Arguments {
             let all: Vec<ScoredPrediction> = predictions.iter().map(|(_, one)| *one).collect();
             Reliability::new(&all, self.bins)
         };
+        let reliabilities = (reliability(&before), reliability(&after));
+        let refused = refusal(temperature, &reliabilities.0, &reliabilities.1);
+        let of_model = if refused.is_some() { &before } else { &after };
         Ok(Report {
             temperature_before: decoder.temperature(),
             temperature,
-            before: reliability(&before),
-            after: reliability(&after),
-            thresholds: self.thresholds(&after, gold)?,
+            thresholds: self.thresholds(of_model, gold)?,
+            before: reliabilities.0,
+            after: reliabilities.1,
+            refused,
         })
     }
 
@@ -201,37 +230,76 @@ impl Arguments {
     }
 }
 
+/// Why a temperature is not worth saving, if so.
+fn refusal(temperature: f64, before: &Reliability, after: &Reliability) -> Option<String> {
+    let (low, high) = BOUNDS;
+    if temperature <= low {
+        return Some("it is at its bound: was the model trained on this file?".to_owned());
+    }
+    if temperature >= high {
+        return Some(
+            "it is at its bound: has this file the tags that the model was trained for?".to_owned(),
+        );
+    }
+    let figures = [
+        (
+            "expected calibration error",
+            before.expected_calibration_error,
+            after.expected_calibration_error,
+        ),
+        ("Brier score", before.brier, after.brier),
+    ];
+    let worse = figures
+        .iter()
+        .filter(|(_, before, after)| after - before > SAME)
+        .map(|(name, before, after)| {
+            format!("the {name} would rise from {before:.4} to {after:.4}")
+        });
+    let worse: Vec<String> = worse.collect();
+    (!worse.is_empty()).then(|| worse.join(", "))
+}
+
 impl Report {
     fn to_text(&self, wished: Option<f64>) -> String {
         let mut text = format!("temperature {:.4}\n", self.temperature);
         for (name, table) in [("before", &self.before), ("after", &self.after)] {
             _ = write!(
                 text,
-                "\n{name}: expected calibration error {:.4}, Brier score {:.4}, {} entities found\n{}",
+                "\n{name}: expected calibration error {:.4}, Brier score {:.4}, {} found\n{}",
                 table.expected_calibration_error,
                 table.brier,
-                table.count,
+                counted(table.count, "entity", "entities"),
                 table.to_text()
             );
         }
-        text.push_str("\nwhat a threshold on the score keeps (`predict --min-score`)\n");
+        let whose = match self.refused {
+            Some(_) => " as it was before",
+            None => "",
+        };
         _ = writeln!(
             text,
-            "{:>8} {:>10} {:>9} {:>9} {:>9} {:>7}",
+            "\nwhat a threshold on the score{whose} keeps (`predict --min-score`)"
+        );
+        let names = self.thresholds.iter().map(|row| row.name.chars().count());
+        let width = names.max().unwrap_or(0).max(8);
+        _ = writeln!(
+            text,
+            "{:>width$} {:>10} {:>9} {:>9} {:>9} {:>7}",
             "type", "threshold", "precision", "recall", "f1-score", "kept"
         );
         for row in &self.thresholds {
             for point in &row.at {
-                line(&mut text, &row.name, point, "");
+                line(&mut text, &row.name, width, point, "");
             }
             if let Some(point) = &row.best_f1 {
-                line(&mut text, &row.name, point, "  best F1");
+                line(&mut text, &row.name, width, point, "  best F1");
             }
             match (&row.wished_precision, wished) {
                 (Some(point), Some(wished)) => {
                     line(
                         &mut text,
                         &row.name,
+                        width,
                         point,
                         &format!("  precision {wished}"),
                     );
@@ -239,7 +307,7 @@ impl Report {
                 (None, Some(wished)) => {
                     _ = writeln!(
                         text,
-                        "{:>8} no threshold gives precision {wished}",
+                        "{:>width$} no threshold gives precision {wished}",
                         row.name
                     );
                 }
@@ -250,11 +318,45 @@ impl Report {
     }
 }
 
-fn line(text: &mut String, name: &str, point: &ThresholdPoint, note: &str) {
+fn line(text: &mut String, name: &str, width: usize, point: &ThresholdPoint, note: &str) {
     let scores = &point.scores;
     _ = writeln!(
         text,
-        "{name:>8} {:>10.3} {:>9.4} {:>9.4} {:>9.4} {:>7}{note}",
+        "{name:>width$} {:>10.3} {:>9.4} {:>9.4} {:>9.4} {:>7}{note}",
         point.threshold, scores.precision, scores.recall, scores.f1, point.kept
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reliability(predictions: &[(f64, bool)]) -> Reliability {
+        let predictions = predictions.iter();
+        let predictions = predictions.map(|&(score, correct)| ScoredPrediction { score, correct });
+        Reliability::new(&predictions.collect::<Vec<_>>(), 10)
+    }
+
+    #[test]
+    fn a_temperature_that_makes_scores_worse_is_refused() {
+        let sure = reliability(&[(0.9, true), (0.9, true), (0.9, false), (0.9, false)]);
+        let doubtful = reliability(&[(0.5, true), (0.5, true), (0.5, false), (0.5, false)]);
+        assert_eq!(refusal(2.0, &sure, &doubtful), None);
+        assert_eq!(refusal(2.0, &sure, &sure), None);
+        let worse = "the expected calibration error would rise from 0.0000 to 0.4000, \
+                     the Brier score would rise from 0.2500 to 0.4100";
+        assert_eq!(refusal(2.0, &doubtful, &sure).as_deref(), Some(worse));
+        // One of the two is enough.
+        let apart = reliability(&[(0.9, true), (0.9, true), (0.1, false), (0.1, false)]);
+        let worse = "the Brier score would rise from 0.0100 to 0.2500";
+        assert_eq!(refusal(2.0, &apart, &doubtful).as_deref(), Some(worse));
+        for (temperature, question) in [
+            (0.05002, "was the model trained on this file?"),
+            (19.995, "the tags that the model was trained for?"),
+        ] {
+            let reason = refusal(temperature, &sure, &doubtful).unwrap_or_default();
+            assert!(reason.starts_with("it is at its bound: "), "{reason}");
+            assert!(reason.ends_with(question), "{reason}");
+        }
+    }
 }

@@ -28,10 +28,10 @@ use crate::output::Output;
 
 /// Find mistakes in tagged files before training on them.
 ///
-/// Errors are what training or scoring would misread: lines that cannot be read, tags that are not of the file's scheme or spelt in two ways,
-/// sequences that the scheme forbids, files of different schemes, words that cannot be seen. Warnings are probably mistakes, or make figures
-/// wrong: sentences of one file in another, the same words tagged in two ways, labels that a model speaks against. The exit code is 1 where
-/// there are errors, else 0; --fail-on warning has it 1 for warnings too.
+/// Errors are what training or scoring would misread: lines that cannot be read, a header line, tags that are not of the file's scheme or spelt in
+/// two ways, sequences that the scheme forbids, files of different schemes, words that cannot be seen. Warnings are probably mistakes, or make
+/// figures wrong: sentences of one file in another, types that the training file lacks, the same words tagged in two ways, labels that a model
+/// speaks against. The exit code is 1 where there are errors, else 0; --fail-on warning has it 1 for warnings too.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {

@@ -2,12 +2,13 @@
 
 mod report;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use ner_metrics::{Entity, Mode, Resampling, Scheme};
+use ner_metrics::{Entity, Mode, Resampling, Scheme, tags_without_position};
 
 use self::report::Report;
 use crate::column_files::{ColumnArguments, TaggedFile};
@@ -16,6 +17,12 @@ use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::paths::expand;
 use crate::progress::Progress;
+
+/// How the names of prediction files end; those of models do not.
+const ENDINGS: [&str; 13] = [
+    "bio", "conll", "conllu", "csv", "iob", "iob2", "jsonl", "ndjson", "pred", "tagged", "tags",
+    "tsv", "txt",
+];
 
 /// Compare two systems on the same gold data, with p-values.
 ///
@@ -116,10 +123,20 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         [a, b] => [vec![a.into()], vec![b.into()]],
         _ => [expand(&arguments.a)?, expand(&arguments.b)?],
     };
+    let mut bare = BTreeSet::new();
+    add_bare(&mut bare, gold.tags());
     let sides = [
-        arguments.side(&a, &gold, quiet)?,
-        arguments.side(&b, &gold, quiet)?,
+        arguments.side(&a, &gold, &mut bare, quiet)?,
+        arguments.side(&b, &gold, &mut bare, quiet)?,
     ];
+    if !bare.is_empty() {
+        let bare: Vec<String> = bare.into_iter().collect();
+        Progress::new(quiet).say(&format!(
+            "tags without a position letter such as B- or I-: {}; seqeval's rule takes their first letter for one, so that entities are missing \
+             from the comparison or have another name there",
+            bare.join(", ")
+        ));
+    }
     let resampling = Resampling {
         samples: arguments.samples,
         level: arguments.level,
@@ -140,11 +157,20 @@ impl Arguments {
         self.strict.map_or(Mode::Default, Mode::Strict)
     }
 
-    fn side(&self, sources: &[PathBuf], gold: &TaggedFile, quiet: bool) -> Result<System> {
-        let runs = sources
-            .iter()
-            .map(|source| self.entities(source, gold, quiet))
-            .collect::<Result<_>>()?;
+    /// What a side's runs predict. Their tags without a position letter are added to those that are known.
+    fn side(
+        &self,
+        sources: &[PathBuf],
+        gold: &TaggedFile,
+        bare: &mut BTreeSet<String>,
+        quiet: bool,
+    ) -> Result<System> {
+        let mut runs = Vec::with_capacity(sources.len());
+        for source in sources {
+            let tags = self.tags(source, gold, quiet)?;
+            add_bare(bare, &tags);
+            runs.push(self.entities(&tags)?);
+        }
         let names = sources.iter().map(|source| source.display().to_string());
         Ok(System {
             name: names.collect::<Vec<_>>().join(", "),
@@ -153,22 +179,20 @@ impl Arguments {
     }
 
     /// What a file or a model predicts.
-    fn entities(
-        &self,
-        source: &Path,
-        gold: &TaggedFile,
-        quiet: bool,
-    ) -> Result<Vec<Vec<OwnedEntity>>> {
-        let tags = if source.is_file() {
+    fn tags(&self, source: &Path, gold: &TaggedFile, quiet: bool) -> Result<Vec<Vec<String>>> {
+        if source.is_file() {
             let file = TaggedFile::read(source, &self.layout)?;
             gold.check_same_words(&file)?;
             let sentences = file.sentences.into_iter();
-            sentences.map(|sentence| sentence.tags).collect()
-        } else {
-            let model = source.to_str();
-            let model = model.with_context(|| format!("{}: is not UTF-8", source.display()))?;
-            self.predict(model, gold, quiet)?
-        };
+            return Ok(sentences.map(|sentence| sentence.tags).collect());
+        }
+        let model = source.to_str();
+        let model = model.with_context(|| format!("{}: is not UTF-8", source.display()))?;
+        self.predict(model, gold, quiet)
+    }
+
+    /// The entities of tagged sentences.
+    fn entities(&self, tags: &[Vec<String>]) -> Result<Vec<Vec<OwnedEntity>>> {
         let read = |tags: &Vec<String>| -> Result<Vec<OwnedEntity>> {
             let entities = self.mode().entities(tags)?;
             Ok(entities.into_iter().map(OwnedEntity::from).collect())
@@ -177,7 +201,15 @@ impl Arguments {
     }
 
     fn predict(&self, model: &str, gold: &TaggedFile, quiet: bool) -> Result<Vec<Vec<String>>> {
-        let dir = self.hub.model(model, quiet)?;
+        let is_there = Path::new(model).is_dir();
+        let nothing = || format!("{model}: neither a file nor a model directory has this name");
+        ensure!(is_there || !is_file_name(model), nothing());
+        let dir = self.hub.model(model, quiet);
+        let dir = if is_there {
+            dir?
+        } else {
+            dir.with_context(nothing)?
+        };
         let tagger = self.inference.load(&dir, quiet)?;
         gold.check_tags(tagger.labels())?;
         let mut progress = Progress::new(quiet);
@@ -189,4 +221,22 @@ impl Arguments {
             .map(|sentence| sentence.tags.into_iter().map(|word| word.tag).collect())
             .collect())
     }
+}
+
+/// Whether a name is one of a prediction file, by its end.
+fn is_file_name(name: &str) -> bool {
+    let end = Path::new(name).extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ENDINGS.contains(&end.to_lowercase().as_str()))
+}
+
+/// Adds the tags that have no position letter.
+fn add_bare<'a>(bare: &mut BTreeSet<String>, sentences: impl IntoIterator<Item = &'a Vec<String>>) {
+    let tags = sentences.into_iter().flatten();
+    let found = tags_without_position(tags).into_iter();
+    bare.extend(found.map(str::to_owned));
+}
+
+/// `1 entity`, `2 entities`.
+pub fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }

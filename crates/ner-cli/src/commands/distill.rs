@@ -2,12 +2,12 @@
 
 mod layers;
 mod student;
+pub mod texts;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use conll_io::TextLines;
 use ner_model::LayerView;
 use ner_tagger::{Decode, PretokenizedSentence, Segmentation, Tagger};
 use ner_train::{Checkpoint, DistillSettings, Distillation, SoftTargets};
@@ -15,6 +15,8 @@ use subword_align::SubwordTokenizer;
 
 use self::layers::StudentLayers;
 use self::student::{Cutting, Student, Taught};
+use self::texts::{holds_columns, running_texts};
+use super::compare::counted;
 use super::new_model::Sizes;
 use super::train::launch::{Data, Launch, RunArguments};
 use crate::card::{Base, Part};
@@ -31,6 +33,7 @@ const NEW: &str = "new";
 /// `train` does; without --dev there is no `best/` and no eval_results.txt.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
+#[command(group = clap::ArgGroup::new("lesson").required(true).multiple(true).args(["text", "train"]))]
 pub struct Arguments {
     /// Teacher: a fine-tuned model's directory, or NAME[@REVISION] of the hub. Where there are several, their probabilities are averaged. It
     /// computes in the run's --precision.
@@ -41,11 +44,15 @@ pub struct Arguments {
     #[arg(long, value_name = "MODEL")]
     student: String,
     /// Files of texts to learn from; any labels in them are not read.
-    #[arg(long, num_args = 1.., value_name = "FILE", required_unless_present = "train")]
+    #[arg(long, num_args = 1.., value_name = "FILE")]
     text: Vec<PathBuf>,
-    /// `text` has one text a line, `conll` words as a column file gives them.
-    #[arg(long, value_enum, default_value_t = InputFormat::Text)]
-    input_format: InputFormat,
+    /// What the files of --text hold: `text` one text a line, `conll` words as a column file gives them. By their names where not given, as `predict`
+    /// tells column files, JSONL, CSV and TSV; else lines.
+    #[arg(long, value_enum)]
+    input_format: Option<InputFormat>,
+    /// Field or column of the text in JSONL, CSV and TSV.
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: String,
     /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the first teacher's tokenizer does.
     #[arg(long, default_value_t = Segmentation::Unicode)]
     words: Segmentation,
@@ -67,7 +74,8 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "SOURCE", default_value_t = TokenizerSource::Texts, help_heading = "New student")]
     student_tokenizer: TokenizerSource,
     /// Layers that a new student with its teacher's tokenizer begins with: numbers of the teacher's layers from 0, such as 0,3,7,11, `even` for the
-    /// first, the last and those at even distances between (random ones where the sizes do not allow it), or `random`. They are cut to the student's width, heads and
+    /// first, the last and those at even distances between (random ones where the sizes do not allow it), or `random`. A student has as many as are
+    /// numbered, where --layers is not given. They are cut to the student's width, heads and
     /// feed-forward neurons by what counts most on the texts (Ashkboos et al. 2024, <https://arxiv.org/abs/2401.15024>).
     #[arg(long, value_name = "LAYERS", default_value_t = StudentLayers::Even, help_heading = "New student")]
     student_layers: StudentLayers,
@@ -210,7 +218,7 @@ impl Arguments {
         path: &Path,
         tokenizer: &SubwordTokenizer,
     ) -> Result<Vec<PretokenizedSentence>> {
-        if self.input_format == InputFormat::Conll {
+        if holds_columns(path, self.input_format) {
             let mut file = TaggedFile::read_any(path, &self.run.layout)?;
             for sentence in &mut file.sentences {
                 sentence.tags.clear();
@@ -218,13 +226,13 @@ impl Arguments {
             return Ok(file.sentences);
         }
         let mut texts = Vec::new();
-        for line in TextLines::from_path(path)? {
-            let line = line?;
-            let words = tokenizer.words(&line, self.words)?;
+        for text in running_texts(path, self.input_format, &self.text_field)? {
+            let text = text?;
+            let words = tokenizer.words(&text, self.words)?;
             if !words.is_empty() {
                 texts.push(PretokenizedSentence {
                     document: texts.len(),
-                    ..PretokenizedSentence::untagged(words.into_iter().map(|word| &line[word]))
+                    ..PretokenizedSentence::untagged(words.into_iter().map(|word| &text[word]))
                 });
             }
         }
@@ -306,7 +314,8 @@ impl Arguments {
                 .decode(Decode::Argmax)
                 .from_dir(dir)?;
             let (count, name) = (sentences.len(), dir.display());
-            progress.say(&format!("the teacher {name} reads {count} sentences"));
+            let sentences_read = counted(count, "sentence", "sentences");
+            progress.say(&format!("the teacher {name} reads {sentences_read}"));
             progress.start("teacher", count);
             let hear = |done| progress.set(done, String::new);
             let last = || LayerView::last(teacher.model().config());
@@ -325,8 +334,8 @@ impl Arguments {
             several => format!("the mean probabilities of {several} teachers"),
         };
         progress.say(&format!(
-            "{} words have {whose}, {} of them a gold label",
-            targets.word_count(),
+            "{} {whose}, {} of them a gold label",
+            counted(targets.word_count(), "word has", "words have"),
             with_gold.sum::<usize>()
         ));
         Ok(targets)

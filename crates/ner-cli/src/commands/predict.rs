@@ -208,6 +208,10 @@ impl Arguments {
             !self.takes_words() || !paths.is_empty(),
             "--input-format conll needs --input FILE"
         );
+        ensure!(
+            self.takes_words() || self.layout.is_utf8(),
+            "--encoding is for column files; convert texts, as with iconv -f ISO-8859-1 -t UTF-8"
+        );
         if self.format.is_table() {
             self.check_tables(paths)?;
         }

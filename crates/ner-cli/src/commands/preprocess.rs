@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use conll_io::{Column, Sentence};
+use conll_io::{Column, FileFormat, Sentence};
 use rayon::prelude::*;
 use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
 
-use crate::column_files::ColumnArguments;
+use crate::column_files::{ColumnArguments, header_fault, lacks_tags};
 use crate::hub::HubArguments;
 use crate::output::Output;
 
@@ -22,7 +22,7 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
-    /// Column file.
+    /// Column file, JSONL or table.
     input: PathBuf,
     /// The model's tokenizer: a directory, or NAME[@REVISION] of the hub.
     #[arg(long, required_unless_present = "no_split")]
@@ -54,8 +54,12 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .as_deref()
         .map(|model| Cutter::new(&arguments.hub.tokenizer(model, quiet)?, arguments))
         .transpose()?;
-    let reader = arguments.layout.reader().from_path(&arguments.input)?;
-    let mut sentences = reader.into_sentences();
+    let reader = arguments.layout.open(&arguments.input)?;
+    let format = reader.format();
+    let mut sentences = reader.into_sentences().peekable();
+    if let Some(Ok(first)) = sentences.peek() {
+        check(first, format, arguments)?;
+    }
     let mut output = Output::create(arguments.output.as_deref())?;
     loop {
         let mut group: Vec<Sentence> = Vec::new();
@@ -71,7 +75,15 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
             cutter.count_words(&group)?;
         }
         for sentence in &group {
-            write(sentence, cutter.as_mut(), arguments, &mut output)?;
+            let placements = match &mut cutter {
+                Some(cutter) => cutter.place(sentence),
+                None => vec![Placement::Keep; sentence.len()],
+            };
+            if format == FileFormat::Columns || !arguments.columns.is_empty() {
+                write(sentence, &placements, arguments, &mut output)?;
+            } else {
+                write_rows(sentence, &placements, arguments, &mut output)?;
+            }
         }
         if let Some(end) = end {
             end?;
@@ -83,20 +95,39 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 /// Sentences whose words are counted together.
 const GROUP: usize = 4096;
 
+/// Fails where the first word shows that the file would be misread: it has no tag, or is the name of a column.
+fn check(first: &Sentence, format: FileFormat, arguments: &Arguments) -> Result<()> {
+    let place = format!("{}:{}", arguments.input.display(), first.line(0));
+    match first.tag(0) {
+        Some(tag) => {
+            if let Some(what) = header_fault(format, first.token(0), tag) {
+                bail!("{place}: {what}");
+            }
+        }
+        None if arguments.columns.is_empty() => {
+            let what = lacks_tags(format, first.token(0));
+            let columns = match format {
+                FileFormat::Table => "--columns with the number of theirs",
+                FileFormat::Columns | FileFormat::Jsonl => "--columns 1",
+            };
+            bail!("{place}: {what}; for words without tags give {columns}");
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Writes the lines of a sentence, or the chosen columns of them.
 fn write(
     sentence: &Sentence,
-    cutter: Option<&mut Cutter>,
+    placements: &[Placement],
     arguments: &Arguments,
     output: &mut Output,
 ) -> Result<()> {
     if let Some(line) = sentence.document_line() {
         writeln!(output, "{line}\n")?;
     }
-    let placements = match cutter {
-        Some(cutter) => cutter.place(sentence),
-        None => vec![Placement::Keep; sentence.len()],
-    };
-    for (word, placement) in placements.into_iter().enumerate() {
+    for (word, placement) in placements.iter().enumerate() {
         match placement {
             Placement::Drop => continue,
             Placement::BreakBefore => writeln!(output)?,
@@ -107,6 +138,33 @@ fn write(
         writeln!(output, "{line}")?;
     }
     writeln!(output)?;
+    Ok(())
+}
+
+/// Writes words and tags of a sentence of no column file as columns.
+fn write_rows(
+    sentence: &Sentence,
+    placements: &[Placement],
+    arguments: &Arguments,
+    output: &mut Output,
+) -> Result<()> {
+    if let Some(line) = sentence.document_line() {
+        writeln!(output, "{line}\n")?;
+    }
+    let mut rows = arguments.layout.writer().from_writer(output);
+    for (word, placement) in placements.iter().enumerate() {
+        match placement {
+            Placement::Drop => continue,
+            Placement::BreakBefore => rows.end_sentence()?,
+            Placement::Keep => {}
+        }
+        let row = [Some(sentence.token(word)), sentence.tag(word)];
+        let at = || format!("{}:{}", arguments.input.display(), sentence.line(word));
+        rows.write_row(row.into_iter().flatten())
+            .map_err(conll_io::Error::into_kind)
+            .with_context(at)?;
+    }
+    rows.flush()?;
     Ok(())
 }
 

@@ -7,15 +7,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use clap::Args;
-use ner_redact::{Anonymizer, Key, Operators, Recognizers, Span, UndoMap, to_bytes, undo};
+use ner_metrics::TagSet;
+use ner_redact::{
+    Anonymizer, Key, Operator, Operators, Recognizers, Span, UndoMap, to_bytes, undo,
+};
 use ner_tagger::{EntitySpan, Tagger};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::document::Document;
+use self::document::{Document, Redactor};
 use self::output::{JsonLines, RecordWriter};
+use super::compare::counted;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::write_file;
@@ -50,9 +54,11 @@ pub struct Arguments {
     ignore_field: Vec<String>,
     /// What is put in place of an entity, of all types or of one: replace (`<PER>`), number (`<PER_1>`), mask[:CHARACTER[:SHOWN]], hash[:DIGITS],
     /// pseudonym, redact (nothing), keep. Numbers, and pseudonyms without a key, begin anew with each record, a line of text being one; as in `--operator number PER=pseudonym CREDIT_CARD=mask:*:4`.
+    /// A type is one that a rule or the model finds.
     #[arg(long, value_name = "[TYPE=]OPERATOR", num_args = 1.., default_value = "replace")]
     operator: Vec<String>,
-    /// File whose bytes are the key of `hash`; with it `pseudonym` gives the same names in every record.
+    /// File whose bytes are the key of `hash`; with it `pseudonym` gives the same names in every record. Without it, persons of two records get the
+    /// same pseudonym.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Rules to leave out, such as URL.
@@ -61,7 +67,7 @@ pub struct Arguments {
     /// Rules to add, as regular expressions.
     #[arg(long, value_name = "TYPE=REGEX", num_args = 1..)]
     pattern: Vec<String>,
-    /// File for what gives the originals back. It holds the personal data: keep it apart.
+    /// File for what gives the originals back. It holds the personal data: keep it apart. One that is there already is not overwritten.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// Give the originals back, by the file that --map wrote, from the results in --input.
@@ -91,6 +97,13 @@ pub struct MapLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     map: UndoMap,
+}
+
+/// What was found, and what of it was not kept, counted by type.
+#[derive(Debug, Default)]
+struct Counts {
+    found: BTreeMap<String, usize>,
+    replaced: BTreeMap<String, usize>,
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
@@ -126,10 +139,19 @@ impl Arguments {
     }
 
     fn redact(&self, records: Records, mut writer: RecordWriter, quiet: bool) -> Result<()> {
+        self.check_map()?;
         let redactor = self.redactor()?;
         let tagger = self.tagger(quiet)?;
+        self.check_types(&redactor, tagger.as_ref())?;
+        let progress = Progress::new(quiet);
+        let is_pseudonym = |operator: &Operator| *operator == Operator::Pseudonym;
+        if self.key_file.is_none() && redactor.operators.all().any(is_pseudonym) {
+            progress.say(
+                "note: without --key-file pseudonyms begin anew with each record: persons of two records get the same one",
+            );
+        }
         let mut map = self.map.as_deref().map(JsonLines::create).transpose()?;
-        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        let mut counts = Counts::default();
         let mut done = 0;
         self.each_batch(records, |batch| {
             let documents = batch.into_iter().map(|record| self.document(record));
@@ -142,7 +164,11 @@ impl Arguments {
                 let in_record = || format!("record {done}");
                 let redacted = document.redact(&redactor).with_context(in_record)?;
                 for item in redacted.items() {
-                    *found.entry(item.to_owned()).or_default() += 1;
+                    let entity_type = &item.entity_type;
+                    *counts.found.entry(entity_type.clone()).or_default() += 1;
+                    if item.operator != Operator::Keep.name() {
+                        *counts.replaced.entry(entity_type.clone()).or_default() += 1;
+                    }
                 }
                 if let Some(map) = &mut map {
                     for line in redacted.map_lines(done) {
@@ -156,13 +182,33 @@ impl Arguments {
         // The way back is there before anything that needs it.
         map.map(JsonLines::finish).transpose()?;
         writer.finish()?;
-        self.report(&found, done, &Progress::new(quiet))
+        self.report(&counts, done, &progress)
     }
 
-    fn redactor(&self) -> Result<document::Redactor> {
+    /// Refuses a map that is there: what an earlier run took out may be nowhere else.
+    fn check_map(&self) -> Result<()> {
+        match self.map.as_deref().filter(|path| path.is_file()) {
+            None => Ok(()),
+            Some(path) => bail!(
+                "{}: is there already and may be the only way back to earlier originals; name another file, or remove it",
+                path.display()
+            ),
+        }
+    }
+
+    fn redactor(&self) -> Result<Redactor> {
         let mut recognizers = Recognizers::standard();
         for entity_type in &self.without {
-            recognizers = recognizers.without(entity_type)?;
+            recognizers = recognizers.without(entity_type).context("--without")?;
+        }
+        for pattern in &self.pattern {
+            let added = recognizers.with_patterns(&[pattern]);
+            recognizers = added.map_err(|error| match error {
+                ner_redact::Error::Definition { reason, .. } => {
+                    anyhow!("--pattern `{pattern}`: {reason}")
+                }
+                error => error.into(),
+            })?;
         }
         let key = match &self.key_file {
             None => None,
@@ -171,12 +217,36 @@ impl Arguments {
                 Some(Key::new(&fs::read(path).with_context(in_key)?).with_context(in_key)?)
             }
         };
-        let operators = Operators::from_list(&self.operator)?;
-        Ok(document::Redactor {
-            recognizers: recognizers.with_patterns(&self.pattern)?,
-            anonymizer: Anonymizer::new(operators.clone(), key)?,
+        let operators = Operators::from_list(&self.operator).context("--operator")?;
+        let anonymizer = Anonymizer::new(operators.clone(), key).map_err(|error| match error {
+            ner_redact::Error::NoKey { operator } => anyhow!(
+                "--operator {operator} needs a key: give a file of at least 16 random bytes as --key-file, and keep it"
+            ),
+            error => Error::new(error).context("--operator"),
+        })?;
+        Ok(Redactor {
+            recognizers,
+            anonymizer,
             operators,
             ignored: self.ignore_field.clone(),
+        })
+    }
+
+    /// Fails where a type has an operator of its own and neither a rule nor the model finds it: after a slip the operator of all others would act.
+    fn check_types(&self, redactor: &Redactor, tagger: Option<&Tagger>) -> Result<()> {
+        let labels = tagger.map(|tagger| TagSet::new(tagger.labels()));
+        let labels = labels.transpose()?;
+        let mut known = redactor.recognizers.entity_types();
+        if let Some(labels) = &labels {
+            let numbers = 0..labels.labels().len();
+            known.extend(numbers.filter_map(|label| labels.entity_type(label)));
+        }
+        redactor.operators.check_types(&known).map_err(|error| {
+            let more = match tagger {
+                Some(_) => "",
+                None => "; types of names, such as PER, need --model",
+            };
+            anyhow!("--operator: {error}{more}")
         })
     }
 
@@ -211,12 +281,8 @@ impl Arguments {
         Document::new(record, &self.text_field)
     }
 
-    fn report(
-        &self,
-        found: &BTreeMap<String, usize>,
-        records: usize,
-        progress: &Progress,
-    ) -> Result<()> {
+    fn report(&self, counts: &Counts, records: usize, progress: &Progress) -> Result<()> {
+        let Counts { found, replaced } = counts;
         if let Some(path) = &self.report {
             let report = json!({
                 "records": records,
@@ -224,13 +290,23 @@ impl Arguments {
                 "operators": self.operator,
                 "model": self.model,
                 "found": found,
+                "replaced": replaced,
             });
             write_file(path, &(serde_json::to_string_pretty(&report)? + "\n"))?;
         }
-        let all: usize = found.values().sum();
+        let mut line = format!(
+            "{}, {} found, {} replaced",
+            counted(records, "record", "records"),
+            counted(found.values().sum(), "entity", "entities"),
+            replaced.values().sum::<usize>()
+        );
         let types = found.iter().map(|(name, count)| format!("{name} {count}"));
         let types = types.collect::<Vec<_>>().join(", ");
-        progress.say(&format!("{records} records, {all} entities: {types}"));
+        if !types.is_empty() {
+            line.push_str(": ");
+            line.push_str(&types);
+        }
+        progress.say(&line);
         Ok(())
     }
 

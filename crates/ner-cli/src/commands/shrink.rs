@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use conll_io::TextLines;
 use model_dir::FileSet;
 use ner_model::{Precision, StoredModel, WeightSize};
 use ner_tagger::Segmentation;
 use subword_align::{ShrinkOptions, SubwordCounts, SubwordTokenizer};
 
+use super::compare::counted;
+use super::distill::texts::{holds_columns, running_texts};
 use crate::column_files::{ColumnArguments, InputFormat, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::check_dir;
 use crate::progress::Progress;
+
+/// Words of texts below which most of what a language needs is not among them.
+const FEW_WORDS: u64 = 10_000;
 
 /// Make a model smaller: fewer sub-words or layers, 8-bit weights.
 ///
@@ -25,16 +29,21 @@ use crate::progress::Progress;
 /// the file, opened at once. Otherwise weights keep their type (those of a GGUF file become f32), and what config.json says stays.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["text", "layers", "precision"]))]
 pub struct Arguments {
     /// Model: a directory, or NAME[@REVISION] of the hub. It need not be fine-tuned.
     #[arg(long)]
     model: String,
     /// Texts whose sub-words are kept: of the language and the kind that the model is to read, and as many as there are.
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present_any = ["layers", "precision"])]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     text: Vec<PathBuf>,
-    /// `conll` takes words as column files give them.
-    #[arg(long, value_enum, default_value_t = InputFormat::Text)]
-    input_format: InputFormat,
+    /// What the files of --text hold: `text` one text a line, `conll` words as column files give them. By their names where not given, as `predict`
+    /// tells column files, JSONL, CSV and TSV; else lines.
+    #[arg(long, value_enum)]
+    input_format: Option<InputFormat>,
+    /// Field or column of the text in JSONL, CSV and TSV.
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_field: String,
     /// How running text is cut into words: `unicode` as corpora do, `whitespace`, or `pre-tokenizer` as the tokenizer does.
     #[arg(long, default_value_t = Segmentation::Unicode)]
     words: Segmentation,
@@ -85,11 +94,12 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         model.counts = Some(count(&model.tokenizer, words)?);
     }
     let before = model.facts();
+    let layers = model.stored.config().num_hidden_layers;
     if let Some(words) = &words {
         model = model.with_fewer_subwords(words, arguments.vocab_size)?;
     }
-    if let Some(layers) = &arguments.layers {
-        model.stored = model.stored.keep_layers(layers)?;
+    if let Some(kept) = &arguments.layers {
+        model.stored = model.stored.keep_layers(kept)?;
     }
     if arguments.precision.is_some() {
         model.stored = model.stored.quantize()?;
@@ -100,6 +110,20 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     progress.say(&format!("saved {}", arguments.output.display()));
     for ((name, before), (_, after)) in before.iter().zip(model.facts()) {
         progress.say(&format!("{name}: {before} -> {after}"));
+    }
+    let read = words.as_ref().map(|words| words.values().sum::<u64>());
+    if let Some(read) = read.filter(|read| *read < FEW_WORDS) {
+        progress.say(&format!(
+            "note: only {} read: words of other texts are cut into characters; give more text",
+            counted(read as usize, "word was", "words were")
+        ));
+    }
+    let left = model.stored.config().num_hidden_layers;
+    if left < layers {
+        progress.say(&format!(
+            "note: {left} of {} left, which have not learnt to work without the others: train the model again (`train`, or `distill --student`) before it is used",
+            counted(layers, "layer is", "layers are")
+        ));
     }
     Ok(())
 }
@@ -121,19 +145,16 @@ impl Arguments {
             None => _ = words.insert(word.to_owned(), 1),
         };
         for path in &self.text {
-            match self.input_format {
-                InputFormat::Text => {
-                    for line in TextLines::from_path(path)? {
-                        let line = line?;
-                        for place in tokenizer.words(&line, self.words)? {
-                            add(&line[place]);
-                        }
+            if holds_columns(path, self.input_format) {
+                let file = TaggedFile::read_any(path, &self.layout)?;
+                let words = file.sentences.iter().flat_map(|sentence| &sentence.words);
+                words.for_each(|word| add(word));
+            } else {
+                for text in running_texts(path, self.input_format, &self.text_field)? {
+                    let text = text?;
+                    for place in tokenizer.words(&text, self.words)? {
+                        add(&text[place]);
                     }
-                }
-                InputFormat::Conll => {
-                    let file = TaggedFile::read_any(path, &self.layout)?;
-                    let words = file.sentences.iter().flat_map(|sentence| &sentence.words);
-                    words.for_each(|word| add(word));
                 }
             }
         }

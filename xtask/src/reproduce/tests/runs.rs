@@ -94,7 +94,9 @@ impl Bench {
             .map(|arg| arg.to_str().unwrap())
             .collect();
         let command = args[1];
-        self.commands.borrow_mut().push(command.to_owned());
+        let goes_on = args.contains(&"--resume");
+        let recorded = format!("{command}{}", if goes_on { " --resume" } else { "" });
+        self.commands.borrow_mut().push(recorded);
         let option = |name: &str| {
             args.iter()
                 .position(|arg| *arg == name)
@@ -114,7 +116,9 @@ impl Bench {
             "new-model" => write_model(&path("--output"), option("--layers").unwrap())?,
             "train" => {
                 let folder = path("--output-dir");
-                write_model(&folder, option("--epochs").unwrap_or("3"))?;
+                if !goes_on {
+                    write_model(&folder, option("--epochs").unwrap_or("3"))?;
+                }
                 let page =
                     json!({"title": "output", "facts": [{"name": "decoding", "value": "argmax"}]});
                 if !self.leaves_no_page.get() {
@@ -292,6 +296,38 @@ fn a_training_without_a_page_has_its_report() {
     bench.run(&[]).0.unwrap();
     assert!(bench.path("report.txt").is_file() && !bench.path("report.html").exists());
     assert!(bench.log().contains("page: none"), "{}", bench.log());
+}
+
+#[test]
+fn a_training_that_was_stopped_goes_on() {
+    let bench = Bench::new();
+    let stopped = |args: &[&str]| {
+        bench.fails.set(Some("train"));
+        assert!(bench.run(args).0.is_err());
+        bench.fails.set(None);
+        fs::create_dir(bench.path("output/checkpoint-3")).unwrap();
+    };
+    let all = |train| [&[train], &evaluation()[..]].concat();
+    stopped(&[]);
+    assert!(bench.json("manifest.json")["begun"]["seconds"].is_number());
+    let (result, commands) = bench.run(&[]);
+    result.unwrap();
+    assert_eq!(commands, all("train --resume"));
+    assert!(bench.path("output/checkpoint-3").is_dir());
+    assert!(bench.json("manifest.json")["begun"].is_null());
+
+    // Other settings, and --from, begin anew.
+    stopped(&["--set", "train.epochs=1"]);
+    let (_, commands) = bench.run(&["--set", "train.epochs=2"]);
+    assert_eq!(commands, all("train"));
+    stopped(&["--set", "train.epochs=1"]);
+    let (_, commands) = bench.run(&["--set", "train.epochs=1", "--from", "train"]);
+    assert_eq!(commands, all("train"));
+    // A stop before the first checkpoint too.
+    bench.fails.set(Some("train"));
+    assert!(bench.run(&["--from", "train"]).0.is_err());
+    bench.fails.set(None);
+    assert_eq!(bench.run(&[]).1, all("train"));
 }
 
 #[test]

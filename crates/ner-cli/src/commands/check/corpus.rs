@@ -10,7 +10,7 @@ use serde_json::json;
 use super::finding::{Findings, Kind, Place};
 use crate::column_files::{ColumnArguments, TaggedFile};
 
-/// Reads the files. What cannot be read is found; what stands before it is kept.
+/// Reads the files. What cannot be read is found; what stands before it is kept. A header line is found and left out.
 pub fn read(
     paths: &[PathBuf],
     layout: &ColumnArguments,
@@ -18,7 +18,7 @@ pub fn read(
 ) -> Vec<TaggedFile> {
     let mut files = Vec::new();
     for path in paths {
-        let (file, fault) = TaggedFile::read_sound(path, layout);
+        let (mut file, fault) = TaggedFile::read_sound(path, layout);
         let place = |line| Place { file: path, line };
         let is_empty = file.sentences.is_empty();
         if let Some(fault) = &fault {
@@ -42,11 +42,12 @@ pub fn read(
             );
             continue;
         }
-        if let Some(what) = file.header_fault() {
-            let line = place(Some(file.line(0, 0)));
-            findings.add(Kind::Unreadable, line, what, json!({}));
+        if let Some((line, what)) = file.take_header() {
+            findings.add(Kind::HeaderLine, place(Some(line)), what, json!({}));
         }
-        files.push(file);
+        if !file.sentences.is_empty() {
+            files.push(file);
+        }
     }
     files
 }

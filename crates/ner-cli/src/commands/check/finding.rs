@@ -34,6 +34,7 @@ impl Severity {
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Unreadable,
+    HeaderLine,
     ForeignTag,
     NoScheme,
     MixedSchemes,
@@ -42,6 +43,7 @@ pub enum Kind {
     EmptyWord,
     TypeMisspelling,
     RareType,
+    UntrainedType,
     NoEntity,
     InconsistentTags,
     SentenceInTwoFiles,
@@ -80,12 +82,18 @@ const fn about(kind: Kind, severity: Severity, title: &'static str, advice: &'st
 use Severity::{Error, Info, Warning};
 
 /// In the order of [`Kind`].
-static ABOUT: [About; 24] = [
+static ABOUT: [About; 26] = [
     about(
         Kind::Unreadable,
         Error,
         "files that cannot be read to their end",
         "correct the file or its path; what follows was not checked",
+    ),
+    about(
+        Kind::HeaderLine,
+        Error,
+        "header line",
+        "delete it: it would be read as a word; it was left out of the counts and of what follows",
     ),
     about(
         Kind::ForeignTag,
@@ -134,6 +142,12 @@ static ABOUT: [About; 24] = [
         Warning,
         "types that occur once or twice",
         "too few to learn or to score: correct, merge or leave out",
+    ),
+    about(
+        Kind::UntrainedType,
+        Warning,
+        "types that the training file lacks",
+        "a model that was trained on that file cannot find them: are both files of one corpus?",
     ),
     about(
         Kind::NoEntity,

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use ner_metrics::{Oddity, Scheme, foreign_tags, odd_types, rare_tags};
+use ner_metrics::{OddType, Oddity, Scheme, foreign_tags, odd_types, rare_tags};
 use serde_json::json;
 
 use super::corpus::View;
 use super::finding::{Findings, Kind, Place, counted};
+use crate::column_files::file_name;
 
 /// A file follows no scheme at all where more than one transition in this many is illegal under the nearest.
 const TRANSITIONS_PER_SLIP: usize = 4;
@@ -190,6 +191,11 @@ fn check_types(views: &[View<'_>], findings: &mut Findings) {
         });
         findings.add(kind, types[found.entity_type].1, what, details);
     }
+    let is_slip = |name: &str| {
+        let slip = |odd: &OddType<'_>| odd.entity_type == name && odd.meant.is_some();
+        odd.iter().any(slip)
+    };
+    check_untrained(views, is_slip, findings);
     for (tag, n) in rare_tags(&numbers(&tags)) {
         let is_known = odd.iter().any(|odd| tag.ends_with(odd.entity_type));
         if is_known || !foreign_tags(&[(tag, n)], None).is_empty() {
@@ -199,4 +205,43 @@ fn check_types(views: &[View<'_>], findings: &mut Findings) {
         let details = json!({"tag": tag, "count": n});
         findings.add(Kind::RareTag, tags[tag].1, what, details);
     }
+}
+
+/// Finds the types of other files that the training file lacks: the first one that is named so, else the first. Slips are found elsewhere.
+fn check_untrained(views: &[View<'_>], is_slip: impl Fn(&str) -> bool, findings: &mut Findings) {
+    let is_named_so = |view: &&View<'_>| {
+        let name = file_name(&view.file.path);
+        name.to_lowercase().contains("train")
+    };
+    let Some(train) = views.iter().find(is_named_so).or(views.first()) else {
+        return;
+    };
+    let known = types_of(train);
+    if known.is_empty() {
+        return; // nothing is trained on it
+    }
+    for view in views {
+        for (name, (count, place)) in types_of(view) {
+            if known.contains_key(name) || is_slip(name) {
+                continue;
+            }
+            let what = format!(
+                "`{name}` ({}), which {} lacks",
+                counted(count, "entity", "entities"),
+                train.file.path.display()
+            );
+            let details = json!({"type": name, "count": count, "other_file": train.file.path});
+            findings.add(Kind::UntrainedType, place, what, details);
+        }
+    }
+}
+
+/// How often each type occurs, and where first.
+fn types_of<'a>(view: &'a View<'_>) -> Counts<'a> {
+    let mut types = Counts::new();
+    for (number, entity) in view.all_entities() {
+        let place = || view.place(number, entity.start);
+        count(&mut types, entity.entity_type, place);
+    }
+    types
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use ner_metrics::{Comparison, Counts, Entity, Mode, Resampling, RunScores, counts_of_units};
 use serde::Serialize;
 
-use super::System;
+use super::{System, counted};
 use crate::column_files::TaggedFile;
 
 /// All of it.
@@ -88,12 +88,12 @@ impl Report {
         let percent = self.resampling.level * 100.0;
         _ = writeln!(
             text,
-            "b - a: {:+.4}, {percent}% interval [{:+.4}, {:+.4}] ({} samples of {} units)",
+            "b - a: {:+.4}, {percent}% interval [{:+.4}, {:+.4}] ({} of {})",
             difference.estimate,
             difference.low,
             difference.high,
-            self.resampling.samples,
-            self.units
+            counted(self.resampling.samples, "sample", "samples"),
+            counted(self.units, "unit", "units")
         );
         _ = writeln!(text, "paired bootstrap: p = {:.4}", self.all.bootstrap_p);
         if let Some(p) = self.all.randomization_p {
@@ -105,7 +105,8 @@ impl Report {
         text.push_str(&self.table());
         for side in ['a', 'b'] {
             let found: Vec<&OnlyOne> = self.only.iter().filter(|one| one.side == side).collect();
-            _ = writeln!(text, "\n{} entities that only {side} finds", found.len());
+            let entities = counted(found.len(), "entity", "entities");
+            _ = writeln!(text, "\n{entities} that only {side} finds");
             for one in found.iter().take(examples) {
                 _ = writeln!(
                     text,
@@ -121,8 +122,10 @@ impl Report {
     }
 
     fn table(&self) -> String {
+        let width = self.per_type.keys().map(|name| name.chars().count()).max();
+        let width = width.unwrap_or(0).max(8);
         let mut text = format!(
-            "\n{:>8} {:>8} {:>8} {:>8} {:>20} {:>8} {:>7} {:>7}\n",
+            "\n{:>width$} {:>8} {:>8} {:>8} {:>20} {:>8} {:>7} {:>7}\n",
             "type", "F1 of a", "F1 of b", "b - a", "interval", "p", "only a", "only b"
         );
         for (name, comparison) in &self.per_type {
@@ -134,7 +137,7 @@ impl Report {
             };
             _ = writeln!(
                 text,
-                "{name:>8} {:>8.4} {:>8.4} {:>+8.4} {interval:>20} {:>8.4} {:>7} {:>7}",
+                "{name:>width$} {:>8.4} {:>8.4} {:>+8.4} {interval:>20} {:>8.4} {:>7} {:>7}",
                 comparison.a.mean,
                 comparison.b.mean,
                 difference.estimate,

@@ -11,6 +11,7 @@ use subword_align::SubwordTokenizer;
 use tempfile::TempDir;
 
 use super::layers::{StudentLayers, list};
+use crate::commands::compare::counted;
 use crate::commands::new_model::{NewModel, Sizes};
 
 /// Sub-words of the texts, about, by which is judged what counts in a teacher.
@@ -120,7 +121,12 @@ impl fmt::Display for Cutting {
         let (teacher, student) = (&self.teacher, self.model.config());
         write!(
             f,
-            "layers {} of its teacher, cut from {} to {} hidden units, from {} to {} heads, from {} to {} neurons",
+            "{} {} of its teacher, cut from {} to {} hidden units, from {} to {} heads, from {} to {} neurons",
+            if self.view.layers.len() == 1 {
+                "layer"
+            } else {
+                "layers"
+            },
             list(&self.view.layers, ", "),
             teacher.hidden_size,
             student.hidden_size,
@@ -189,10 +195,12 @@ impl Taught {
         let Some(layers) = layers.of_teacher(teacher.num_hidden_layers, sizes.layers) else {
             return Ok(None);
         };
+        // The default gives way to a list.
+        let is_default = sizes.layers == Sizes::default().layers;
         ensure!(
-            layers.len() == sizes.layers,
-            "these are {} layers, --layers is {}",
-            layers.len(),
+            layers.len() == sizes.layers || is_default,
+            "{} numbered, --layers is {}; leave --layers out, or number as many",
+            counted(layers.len(), "layer is", "layers are"),
             sizes.layers
         );
         ensure!(

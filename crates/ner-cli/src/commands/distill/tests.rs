@@ -94,6 +94,22 @@ fn lists_of_files_and_teachers_come_back_from_the_settings_of_a_run() {
 }
 
 #[test]
+fn texts_or_gold_labels_are_enough() {
+    let parse = |more: &str| {
+        let line = format!("ner-cli distill --teacher a --student s --output-dir out {more}");
+        crate::parse(line.split_whitespace().map(Into::into).collect())
+    };
+    for more in ["--text t", "--train t.conll", "--text t --train t.conll"] {
+        assert!(parse(more).is_ok(), "{more}");
+    }
+    let error = parse("").unwrap_err().to_string();
+    assert!(
+        error.contains("--text <FILE>") && error.contains("--train <TRAIN>"),
+        "{error}"
+    );
+}
+
+#[test]
 fn flags_that_would_do_nothing_are_refused() {
     for (flags, said) in [
         (&["--layers", "2"][..], "are for --student new"),

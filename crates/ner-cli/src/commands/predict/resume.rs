@@ -50,6 +50,10 @@ impl Resumable {
                 }
                 found
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && place.exists() => bail!(
+                "{} is complete: nothing is left to go on with; name another output, or delete it to tag again",
+                place.display()
+            ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Journal {
                 command,
                 records: 0,
@@ -153,6 +157,10 @@ mod tests {
         next.finish().unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "1\n2\n3\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        // A complete output is not begun anew, maybe with another input.
+        let message = open("a").err().unwrap().to_string();
+        assert!(message.contains("is complete"), "{message}");
+        fs::remove_file(&place).unwrap();
         // A part that is shorter than its journal says is no answer.
         let mut killed = open("a").unwrap();
         killed.write_all(b"1\n").unwrap();

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 use conll_io::Writer as ColumnWriter;
 use ner_metrics::read_entities;
 use ner_pages::{Fact, Mark, MarkedText, TextsPage};
@@ -96,7 +97,7 @@ impl Writer {
             _ => "entity_group",
         };
         if arguments.format == Format::Csv && records == 0 {
-            writeln!(output, "text,{entity_field},score,word,start,end")?;
+            writeln!(output, "record,{entity_field},score,word,start,end")?;
         }
         let sink = match arguments.format {
             Format::Conll if arguments.takes_words() => {
@@ -290,9 +291,14 @@ impl Arguments {
     /// What tells runs apart that do not go on with each other.
     fn command(&self) -> String {
         let input = self.input.join(" ");
+        let aggregation = match self.aggregation {
+            Grouping::Word => "word".to_owned(),
+            Grouping::Pipeline(aggregation) => format!("{aggregation:?}").to_lowercase(),
+        };
+        let (format, on_error) = (typed(&self.format), typed(&self.on_error));
         format!(
-            "--model {} --input {input} --text-field {} --format {:?} --offsets {:?} --aggregation {:?} --on-error {:?}",
-            self.model, self.text_field, self.format, self.offsets, self.aggregation, self.on_error
+            "--model {} --input {input} --text-field {} --format {format} --offsets {} --aggregation {aggregation} --on-error {on_error}",
+            self.model, self.text_field, self.offsets
         )
     }
 
@@ -313,6 +319,12 @@ impl Arguments {
         ];
         Ok(TextsPage::new(output, &title, &facts)?)
     }
+}
+
+/// A value as one types it.
+fn typed(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// A text and its entities, for a page.

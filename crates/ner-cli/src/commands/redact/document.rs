@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use ner_redact::{Anonymizer, Operator, Operators, Recognizers, Redacted, Span};
+use ner_redact::{Anonymizer, Operator, Operators, Recognizers, Redacted, RedactedItem, Span};
 use serde_json::Value;
 
 use super::MapLine;
@@ -145,10 +145,9 @@ impl Document {
 }
 
 impl RedactedDocument {
-    /// The types of what was taken out.
-    pub fn items(&self) -> impl Iterator<Item = &str> {
-        let items = self.texts.iter().flat_map(|(_, redacted)| &redacted.items);
-        items.map(|item| item.entity_type.as_str())
+    /// What stands in the place of what was found, or is kept of it.
+    pub fn items(&self) -> impl Iterator<Item = &RedactedItem> {
+        self.texts.iter().flat_map(|(_, redacted)| &redacted.items)
     }
 
     /// The way back of each of its texts.

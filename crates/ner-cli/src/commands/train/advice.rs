@@ -1,8 +1,9 @@
 //! What to look at before a run has cost its time: data and settings that are allowed and seldom meant.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use ner_metrics::tags_without_position;
+use ner_metrics::{read_entities, tags_without_position};
+use ner_tagger::PretokenizedSentence;
 use ner_train::{Plan, TrainSettings};
 
 use super::launch::Data;
@@ -60,8 +61,40 @@ pub fn advice(
             bare[0]
         ));
     }
+    lines.extend(untrained_types(data));
     lines.extend(shared_sentences(data));
     lines
+}
+
+/// Of development and test data, the types that the training data lacks.
+fn untrained_types(data: &Data) -> Vec<String> {
+    let Some(train) = data.parts.iter().find(|part| part.kind == "train") else {
+        return Vec::new();
+    };
+    let known = types(&data.train);
+    let mut lines = Vec::new();
+    for file in data.dev.iter().chain(&data.test) {
+        let found = types(&file.sentences);
+        let lacking: Vec<&str> = found.difference(&known).copied().collect();
+        if !lacking.is_empty() && !known.is_empty() {
+            lines.push(format!(
+                "{} has types that {} lacks: {}",
+                file_name(&file.path),
+                train.file,
+                lacking.join(", ")
+            ));
+        }
+    }
+    lines
+}
+
+/// The types of the entities.
+fn types(sentences: &[PretokenizedSentence]) -> BTreeSet<&str> {
+    let entities = sentences
+        .iter()
+        .map(|sentence| read_entities(&sentence.tags));
+    let entities = entities.flat_map(Result::unwrap_or_default);
+    entities.map(|entity| entity.entity_type).collect()
 }
 
 /// Whether the words are the numbers of words.
@@ -91,4 +124,19 @@ fn shared_sentences(data: &Data) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_those_of_the_entities() {
+        let sentences = [
+            PretokenizedSentence::tagged(["Ana", "vive"], ["B-PER", "O"]),
+            PretokenizedSentence::tagged(["Lima", "y", "Ana"], ["I-LOC", "O", "PER"]),
+            PretokenizedSentence::untagged(["Llueve"]),
+        ];
+        assert_eq!(types(&sentences), BTreeSet::from(["LOC", "PER"]));
+    }
 }

@@ -211,7 +211,9 @@ impl Launch<'_> {
         Ok(Start {
             tokenizer: Arc::new(tokenizer),
             model: DataParallel::new(model, others)?,
-            has_new_classifier: loaded.new_classifier.is_some(),
+            // A new student's was saved a moment ago, and is as new.
+            has_new_classifier: loaded.new_classifier.is_some()
+                || (self.base.model.is_none() && self.checkpoint.is_none()),
         })
     }
 
@@ -334,7 +336,7 @@ fn resuming_command() -> String {
     let arguments: Vec<String> = std::env::args().collect();
     let is_ours = |command: &String| ["train", "distill"].contains(&command.as_str());
     if !arguments.get(1).is_some_and(is_ours) {
-        return "the same command and --resume".to_owned();
+        return "the same command".to_owned(); // of a program that goes on by itself
     }
     let quoted = arguments.iter().map(|argument| quoted(argument.as_ref()));
     let mut command = quoted.collect::<Vec<_>>().join(" ");

@@ -1,0 +1,90 @@
+//! The names that a table's header has for its columns.
+
+use crate::ErrorKind;
+use crate::invisible::trim;
+
+/// Usual names of the column of tokens, in the form of [`plain`]. The first ones count first.
+pub(crate) const TOKEN_NAMES: [&str; 6] = ["token", "tokens", "word", "words", "form", "text"];
+/// The same of the column of tags. `tag` and `label` may be those of something else beside `ner`.
+pub(crate) const TAG_NAMES: [&str; 7] = [
+    "ner_tag", "ner_tags", "ner", "tag", "tags", "label", "labels",
+];
+/// The same of the column of sentence ids.
+pub(crate) const SENTENCE_NAMES: [&str; 6] = [
+    "sentence_id",
+    "sentence_number",
+    "sentence_#",
+    "sentence_idx",
+    "sent_id",
+    "sentence",
+];
+
+/// The column with a name.
+pub(crate) fn named(names: &[String], role: &'static str, name: &str) -> Result<usize, ErrorKind> {
+    let is_it = |i: &usize| names[*i] == trim(name);
+    one(names, role, is_it)?.ok_or_else(|| ErrorKind::MissingHeader {
+        role,
+        name: name.to_owned(),
+        header: names.to_vec(),
+    })
+}
+
+/// The column with the first of the usual names that the header has.
+pub(crate) fn usual(
+    names: &[String],
+    role: &'static str,
+    usual: &[&str],
+) -> Result<Option<usize>, ErrorKind> {
+    for name in usual {
+        let found = one(names, role, |i| plain(&names[*i]) == *name)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The only column of a kind, if there is one.
+fn one(
+    names: &[String],
+    role: &'static str,
+    is_it: impl Fn(&usize) -> bool,
+) -> Result<Option<usize>, ErrorKind> {
+    let mut places = (0..names.len()).filter(is_it);
+    match (places.next(), places.next()) {
+        (Some(place), Some(_)) => Err(ErrorKind::DuplicateHeader {
+            role,
+            name: names[place].clone(),
+        }),
+        (place, _) => Ok(place),
+    }
+}
+
+/// Whether a line is a header: it has a usual name for the tokens, and one for tags or for sentence
+/// ids.
+pub(crate) fn is_header(names: &[String]) -> bool {
+    let has = |usual: &[&str]| names.iter().any(|name| is_one_of(name, usual));
+    has(&TOKEN_NAMES) && (has(&TAG_NAMES) || has(&SENTENCE_NAMES))
+}
+
+/// Whether any name is a usual one.
+pub(crate) fn has_usual_name(names: &[String]) -> bool {
+    let all: [&[&str]; 3] = [&TOKEN_NAMES, &TAG_NAMES, &SENTENCE_NAMES];
+    let is_usual = |name: &String| all.iter().any(|usual| is_one_of(name, usual));
+    names.iter().any(is_usual)
+}
+
+/// Whether a column has the numbers of rows, as pandas writes them.
+pub(crate) fn is_index(name: &str) -> bool {
+    let name = plain(name);
+    name.is_empty() || name == "index" || name.starts_with("unnamed:")
+}
+
+fn is_one_of(name: &str, usual: &[&str]) -> bool {
+    usual.contains(&plain(name).as_str())
+}
+
+/// A name in lower case, words of it joined by `_`.
+fn plain(name: &str) -> String {
+    trim(name).to_lowercase().replace([' ', '-', '.'], "_")
+}

@@ -1,0 +1,157 @@
+//! Files that are opened in the format that their extension names.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use conll_io::{Column, Error, FileFormat, ReaderBuilder, Sentence, Separator};
+
+use FileFormat::{Columns, Jsonl, Table};
+
+/// The format of a file, and its sentences as `token/tag token/tag | token/tag`; or the error
+/// without the file's folder.
+fn read(
+    builder: &ReaderBuilder,
+    name: &str,
+    text: impl AsRef<[u8]>,
+) -> Result<(FileFormat, String), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let show = |sentence: Sentence| {
+        let word = |i| match sentence.tag(i) {
+            Some(tag) => format!("{}/{tag}", sentence.token(i)),
+            None => sentence.token(i).to_owned(),
+        };
+        (0..sentence.len()).map(word).collect::<Vec<_>>().join(" ")
+    };
+    let read = || -> Result<(FileFormat, String), Error> {
+        let reader = builder.open(&path)?;
+        let format = reader.format();
+        let sentences = reader.into_sentences().collect::<Result<Vec<_>, _>>()?;
+        let shown: Vec<String> = sentences.into_iter().map(show).collect();
+        Ok((format, shown.join(" | ")))
+    };
+    let before = format!("{}/", folder.path().display());
+    read().map_err(|error| error.to_string().replace(&before, ""))
+}
+
+fn ok(format: FileFormat, shown: &str) -> Result<(FileFormat, String), String> {
+    Ok((format, shown.to_owned()))
+}
+
+#[test]
+fn the_extension_says_how_a_file_is_read() {
+    let builder = ReaderBuilder::new();
+    let same = "Ana/B-PER vive/O | Llueve/O";
+    let columns = "Ana B-PER\nvive O\n\nLlueve O\n";
+    let jsonl = "{\"tokens\":[\"Ana\",\"vive\"],\"ner_tags\":[\"B-PER\",\"O\"]}\n{\"tokens\":[\"Llueve\"],\"ner_tags\":[\"O\"]}\n";
+    let table = "sentence_id,word,tag\n1,Ana,B-PER\n1,vive,O\n2,Llueve,O\n";
+    for (name, text, format) in [
+        ("a.conll", columns.to_owned(), Columns),
+        ("a", columns.to_owned(), Columns),
+        ("a.txt", columns.to_owned(), Columns),
+        ("a.jsonl", jsonl.to_owned(), Jsonl),
+        ("a.NDJSON", jsonl.to_owned(), Jsonl),
+        ("a.csv", table.to_owned(), Table),
+        ("a.csv", table.replace(',', ";"), Table),
+        ("a.csv", table.replace(',', "\t"), Table),
+        ("a.CSV", table.replace('\n', "\r\n"), Table),
+        ("a.csv", format!("\u{feff}\n{table}"), Table),
+        ("a.tsv", table.replace(',', "\t"), Table),
+        ("a.tsv", columns.replace(' ', "\t"), Columns),
+        ("a.tsv", columns.to_owned(), Columns),
+        (
+            "a.tsv",
+            "word\tner\nAna\tB-PER\nvive\tO\n\nLlueve\tO\n".to_owned(),
+            Table,
+        ),
+    ] {
+        assert_eq!(read(&builder, name, &text), ok(format, same), "{name}");
+    }
+    // Words alone are no header.
+    assert_eq!(
+        read(&builder, "a.tsv", "word\nAna\n"),
+        ok(Columns, "word Ana")
+    );
+    assert_eq!(read(&builder, "a.conll", ""), ok(Columns, ""));
+    assert_eq!(read(&builder, "a.jsonl", ""), ok(Jsonl, ""));
+}
+
+#[test]
+fn a_long_file_is_read_whole() {
+    let mut builder = ReaderBuilder::new();
+    let long = "a".repeat(100_000);
+    let text = format!("{long} O\n\n").repeat(3);
+    let expected = [
+        format!("{long}/O"),
+        format!("{long}/O"),
+        format!("{long}/O"),
+    ]
+    .join(" | ");
+    assert_eq!(read(&builder, "a.conll", &text), ok(Columns, &expected));
+    builder.tag_column(None);
+    let text = format!("{{\"tokens\": [\"{long}\"], \"tags\": [1]}}\n");
+    assert_eq!(read(&builder, "a.jsonl", text), ok(Jsonl, &long));
+}
+
+#[test]
+fn settings_of_tables() {
+    let mut builder = ReaderBuilder::new();
+    let text = "Sentence #,Word,POS,Tag\n1,Ana,NP,B-per\n,vive,VB,O\n";
+    builder.tag_column(Column::new(3));
+    assert_eq!(read(&builder, "a.csv", text), ok(Table, "Ana/NP vive/VB"));
+    builder.token_column(Column::new(-1).unwrap());
+    assert_eq!(read(&builder, "a.csv", text), ok(Table, "B-per/NP O/VB"));
+    builder.tag_column(Column::new(9));
+    assert_eq!(
+        read(&builder, "a.csv", text),
+        Err("a.csv:1: no tag column 9: the line has 4 columns".to_owned())
+    );
+    // A first row of words is not lost as a header.
+    let error = read(&builder, "a.csv", "1,Ana,NP,B-per\n1,vive,VB,O\n").unwrap_err();
+    assert!(
+        error.starts_with("a.csv:1: no column of tokens: the first line has `1`, `Ana`,"),
+        "{error}"
+    );
+
+    let quoted = "token\ttag\tsent_id\n\"\"\"\"\tO\t1\na\tO\t1\n";
+    let plain = "token\ttag\tsent_id\n\"\tO\t1\na\tO\t1\n";
+    let mut builder = ReaderBuilder::new();
+    assert_eq!(read(&builder, "a.tsv", quoted), ok(Table, "\"/O a/O"));
+    let error = read(&builder, "a.tsv", plain).unwrap_err();
+    assert!(error.starts_with("a.tsv:2: line break inside"), "{error}");
+    builder.separator(Separator::Tab);
+    assert_eq!(read(&builder, "a.tsv", plain), ok(Table, "\"/O a/O"));
+}
+
+#[test]
+fn json_under_another_name_is_pointed_out() {
+    let builder = ReaderBuilder::new();
+    for (text, line) in [
+        ("{\"tokens\": [\"Ana\"], \"tags\": [\"O\"]}\n", 1),
+        ("\n[\n  {\n    \"tokens\": [\"Ana\"]\n  }\n]\n", 2),
+    ] {
+        for name in ["a.json", "a.conll", "a.csv", "a.tsv", "a"] {
+            let error = read(&builder, name, text).unwrap_err();
+            let expected = format!("{name}:{line}: the file looks like JSONL");
+            assert!(
+                error.starts_with(&expected) && error.contains(".jsonl"),
+                "{error}"
+            );
+        }
+    }
+    // What only begins so is a token.
+    assert_eq!(
+        read(&builder, "a.conll", "{ O\n[ O\n"),
+        ok(Columns, "{/O [/O")
+    );
+}
+
+#[test]
+fn files_that_cannot_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["no.conll", "no.csv", "no.jsonl", ""] {
+        let path = folder.path().join(name);
+        let error = ReaderBuilder::new().open(&path).unwrap_err();
+        assert_eq!(error.position().unwrap().path(), Some(path.as_path()));
+    }
+}
