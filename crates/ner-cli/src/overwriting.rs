@@ -38,7 +38,7 @@ pub fn check(command: &str, matches: &ArgMatches) -> Result<()> {
     for id in READ {
         for value in values(matches, id) {
             // What is no pattern that matches something is told of by the command itself.
-            let paths = expand(&[value.clone()]).unwrap_or_default();
+            let paths = expand(std::slice::from_ref(&value)).unwrap_or_default();
             seen.extend(paths.into_iter().map(|path| (flag(id), path)));
         }
     }
