@@ -103,6 +103,15 @@ impl ColumnArguments {
     }
 }
 
+/// Whether the name of a file of texts says that it holds words in columns.
+pub fn is_column_file(path: impl AsRef<Path>) -> bool {
+    let end = path.as_ref().extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| {
+        let usual = ["conll", "iob", "iob2", "bio"];
+        usual.iter().any(|usual| end.eq_ignore_ascii_case(usual))
+    })
+}
+
 /// What a file of texts holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum InputFormat {

@@ -22,6 +22,7 @@ mod overwriting;
 mod paths;
 mod progress;
 mod text_records;
+mod wording;
 
 use std::ffi::OsString;
 

@@ -14,11 +14,11 @@ use ner_tagger::{Decoder, ScoredSentence, TaggedSentence};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::compare::counted;
 use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// Entities below which a temperature says little of other texts.
 const FEW_ENTITIES: usize = 100;

@@ -19,12 +19,13 @@ use clap::{Args, ValueEnum};
 use subword_align::SubwordTokenizer;
 
 use self::corpus::View;
-use self::finding::{Findings, Severity, counted};
+use self::finding::{Findings, Severity};
 use self::report::Report;
 use crate::column_files::ColumnArguments;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::Output;
+use crate::wording::counted;
 
 /// Find mistakes in tagged files before training on them.
 ///

@@ -17,6 +17,7 @@ use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::paths::expand;
 use crate::progress::Progress;
+use crate::wording::bare_tags;
 
 /// How the names of prediction files end; those of models do not.
 const ENDINGS: [&str; 13] = [
@@ -130,12 +131,8 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         arguments.side(&b, &gold, &mut bare, quiet)?,
     ];
     if !bare.is_empty() {
-        let bare: Vec<String> = bare.into_iter().collect();
-        Progress::new(quiet).say(&format!(
-            "tags without a position letter such as B- or I-: {}; seqeval's rule takes their first letter for one, so that entities are missing \
-             from the comparison or have another name there",
-            bare.join(", ")
-        ));
+        let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
+        Progress::new(quiet).say(&bare_tags(&bare, "comparison"));
     }
     let resampling = Resampling {
         samples: arguments.samples,
@@ -234,9 +231,4 @@ fn add_bare<'a>(bare: &mut BTreeSet<String>, sentences: impl IntoIterator<Item =
     let tags = sentences.into_iter().flatten();
     let found = tags_without_position(tags).into_iter();
     bare.extend(found.map(str::to_owned));
-}
-
-/// `1 entity`, `2 entities`.
-pub fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
 }

@@ -16,12 +16,12 @@ use subword_align::SubwordTokenizer;
 use self::layers::StudentLayers;
 use self::student::{Cutting, Student, Taught};
 use self::texts::{holds_columns, running_texts};
-use super::compare::counted;
 use super::new_model::Sizes;
 use super::train::launch::{Data, Launch, RunArguments};
 use crate::card::{Base, Part};
 use crate::column_files::{InputFormat, TaggedFile};
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// What `--student` says where the student is a new model.
 const NEW: &str = "new";

@@ -24,6 +24,7 @@ use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::wording::bare_tags;
 
 /// Score predicted tags as seqeval does.
 ///
@@ -262,11 +263,7 @@ fn warn(
     let tags = gold.iter().copied().chain(predicted).flatten();
     let bare = tags_without_position(tags);
     if !bare.is_empty() {
-        progress.say(&format!(
-            "tags without a position letter such as B- or I-: {}; seqeval's rule takes their first letter for one, so that entities are missing \
-             from the entity report or have another name there",
-            bare.join(", ")
-        ));
+        progress.say(&bare_tags(&bare, "entity report"));
     }
     ill_formed
 }

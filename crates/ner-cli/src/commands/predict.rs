@@ -18,7 +18,7 @@ use ner_tagger::{Aggregation, Offsets};
 
 use self::texts::Texts;
 use self::writer::Writer;
-use crate::column_files::ColumnArguments;
+use crate::column_files::{ColumnArguments, is_column_file};
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::paths::expand;
@@ -140,15 +140,6 @@ impl Format {
 enum OnError {
     Fail,
     Skip,
-}
-
-/// Whether the name of a file says that it holds words in columns.
-fn is_column_file(path: impl AsRef<Path>) -> bool {
-    let end = path.as_ref().extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| {
-        let usual = ["conll", "iob", "iob2", "bio"];
-        usual.iter().any(|usual| end.eq_ignore_ascii_case(usual))
-    })
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {

@@ -19,13 +19,13 @@ use serde_json::json;
 
 use self::document::{Document, Redactor};
 use self::output::{JsonLines, RecordWriter};
-use super::compare::counted;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::write_file;
 use crate::paths::expand;
 use crate::progress::Progress;
 use crate::text_records::{Fault, Record, RecordFormat, RecordReader, Records};
+use crate::wording::counted;
 
 /// Take names and identifiers out of texts, and put them back.
 ///

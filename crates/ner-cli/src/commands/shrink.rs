@@ -11,12 +11,12 @@ use ner_model::{Precision, StoredModel, WeightSize};
 use ner_tagger::Segmentation;
 use subword_align::{ShrinkOptions, SubwordCounts, SubwordTokenizer};
 
-use super::compare::counted;
 use super::distill::texts::{holds_columns, running_texts};
 use crate::column_files::{ColumnArguments, InputFormat, TaggedFile};
 use crate::hub::HubArguments;
 use crate::output::check_dir;
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// Words of texts below which most of what a language needs is not among them.
 const FEW_WORDS: u64 = 10_000;

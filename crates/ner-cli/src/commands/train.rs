@@ -33,13 +33,13 @@ pub struct Arguments {
     /// Directory of a model, with config.json, weights and tokenizer, or its NAME[@REVISION] on the hub.
     #[arg(long)]
     model: String,
-    /// Column file to learn from: one word a line, its tag in the last column.
+    /// File to learn from, as are the others: columns with one word a line and its tag in the last column, or by its extension JSONL of `tokens` and `ner_tags`, CSV or TSV with a header.
     #[arg(long)]
     train: PathBuf,
-    /// Column file to choose the best model by.
+    /// File to choose the best model by.
     #[arg(long)]
     dev: PathBuf,
-    /// Column file to score at the end.
+    /// File to score at the end.
     #[arg(long)]
     test: Option<PathBuf>,
     /// Labels, one a line; else those of the model, else the tags of the files.

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, counted};
+use super::finding::{Findings, Kind};
+use crate::wording::counted;
 
 /// How much of one file stands word for word in another.
 #[derive(Debug, Serialize)]

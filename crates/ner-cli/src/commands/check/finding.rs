@@ -308,11 +308,6 @@ impl Findings {
     }
 }
 
-/// `1 entity`, `2 entities`.
-pub fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::json;
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, Place, counted};
+use super::finding::{Findings, Kind, Place};
+use crate::wording::counted;
 
 /// A type is probably a mistake where another one is this many times as frequent for the same string.
 const TIMES_AS_FREQUENT: usize = 10;

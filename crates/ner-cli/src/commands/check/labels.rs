@@ -9,8 +9,9 @@ use ner_tagger::{PretokenizedSentence, Tagger};
 use serde_json::json;
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, Place, counted};
+use super::finding::{Findings, Kind, Place};
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// Words of a sentence that are shown on each side of a label.
 const CONTEXT: usize = 3;

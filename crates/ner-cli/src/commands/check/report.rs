@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::duplicates::Overlap;
-use super::finding::{Finding, Findings, Kind, Severity, counted};
+use super::finding::{Finding, Findings, Kind, Severity};
 use super::statistics::{Statistics, Subwords, total};
+use crate::wording::counted;
 
 /// All that is said of the files.
 pub struct Report {

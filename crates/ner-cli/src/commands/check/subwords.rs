@@ -8,8 +8,9 @@ use serde_json::json;
 use subword_align::{EncodedWords, SubwordTokenizer};
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, Place, counted};
+use super::finding::{Findings, Kind, Place};
 use super::statistics::Subwords;
+use crate::wording::counted;
 
 /// Counts sub-words. `max_length` is that of a sequence, special tokens included.
 pub fn check(

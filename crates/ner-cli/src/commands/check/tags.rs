@@ -7,8 +7,9 @@ use ner_metrics::{OddType, Oddity, Scheme, foreign_tags, odd_types, rare_tags};
 use serde_json::json;
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, Place, counted};
+use super::finding::{Findings, Kind, Place};
 use crate::column_files::file_name;
+use crate::wording::counted;
 
 /// A file follows no scheme at all where more than one transition in this many is illegal under the nearest.
 const TRANSITIONS_PER_SLIP: usize = 4;

@@ -7,7 +7,8 @@ use serde_json::json;
 use unicode_normalization_alignments::UnicodeNormalization;
 
 use super::corpus::View;
-use super::finding::{Findings, Kind, Place, counted};
+use super::finding::{Findings, Kind, Place};
+use crate::wording::counted;
 
 /// Joiners that Persian and Indic words, and emoji, are spelt with.
 const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];

@@ -7,8 +7,9 @@ use anyhow::Result;
 use ner_metrics::{Comparison, Counts, Entity, Mode, Resampling, RunScores, counts_of_units};
 use serde::Serialize;
 
-use super::{System, counted};
+use super::System;
 use crate::column_files::TaggedFile;
+use crate::wording::counted;
 
 /// All of it.
 #[derive(Debug, Serialize)]

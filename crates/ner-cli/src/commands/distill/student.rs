@@ -11,8 +11,8 @@ use subword_align::SubwordTokenizer;
 use tempfile::TempDir;
 
 use super::layers::{StudentLayers, list};
-use crate::commands::compare::counted;
 use crate::commands::new_model::{NewModel, Sizes};
+use crate::wording::counted;
 
 /// Sub-words of the texts, about, by which is judged what counts in a teacher.
 const SAMPLE: usize = 30_000;

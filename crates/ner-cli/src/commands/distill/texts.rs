@@ -4,18 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::column_files::InputFormat;
+use crate::column_files::{InputFormat, is_column_file};
 use crate::text_records::{Fault, RecordFormat, RecordReader};
-
-/// How the names of column files end, as `predict` takes them.
-const COLUMNS: [&str; 4] = ["conll", "iob", "iob2", "bio"];
 
 /// Whether a file holds words in columns: as its format says, else its name.
 pub fn holds_columns(path: &Path, format: Option<InputFormat>) -> bool {
-    let end = path.extension().and_then(|end| end.to_str());
     match format {
         Some(format) => format == InputFormat::Conll,
-        None => end.is_some_and(|end| COLUMNS.contains(&end.to_lowercase().as_str())),
+        None => is_column_file(path),
     }
 }
 
