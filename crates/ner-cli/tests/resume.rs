@@ -241,7 +241,7 @@ fn kills_at_any_moment_change_no_bit() {
     let folder = Folder::new();
     let start = Instant::now();
     folder.finish("whole", &[]);
-    let whole = start.elapsed();
+    let mut whole = start.elapsed();
     let expected = folder.results("whole");
 
     let out = folder.path("out");
@@ -266,6 +266,7 @@ fn kills_at_any_moment_change_no_bit() {
             assert!(status.success(), "a run that was taken up fails");
             assert_eq!(folder.results("out"), expected);
             fs::remove_dir_all(&out).unwrap();
+            whole = whole * 4 / 5; // the machine has become faster than it was
             continue; // it was not killed
         }
         child.kill().unwrap();
