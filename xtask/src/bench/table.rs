@@ -145,12 +145,20 @@ fn scores(measured: &[Measured]) -> String {
             .filter(|peer| peer.f1().is_some_and(|its| its > f1 - F1_MARGIN));
         let best = alike.max_by(|a, b| rate(a).total_cmp(&rate(b)));
         _ = match best {
-            Some(peer) => writeln!(
-                text,
-                "- {numbers}: this system tags {:.2} times as many sentences a second as {}, the fastest peer whose F1 is at most {F1_MARGIN} below.",
-                rate(ours) / rate(peer),
-                peer.side
-            ),
+            Some(peer) => {
+                let above = peer.f1().unwrap_or(f1) - f1;
+                let unequal = if above > F1_MARGIN {
+                    format!(" Not at equal F1: this system's is {above:.4} lower.")
+                } else {
+                    String::new()
+                };
+                writeln!(
+                    text,
+                    "- {numbers}: this system tags {:.2} times as many sentences a second as {}, the fastest peer whose F1 is at most {F1_MARGIN} below.{unequal}",
+                    rate(ours) / rate(peer),
+                    peer.side
+                )
+            }
             None => writeln!(
                 text,
                 "- {numbers}: no peer's F1 comes within {F1_MARGIN} of this system's."
@@ -393,6 +401,13 @@ mod tests {
             tagged(OPENVINO_BF16, 1.0, 0.84),
         ];
         let text = scores(&measured);
+        assert!(!text.contains("Not at equal F1"), "{text}");
+        let better = [tagged(INT8, 1.0, 0.85), tagged(OPENVINO_INT8, 2.0, 0.86)];
+        let unequal = scores(&better);
+        assert!(
+            unequal.contains("Not at equal F1: this system's is 0.0100 lower"),
+            "{unequal}"
+        );
         assert!(
             text.contains(
                 "int8: this system tags 2.00 times as many sentences a second as OpenVINO, int8"
