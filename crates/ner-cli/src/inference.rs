@@ -27,7 +27,7 @@ pub struct InferenceArguments {
     /// auto, cuda, cuda:N, flex or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
-    /// `int8` computes linear layers with integers, inputs of 8 bits and weights of 6: faster on a CPU, in no less memory, scores a little off.
+    /// `int8` computes linear layers with integers, inputs and weights of 8 bits (with AVX2 alone, weights of 6): faster on a CPU, in no less memory, scores a little off.
     /// `bf16` multiplies in 16 bits, on a GPU or a processor with AVX512-BF16. `auto` is int8 on a CPU and bf16 on a GPU, the fastest there.
     /// `f32` where not given, but int8 on a CPU for a model that is stored so.
     #[arg(long)]

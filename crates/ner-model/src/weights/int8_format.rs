@@ -128,16 +128,13 @@ pub fn is_scale(name: &str) -> bool {
 ///
 /// # Errors
 /// The tensor cannot be read.
-pub fn quantize(
-    tensor: &StoredTensor,
-    quantize: impl Fn(&[f32], usize) -> QuantizedRows,
-) -> Result<[StoredTensor; 2], String> {
+pub fn quantize(tensor: &StoredTensor) -> Result<[StoredTensor; 2], String> {
     let shape = tensor.shape.to_vec();
     let width = shape.last().copied().unwrap_or(0);
     let bytes = tensor.to_bytes().map_err(|e| format!("{e:?}"))?;
     let floats = TensorData::from_bytes(bytes, shape.clone(), tensor.dtype);
     let floats: Vec<f32> = floats.iter::<f32>().collect();
-    let QuantizedRows { values, scales } = quantize(&floats, width);
+    let QuantizedRows { values, scales } = QuantizedRows::new(&floats, width);
     let stored = |name: String, dtype, shape: Vec<usize>, bytes: Bytes| {
         let bytes = bytes.shared();
         let length = bytes.len();

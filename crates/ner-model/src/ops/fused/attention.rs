@@ -94,6 +94,9 @@ impl Task {
     }
 }
 
+/// What attention multiplies in training, whatever the linear layers do: bf16, which is packed first, was no faster there.
+const TRAINED_BY: Factors = Factors::F32;
+
 #[derive(Clone, Debug)]
 pub struct SelfAttention<B: HostBackend> {
     x: FloatTensor<B>,
@@ -117,7 +120,9 @@ pub fn forward<B: HostBackend>(
     let projected = project_all::<B>(&x, &projections, factors);
     let [rows, hidden] = B::dims(&x);
     let (context, probabilities) =
-        attend(&projected, hidden, &heads, |probabilities| probabilities);
+        attend(&projected, hidden, &heads, TRAINED_BY, |probabilities| {
+            probabilities
+        });
     let context = B::tensor(context, [rows, hidden], &x);
     let weights = projections.map(|projection| projection.weight);
     (
@@ -142,7 +147,7 @@ pub fn apply<B: HostBackend>(
 ) -> FloatTensor<B> {
     let [rows, hidden] = B::dims(x);
     let projected = project_all::<B>(x, projections, factors);
-    let (context, _) = attend(&projected, hidden, heads, drop);
+    let (context, _) = attend(&projected, hidden, heads, factors, drop);
     B::tensor(context, [rows, hidden], x)
 }
 
@@ -161,11 +166,12 @@ fn project_all<B: HostBackend>(
     })
 }
 
-/// Context vectors `[subwords, hidden]`, and what `keep` makes of each task's probabilities before dropout.
+/// Context vectors `[subwords, hidden]` by products of such factors, and what `keep` makes of each task's probabilities before dropout.
 pub fn attend<T: Send>(
     projected: &[Vec<f32>; 3],
     hidden: usize,
     heads: &Heads,
+    factors: Factors,
     keep: impl Fn(Vec<f32>) -> T + Sync,
 ) -> (Vec<f32>, Vec<T>) {
     let isa = Isa::detect();
@@ -178,16 +184,17 @@ pub fn attend<T: Send>(
     let work = heads.tasks().into_par_iter().zip(contexts);
     let kept = work.map(|(task, mut context)| {
         let [query, key, value] = projected.map(|x| task.block(x, head_dim));
-        let scores = Product {
-            scale,
+        let product = Product {
+            factors,
             ..Product::SERIAL
         };
+        let scores = Product { scale, ..product };
         let mut probabilities = scores.compute_new(query, key.transposed());
         for row in probabilities.chunks_exact_mut(task.len) {
             softmax_row(isa, row);
         }
         let dropped = heads.dropped(task, &probabilities);
-        Product::SERIAL.compute(&mut context, Matrix::new(&dropped, task.len), value);
+        product.compute(&mut context, Matrix::new(&dropped, task.len), value);
         keep(probabilities)
     });
     let kept = kept.collect();

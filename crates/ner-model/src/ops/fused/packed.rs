@@ -19,7 +19,10 @@ use rayon::prelude::*;
 
 use super::attention::{Heads, attend};
 use super::host_backend::HostBackend;
-use super::kernels::{Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, gelu, transpose};
+use super::kernels::{
+    Bf16Left, Bf16Right, Int8Matrix, Int8Rows, Isa, Matrix, MatrixMut, Start, gelu,
+    multiplies_bf16, transpose,
+};
 use crate::ops::{Dropout, Factors};
 
 /// What weights are packed as.
@@ -65,7 +68,7 @@ impl PackedLinear {
     }
 
     /// Packs weights `[outputs, inputs]` that were quantized before, with what 1 stands for in each output. `None` where they are larger than
-    /// the kernels take.
+    /// this processor takes.
     pub(crate) fn of_integers(
         weights: &[i8],
         scales: Vec<f32>,
@@ -101,6 +104,14 @@ impl Layer {
         }
     }
 
+    /// What attention multiplies: bf16 where the processor has the instructions for it.
+    fn attention(&self) -> Factors {
+        match self.weights {
+            Weights::Int8(_) if !multiplies_bf16() => Factors::F32,
+            _ => Factors::Bf16,
+        }
+    }
+
     fn outputs(&self) -> usize {
         self.bias.len()
     }
@@ -118,6 +129,18 @@ impl Layer {
         match (&self.weights, x) {
             (Weights::Int8(weights), Rows::Int8(x)) => weights.affine(x, &self.bias),
             (Weights::Bf16(weights), Rows::Bf16(x)) => x.times(weights, Some(&self.bias)),
+            _ => unreachable!("all layers of a model are packed alike"),
+        }
+    }
+
+    /// As [`affine`](Self::affine), over what `out` holds.
+    fn affine_to(&self, x: &Rows, out: &mut [f32]) {
+        match (&self.weights, x) {
+            (Weights::Int8(weights), Rows::Int8(x)) => weights.affine_to(x, &self.bias, out),
+            (Weights::Bf16(weights), Rows::Bf16(x)) => {
+                let out = &mut MatrixMut::new(out, self.outputs());
+                x.write(weights, Start::Bias(&self.bias), true, out);
+            }
             _ => unreachable!("all layers of a model are packed alike"),
         }
     }
@@ -234,7 +257,7 @@ impl<B: HostBackend> PackedOps for B {
             .for_each(|(x, y)| {
                 let mut between = widen.affine(&widen.rows(x, inputs));
                 gelu(isa, &mut between);
-                y.copy_from_slice(&narrow.affine(&narrow.rows(&between, widen.outputs())));
+                narrow.affine_to(&narrow.rows(&between, widen.outputs()), y);
             });
         B::tensor(y, [rows, narrow.outputs()], &x)
     }
@@ -251,7 +274,7 @@ impl<B: HostBackend> PackedOps for B {
             .0
             .each_ref()
             .map(|PackedLinear(layer)| layer.affine(&packed));
-        let (context, _) = attend(&projected, hidden, &heads, drop);
+        let (context, _) = attend(&projected, hidden, &heads, query.attention(), drop);
         B::tensor(context, [rows, hidden], &x)
     }
 }

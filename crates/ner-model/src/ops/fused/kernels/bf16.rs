@@ -99,21 +99,21 @@ fn widen(bits: u32) -> f32 {
 }
 
 vectorized! {
-    /// Pairs of neighboring numbers of a row.
-    fn pair_row(x: &[f32], out: &mut [Pair]) {
+    /// Pairs of neighboring numbers of a row, times `scale`.
+    fn pair_row(scale: f32, x: &[f32], out: &mut [Pair]) {
         let (whole, rest) = x.as_chunks::<2>();
         for (out, [low, high]) in out.iter_mut().zip(whole) {
-            *out = round(*low) | round(*high) << 16;
+            *out = round(scale * *low) | round(scale * *high) << 16;
         }
         if let ([low], Some(out)) = (rest, out.last_mut()) {
-            *out = round(*low);
+            *out = round(scale * *low);
         }
     }
 
-    /// Pairs of the numbers that two rows have in the same column.
-    fn pair_rows(low: &[f32], high: &[f32], out: &mut [Pair]) {
+    /// Pairs of the numbers that two rows have in the same column, times `scale`.
+    fn pair_rows(scale: f32, low: &[f32], high: &[f32], out: &mut [Pair]) {
         for ((out, &low), &high) in out.iter_mut().zip(low).zip(high) {
-            *out = round(low) | round(high) << 16;
+            *out = round(scale * low) | round(scale * high) << 16;
         }
     }
 
@@ -132,8 +132,30 @@ vectorized! {
     }
 }
 
+/// How the numbers of a factor become pairs.
+#[derive(Clone, Copy)]
+pub struct Rounding {
+    /// Multiplies each number before it is rounded.
+    pub scale: f32,
+    /// Whether all threads do it; a task of its own does without.
+    pub parallel: bool,
+}
+
+impl Rounding {
+    /// A factor as it is, by all threads.
+    const WHOLE: Self = Self {
+        scale: 1.0,
+        parallel: true,
+    };
+}
+
+/// The fewest items that rayon gives to one thread.
+fn least(parallel: bool) -> usize {
+    if parallel { 1 } else { usize::MAX }
+}
+
 /// Pairs of rows of a row-major matrix, `[blocks of columns, pairs, width]`, with zeros beyond the last column.
-fn pack_blocks(source: Matrix<'_>, width: usize, out: &mut [Pair]) {
+fn pack_blocks(source: Matrix<'_>, width: usize, rounding: Rounding, out: &mut [Pair]) {
     let isa = Isa::detect();
     let (depth, columns) = source.dims();
     if depth == 0 {
@@ -141,6 +163,7 @@ fn pack_blocks(source: Matrix<'_>, width: usize, out: &mut [Pair]) {
     }
     let zeros = [0.0; PANEL];
     out.par_chunks_mut(depth.div_ceil(2) * width)
+        .with_min_len(least(rounding.parallel))
         .enumerate()
         .for_each(|(block, out)| {
             let columns = block * width..columns.min((block + 1) * width);
@@ -151,7 +174,7 @@ fn pack_blocks(source: Matrix<'_>, width: usize, out: &mut [Pair]) {
                 } else {
                     &zeros[..columns.len()]
                 };
-                pair_rows(isa, low, high, out);
+                pair_rows(isa, rounding.scale, low, high, out);
             }
         });
 }
@@ -159,6 +182,11 @@ fn pack_blocks(source: Matrix<'_>, width: usize, out: &mut [Pair]) {
 impl Bf16Left {
     /// Rounds a factor whose rows, or columns, lie in one piece.
     pub fn new(a: Matrix<'_>) -> Self {
+        Self::packed(a, Rounding::WHOLE)
+    }
+
+    /// As [`new`](Self::new), rounded so.
+    pub fn packed(a: Matrix<'_>, rounding: Rounding) -> Self {
         let (rows, depth) = a.dims();
         let pairs = depth.div_ceil(2);
         if a.has_whole_rows() {
@@ -166,10 +194,11 @@ impl Bf16Left {
             let mut packed = vec![0; rows * pairs];
             packed
                 .par_chunks_mut(BLOCK * pairs)
+                .with_min_len(least(rounding.parallel))
                 .enumerate()
                 .for_each(|(block, out)| {
                     for (row, out) in (block * BLOCK..).zip(out.chunks_exact_mut(pairs)) {
-                        pair_row(isa, a.row(row), out);
+                        pair_row(isa, rounding.scale, a.row(row), out);
                     }
                 });
             return Self {
@@ -180,7 +209,7 @@ impl Bf16Left {
             };
         }
         let mut packed = vec![0; rows.div_ceil(BLOCK) * pairs * BLOCK];
-        pack_blocks(a.transposed(), BLOCK, &mut packed);
+        pack_blocks(a.transposed(), BLOCK, rounding, &mut packed);
         Self {
             rows,
             depth,
@@ -212,14 +241,20 @@ impl Bf16Left {
         // SAFETY: every element is of one tile, which writes it, and reads none.
         unsafe {
             written(self.rows, right.columns, |out| {
-                self.write(right, start, out);
+                self.write(right, start, true, out);
             })
         }
     }
 
-    /// `self · right` into `out`, by all threads.
-    pub fn write(&self, right: &Bf16Right, start: Start<'_>, out: &mut MatrixMut<'_>) {
-        self.write_by(Kernel::detect(), right, start, out);
+    /// `self · right` into `out`, by all threads or by this one.
+    pub fn write(
+        &self,
+        right: &Bf16Right,
+        start: Start<'_>,
+        parallel: bool,
+        out: &mut MatrixMut<'_>,
+    ) {
+        self.write_by(Kernel::detect(), right, start, parallel, out);
     }
 
     fn write_by(
@@ -227,6 +262,7 @@ impl Bf16Left {
         kernel: Kernel,
         right: &Bf16Right,
         start: Start<'_>,
+        parallel: bool,
         out: &mut MatrixMut<'_>,
     ) {
         assert_eq!(
@@ -240,7 +276,8 @@ impl Bf16Left {
             tasks.extend(ranges(panels, TASK_PANELS).map(|panels| (rows.clone(), panels)));
         }
         let target = out.shared();
-        tasks.into_par_iter().for_each(|(rows, panels)| {
+        let tasks = tasks.into_par_iter().with_min_len(least(parallel));
+        tasks.for_each(|(rows, panels)| {
             for panel in panels {
                 for first in rows.clone().step_by(TILE) {
                     let tile = first..rows.end.min(first + TILE);
@@ -324,15 +361,20 @@ fn ranges(len: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
 impl Bf16Right {
     /// Rounds a factor whose rows, or columns, lie in one piece.
     pub fn new(b: Matrix<'_>) -> Self {
+        Self::packed(b, Rounding::WHOLE)
+    }
+
+    /// As [`new`](Self::new), rounded so.
+    pub fn packed(b: Matrix<'_>, rounding: Rounding) -> Self {
         let (depth, columns) = b.dims();
         let (pairs, panels) = (depth.div_ceil(2), columns.div_ceil(PANEL));
         let mut lines = vec![Line([0; LANES]); panels * pairs * VECTORS];
         // SAFETY: a line is so many pairs and nothing else.
         let (_, packed, _) = unsafe { lines.align_to_mut::<Pair>() };
         if b.has_whole_rows() {
-            pack_blocks(b, PANEL, packed);
+            pack_blocks(b, PANEL, rounding, packed);
         } else {
-            pack_transposed(b.transposed(), packed);
+            pack_transposed(b.transposed(), rounding, packed);
         }
         Self {
             columns,
@@ -348,7 +390,7 @@ impl Bf16Right {
 }
 
 /// Packs `[columns, depth]` as the panels of its transpose.
-fn pack_transposed(source: Matrix<'_>, out: &mut [Pair]) {
+fn pack_transposed(source: Matrix<'_>, rounding: Rounding, out: &mut [Pair]) {
     /// Pairs of a row that are written before the next row: their lines stay in the first cache.
     const STRIP: usize = 16;
     let isa = Isa::detect();
@@ -358,6 +400,7 @@ fn pack_transposed(source: Matrix<'_>, out: &mut [Pair]) {
         return;
     }
     out.par_chunks_mut(pairs * PANEL)
+        .with_min_len(least(rounding.parallel))
         .enumerate()
         .for_each(|(panel, out)| {
             let rows = panel * PANEL..columns.min((panel + 1) * PANEL);
@@ -365,7 +408,7 @@ fn pack_transposed(source: Matrix<'_>, out: &mut [Pair]) {
                 let mut paired = [0; STRIP];
                 for (column, row) in rows.clone().enumerate() {
                     let row = &source.row(row)[2 * strip.start..depth.min(2 * strip.end)];
-                    pair_row(isa, row, &mut paired[..strip.len()]);
+                    pair_row(isa, rounding.scale, row, &mut paired[..strip.len()]);
                     for (pair, &value) in strip.clone().zip(&paired) {
                         out[pair * PANEL + column] = value;
                     }
@@ -513,7 +556,9 @@ mod avx512 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Product;
     use super::*;
+    use crate::ops::Factors;
 
     impl Kernel {
         fn all() -> Vec<Self> {
@@ -594,7 +639,8 @@ mod tests {
                 {
                     for start in [Start::Zero, Start::Bias(&bias), Start::Output] {
                         let mut out = vec![0.5; rows * columns];
-                        left.write_by(kernel, right, start, &mut MatrixMut::new(&mut out, columns));
+                        let target = &mut MatrixMut::new(&mut out, columns);
+                        left.write_by(kernel, right, start, true, target);
                         for (at, found) in out.iter().enumerate() {
                             let (row, column) = (at / columns, at % columns);
                             let initial = match start {
@@ -614,6 +660,31 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_product_of_one_task_is_scaled_and_added_to() {
+        let (scale, [rows, depth, columns]) = (0.3, [50, 31, 70]);
+        let (a, b) = (numbers(rows * depth, 1), numbers(depth * columns, 2));
+        for accumulate in [false, true] {
+            let product = Product {
+                scale,
+                accumulate,
+                parallel: false,
+                factors: Factors::Bf16,
+            };
+            let mut out = vec![0.5; rows * columns];
+            let target = &mut MatrixMut::new(&mut out, columns);
+            product.compute(target, Matrix::new(&a, depth), Matrix::new(&b, columns));
+            for (at, found) in out.iter().enumerate() {
+                let (row, column) = (at / columns, at % columns);
+                let terms = (0..depth).map(|at| {
+                    rounded(scale * a[row * depth + at]) * rounded(b[at * columns + column])
+                });
+                let wanted = terms.sum::<f64>() + if accumulate { 0.5 } else { 0.0 };
+                assert!((f64::from(*found) - wanted).abs() < 1e-5, "{at}: {found}");
             }
         }
     }

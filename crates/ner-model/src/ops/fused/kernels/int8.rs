@@ -1,11 +1,11 @@
 //! Matrix products of 8-bit integers.
 //!
 //! Weights have a scale for each output, inputs one for each row that is found when the row is seen ("dynamic quantization"). Products of
-//! integers are exact, so all instruction sets give the same bits.
+//! integers are exact, so of the same integers all instruction sets make the same bits.
 //!
-//! Inputs take all of their 8 bits, weights a quarter of that range: AVX2 multiplies bytes and sums pairs of products in 16 bits, saturating,
-//! and with weights so small not even two such sums together can saturate. ONNX Runtime reduces the range of weights for the same reason
-//! (<https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html>), by less, and cannot sum two.
+//! Inputs and weights take all of their 8 bits, but for the weights with AVX2, which take a quarter of that range: AVX2 multiplies bytes and sums
+//! pairs of products in 16 bits, saturating, and with weights so small not even two such sums together can saturate. ONNX Runtime reduces the range
+//! of weights for the same reason (<https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html>), by less, and cannot sum two.
 
 use std::mem::MaybeUninit;
 
@@ -24,10 +24,11 @@ const GROUP: usize = 4;
 const TILE: usize = 6;
 /// Rows that a parallel task takes through one panel of weights: a multiple of every kernel's tile.
 const TASK_ROWS: usize = 120;
-/// The largest magnitude of an input; −128 is left out, so that both signs are alike.
-const LARGEST_INPUT: f32 = 127.0;
-/// The largest magnitude of a weight: 4 · 255 · 31 is less than 2^15.
-const LARGEST_WEIGHT: f32 = 31.0;
+/// The largest magnitude of an integer; −128 is left out, so that both signs are alike.
+const LARGEST: f32 = 127.0;
+/// The largest magnitude of a weight with AVX2: 4 · 255 · 31 is less than 2^15.
+#[cfg(target_arch = "x86_64")]
+const LARGEST_WITH_AVX2: f32 = 31.0;
 /// Added to inputs, because the instructions multiply unsigned with signed values.
 const OFFSET: i32 = 128;
 
@@ -61,17 +62,12 @@ pub struct QuantizedRows {
 }
 
 impl QuantizedRows {
-    /// Quantizes the weights of a linear layer, `[outputs, inputs]`, for each output.
-    pub fn of_layer(weights: &[f32], inputs: usize) -> Self {
-        Self::new(weights, inputs, LARGEST_WEIGHT)
+    /// Quantizes each row of a table of embeddings, or of the weights of a linear layer, `[outputs, inputs]`.
+    pub fn new(x: &[f32], width: usize) -> Self {
+        Self::in_range(x, width, LARGEST)
     }
 
-    /// Quantizes a table of embeddings for each row, with all of the 8 bits: nothing is summed.
-    pub fn of_table(table: &[f32], width: usize) -> Self {
-        Self::new(table, width, LARGEST_INPUT)
-    }
-
-    fn new(x: &[f32], width: usize, largest: f32) -> Self {
+    fn in_range(x: &[f32], width: usize, largest: f32) -> Self {
         let isa = Isa::detect();
         let mut rows = Self {
             values: vec![0; x.len()],
@@ -130,14 +126,14 @@ vectorized! {
     fn quantize_row(x: &[f32], out: &mut [MaybeUninit<u8>]) -> f32 {
         // With a NaN, which no comparison holds for, the scale is one, and so is all that is made of the row.
         let largest = f32::from_bits(x.iter().fold(0, |a, &x| a.max(magnitude(x))));
-        let inverse = if largest > 0.0 { LARGEST_INPUT / largest } else { 0.0 };
+        let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
         let (of_row, beyond) = out.split_at_mut(x.len());
         beyond.iter_mut().for_each(|out| _ = out.write(0));
         for (out, &x) in of_row.iter_mut().zip(x) {
             // The sum's last bits are the rounded value, and flipping the highest of eight adds 128.
             out.write((x * inverse + ROUNDING).to_bits() as u8 ^ 0x80);
         }
-        largest / LARGEST_INPUT
+        largest / LARGEST
     }
 
     /// Quantizes one row to integers of at most that magnitude. Returns what 1 stands for.
@@ -173,18 +169,22 @@ vectorized! {
 impl Int8Matrix {
     /// Quantizes weights `[outputs, inputs]`.
     pub fn new(weights: &[f32], inputs: usize) -> Self {
-        let QuantizedRows { values, scales } = QuantizedRows::of_layer(weights, inputs);
-        Self::in_range(&values, scales, inputs)
+        Self::for_kernel(Kernel::detect(), weights, inputs)
     }
 
-    /// Packs weights `[outputs, inputs]` that are quantized already; `None` where their magnitudes would overflow the sums.
+    fn for_kernel(kernel: Kernel, weights: &[f32], inputs: usize) -> Self {
+        let rows = QuantizedRows::in_range(weights, inputs, kernel.largest_weight());
+        Self::of_integers(&rows.values, rows.scales, inputs)
+    }
+
+    /// Packs weights `[outputs, inputs]` that are quantized already; `None` where this processor takes smaller ones only.
     pub fn packed(values: &[i8], scales: Vec<f32>, inputs: usize) -> Option<Self> {
-        let largest = LARGEST_WEIGHT as u8;
+        let largest = Kernel::detect().largest_weight() as u8;
         let fits = values.iter().all(|value| value.unsigned_abs() <= largest);
-        fits.then(|| Self::in_range(values, scales, inputs))
+        fits.then(|| Self::of_integers(values, scales, inputs))
     }
 
-    fn in_range(values: &[i8], scales: Vec<f32>, inputs: usize) -> Self {
+    fn of_integers(values: &[i8], scales: Vec<f32>, inputs: usize) -> Self {
         let outputs = scales.len();
         let (groups, panels) = (inputs.div_ceil(GROUP), outputs.div_ceil(PANEL));
         let mut packed = vec![Line([[0; GROUP]; BLOCK]); panels * groups * (PANEL / BLOCK)];
@@ -209,6 +209,13 @@ impl Int8Matrix {
     /// `x · weights + bias`, row-major, by all threads.
     pub fn affine(&self, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
         self.affine_by(Kernel::detect(), x, bias)
+    }
+
+    /// As [`affine`](Self::affine), over what `out` holds.
+    pub fn affine_to(&self, x: &Int8Rows, bias: &[f32], out: &mut [f32]) {
+        // SAFETY: a place that may hold no number yet takes one like any other; only numbers are written.
+        let out = unsafe { &mut *(std::ptr::from_mut(out) as *mut [MaybeUninit<f32>]) };
+        self.write_affine(Kernel::detect(), x, bias, out);
     }
 
     fn affine_by(&self, kernel: Kernel, x: &Int8Rows, bias: &[f32]) -> Vec<f32> {
@@ -375,6 +382,15 @@ impl Kernel {
             Self::Avx2 => vec![Self::Portable, Self::Avx2],
             #[cfg(target_arch = "x86_64")]
             Self::Vnni => vec![Self::Portable, Self::Avx2, Self::Vnni],
+        }
+    }
+
+    /// The largest magnitude of a weight.
+    fn largest_weight(self) -> f32 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => LARGEST_WITH_AVX2,
+            _ => LARGEST,
         }
     }
 
@@ -632,17 +648,20 @@ mod tests {
                 values(inputs * outputs, 2),
                 values(outputs, 3),
             );
-            let y = Int8Matrix::new(&weights, inputs).affine(&Int8Rows::new(&x, inputs), &bias);
-            for row in 0..rows {
-                for output in 0..outputs {
-                    let exact: f32 = (0..inputs)
-                        .map(|input| x[row * inputs + input] * weights[output * inputs + input])
-                        .sum::<f32>()
-                        + bias[output];
-                    // Each factor is off by half a step at most.
-                    let bound =
-                        inputs as f32 * 0.5 * (1.0 / LARGEST_INPUT + 1.1 / LARGEST_WEIGHT) + 1e-5;
-                    assert!((y[row * outputs + output] - exact).abs() < bound);
+            for kernel in Kernel::all() {
+                let matrix = Int8Matrix::for_kernel(kernel, &weights, inputs);
+                let y = matrix.affine_by(kernel, &Int8Rows::new(&x, inputs), &bias);
+                for row in 0..rows {
+                    for output in 0..outputs {
+                        let terms = (0..inputs).map(|input| {
+                            x[row * inputs + input] * weights[output * inputs + input]
+                        });
+                        let exact = terms.sum::<f32>() + bias[output];
+                        // Each factor is off by half a step at most.
+                        let steps = 1.0 / LARGEST + 1.1 / kernel.largest_weight();
+                        let bound = inputs as f32 * 0.5 * steps + 1e-5;
+                        assert!((y[row * outputs + output] - exact).abs() < bound);
+                    }
                 }
             }
         }
@@ -651,12 +670,12 @@ mod tests {
     #[test]
     fn every_kernel_gives_the_same_bits() {
         for (inputs, outputs) in [(52, 70), (56, 64), (30, 192)] {
-            let matrix = Int8Matrix::new(&values(inputs * outputs, 5), inputs);
-            let bias = values(outputs, 7);
+            let (weights, bias) = (values(inputs * outputs, 5), values(outputs, 7));
             for rows in (1..=2 * TILE).chain([TASK_ROWS + 7]) {
                 let x = Int8Rows::new(&values(rows * inputs, 6), inputs);
-                let wanted = matrix.affine_by(Kernel::Portable, &x, &bias);
                 for kernel in Kernel::all() {
+                    let matrix = Int8Matrix::for_kernel(kernel, &weights, inputs);
+                    let wanted = matrix.affine_by(Kernel::Portable, &x, &bias);
                     let found = matrix.affine_by(kernel, &x, &bias);
                     assert_eq!(found, wanted, "{kernel:?}, {rows} rows of {inputs}");
                 }
@@ -668,9 +687,9 @@ mod tests {
     fn extreme_weights_and_inputs_do_not_saturate() {
         let inputs = 64;
         for sign in [1.0, -1.0] {
-            let matrix = Int8Matrix::new(&vec![sign; inputs], inputs);
             let rows = Int8Rows::new(&vec![1.0; inputs], inputs);
             for kernel in Kernel::all() {
+                let matrix = Int8Matrix::for_kernel(kernel, &vec![sign; inputs], inputs);
                 let y = matrix.affine_by(kernel, &rows, &[0.0])[0];
                 assert!((y - sign * inputs as f32).abs() < 1e-3, "{kernel:?}: {y}");
             }

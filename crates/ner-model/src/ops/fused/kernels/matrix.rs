@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::bf16::{Bf16Left, Bf16Right, Start};
+use super::bf16::{Bf16Left, Bf16Right, Rounding, Start};
 use super::rows_per_task;
 use crate::ops::Factors;
 
@@ -204,6 +204,8 @@ pub struct Product {
     pub accumulate: bool,
     /// Uses all threads.
     pub parallel: bool,
+    /// The numbers that are multiplied.
+    pub factors: Factors,
 }
 
 impl Product {
@@ -212,12 +214,14 @@ impl Product {
         scale: 1.0,
         accumulate: false,
         parallel: true,
+        factors: Factors::F32,
     };
     /// A small product within a parallel task.
     pub const SERIAL: Self = Self {
         scale: 1.0,
         accumulate: false,
         parallel: false,
+        factors: Factors::F32,
     };
 
     /// `scale · a · b` in new memory.
@@ -237,6 +241,9 @@ impl Product {
             (a.rows, b.columns, b.rows),
             "shapes of a product"
         );
+        if self.factors == Factors::Bf16 {
+            return self.compute_bf16(out, a, b);
+        }
         let parallelism = if self.parallel {
             gemm::Parallelism::Rayon(0)
         } else {
@@ -266,6 +273,24 @@ impl Product {
                 parallelism,
             );
         }
+    }
+}
+
+impl Product {
+    /// As [`compute`](Self::compute), of factors rounded to bf16; each has its rows or its columns in one piece.
+    fn compute_bf16(self, out: &mut MatrixMut<'_>, a: Matrix<'_>, b: Matrix<'_>) {
+        let Self {
+            scale, parallel, ..
+        } = self;
+        let left = Bf16Left::packed(a, Rounding { scale, parallel });
+        let scale = 1.0;
+        let right = Bf16Right::packed(b, Rounding { scale, parallel });
+        let start = if self.accumulate {
+            Start::Output
+        } else {
+            Start::Zero
+        };
+        left.write(&right, start, parallel, out);
     }
 }
 
@@ -317,7 +342,7 @@ impl<'a> Factor<'a> {
             }
             Self::Bf16(left) => {
                 let right = Bf16Right::new(Matrix::new(right, columns).transposed());
-                left.write(&right, Start::Output, out);
+                left.write(&right, Start::Output, true, out);
             }
         }
     }

@@ -13,7 +13,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use bf16::{Bf16Left, Bf16Right, multiplies_bf16};
+pub use bf16::{Bf16Left, Bf16Right, Start, multiplies_bf16};
 pub use elementwise::*;
 pub use int8::{Int8Matrix, Int8Rows, QuantizedRows};
 pub use isa::Isa;

@@ -149,7 +149,7 @@ fn transposition_and_products_match_their_definitions() {
         let add = Product {
             scale: 0.5,
             accumulate: true,
-            parallel: true,
+            ..Product::PARALLEL
         };
         add.compute(
             &mut MatrixMut::new(&mut accumulated, columns),
