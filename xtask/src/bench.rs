@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use model_dir::FileSet;
 use ner_metrics::{EntityReport, Mode};
 use ner_model::DeviceChoice;
 use ner_tagger::PretokenizedSentence;
@@ -408,27 +409,17 @@ fn prepare(folder: &Folder, args: &Args) -> Result<()> {
             "--model {}: the peers know no CRF; give a model with a linear head",
             model.display()
         );
-        let copy = PathBuf::from(folder.path(GIVEN));
-        fs::create_dir_all(&copy)?;
-        for name in MODEL_FILES {
-            let from = model.join(name);
-            if from.is_file() {
-                fs::copy(&from, copy.join(name)).with_context(|| from.display().to_string())?;
+        model_dir::replace_dir(Path::new(&folder.path(GIVEN)), |copy| -> Result<()> {
+            for name in model_dir::files(model, FileSet::Model)? {
+                let from = model.join(&name);
+                fs::copy(&from, copy.join(&name)).with_context(|| from.display().to_string())?;
             }
-        }
+            Ok(())
+        })?;
         sample(folder, GIVEN, data_dir, GIVEN_SENTENCES)?;
     }
     Ok(())
 }
-
-/// What a model directory holds that is read.
-const MODEL_FILES: [&str; 5] = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-];
 
 /// Splits the corpus as the model needs it, and takes sentences of it evenly, to train on and to tag.
 fn sample(

@@ -23,7 +23,9 @@ pub use model::{Basis, ForwardMode, LayerView, TokenClassifier};
 pub use model_type::ModelType;
 pub use ops::Precision;
 pub use posterior::Posterior;
-pub use weights::{LoadReport, StoredModel, WORD_EMBEDDINGS, WeightSize};
+pub use weights::{
+    LoadReport, NewTensor, StoredModel, WORD_EMBEDDINGS, WeightSize, WordRows, write_safetensors,
+};
 
 /// Compiles the README's example.
 #[cfg(doctest)]

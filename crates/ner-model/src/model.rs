@@ -18,6 +18,8 @@ mod forward_gpu;
 mod layer_view;
 mod projection;
 mod student;
+#[cfg(test)]
+mod testing;
 mod vocabulary;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +37,7 @@ use self::forward::DropoutSite;
 pub use self::layer_view::LayerView;
 use crate::batch::RowLayout;
 use crate::ops::{LossWeights, Ops};
-use crate::weights::RowTable;
+use crate::weights::WordRows;
 use crate::{Batch, Crf, Error, Head, ModelConfig, Transitions};
 
 /// Whether dropout acts, and what decides which elements it drops.
@@ -120,9 +122,10 @@ pub struct TokenClassifier {
     config: ModelConfig,
     #[module(skip)]
     ops: Ops,
-    /// The rows of the word embeddings where they stay in the file until they are asked for; the parameter is empty then.
+    /// The word embeddings where they stay outside of the model until they are asked for. The parameter is not read then: it is empty, or has
+    /// some of the rows.
     #[module(skip)]
-    words: Option<Arc<RowTable>>,
+    words: Option<Arc<dyn WordRows>>,
 }
 
 impl TokenClassifier {

@@ -14,15 +14,14 @@ mod opening;
 mod reading;
 mod rows;
 mod stored_model;
+mod writing;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PathFilter};
-use burn::tensor::{Bytes, DType, Device, Tensor, TensorData, bf16, f16};
+use burn::tensor::{DType, Device, Tensor, TensorData, bf16, f16};
 use burn_pack::Tensor as StoredTensor;
 use model_dir::SAFETENSORS;
 use rayon::prelude::*;
@@ -31,13 +30,18 @@ use self::int8_format::{QuantizedTensor, dequantize};
 use self::matching::{Matched, Parameter, check_layers, other_labels};
 use self::names::hub_name;
 use self::reading::read_tensors;
-pub(crate) use self::rows::RowTable;
+use self::rows::RowTable;
+pub use self::rows::WordRows;
 pub use self::stored_model::{StoredModel, WeightSize};
+pub use self::writing::{NewTensor, write_safetensors};
 use crate::ops::fused::transpose;
 use crate::{Error, ModelConfig, TokenClassifier};
 
 /// Path of the word embeddings in a [`TokenClassifier`]; their name in a file ends so.
 pub const WORD_EMBEDDINGS: &str = "embeddings.word_embeddings.weight";
+
+/// What `transformers` asks of a file of weights.
+const FORMAT: [(&str, &str); 1] = [("format", "pt")];
 
 /// What a checkpoint gave, beside the tensors that were loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,46 +92,21 @@ impl TokenClassifier {
         if self.is_opened() {
             return Err(Error::OpenedForInference("that a file needs".to_owned()));
         }
-        let path = dir.join(SAFETENSORS);
-        let model_type = self.config().model_type;
+        let (path, config) = (dir.join(SAFETENSORS), self.config());
+        // The largest tensor of many a model, which may be elsewhere.
+        let words = NewTensor::of_floats(
+            hub_name(config.model_type, WORD_EMBEDDINGS),
+            vec![config.vocab_size, config.embedding_size()],
+            self.word_embedding_parts(),
+        );
         let others = PathFilter::from_predicate(|path, _| path != WORD_EMBEDDINGS);
-        let views = self
-            .collect(Some(others), Some(Box::new(BurnToPyTorchAdapter)), true)
-            .into_iter()
-            .map(|tensor| {
-                let name = hub_name(model_type, &tensor.name);
-                let (_, dtype, shape, _, bytes) =
-                    tensor.into_parts().map_err(|e| Error::Tensor {
-                        path: path.clone(),
-                        name: name.clone(),
-                        reason: format!("{e:?}"),
-                    })?;
-                let shape = shape.to_vec();
-                Ok((
-                    name,
-                    View {
-                        dtype,
-                        shape,
-                        bytes,
-                    },
-                ))
-            });
-        let mut views = views.collect::<Result<Vec<_>, Error>>()?;
-        views.push(self.word_embeddings_view()?);
-        write_safetensors(&path, views)?;
-        self.config().of_floats().save(dir)
-    }
-
-    /// The largest tensor of many a model, with one copy where the store makes two.
-    fn word_embeddings_view(&self) -> Result<(String, View<Bytes>), Error> {
-        let table = self.word_embeddings_table().try_into_data();
-        let table = table.map_err(|failure| Error::Computation(failure.to_string()))?;
-        let view = View {
-            dtype: table.dtype(),
-            shape: table.shape().to_vec(),
-            bytes: table.into_bytes(),
-        };
-        Ok((hub_name(self.config().model_type, WORD_EMBEDDINGS), view))
+        let others = self.collect(Some(others), Some(Box::new(BurnToPyTorchAdapter)), true);
+        let others = others.into_iter().map(|tensor| {
+            let name = hub_name(config.model_type, &tensor.name);
+            NewTensor::of_stored(name, tensor, &path)
+        });
+        write_safetensors(&path, &FORMAT, others.chain([words]).collect())?;
+        config.of_floats().save(dir)
     }
 }
 
@@ -174,29 +153,6 @@ impl Matched {
             unused: self.unused.clone(),
         }
     }
-}
-
-/// Writes tensors under their names, as `transformers` expects a file of weights.
-fn write_safetensors<B: Deref<Target = [u8]>>(
-    path: &Path,
-    tensors: Vec<(String, View<B>)>,
-) -> Result<(), Error> {
-    if let Some((name, tensor)) = tensors
-        .iter()
-        .find(|(_, view)| view.stored_type().is_none())
-    {
-        return Err(Error::Tensor {
-            path: path.to_owned(),
-            name: name.clone(),
-            reason: format!("safetensors has no {:?}", tensor.dtype),
-        });
-    }
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    model_dir::write_by(path, |partial| {
-        safetensors::serialize_to_file(tensors, Some(metadata), partial)
-            .map_err(|e| model_dir::Error::io(path)(std::io::Error::other(e)))
-    })?;
-    Ok(())
 }
 
 /// The values of all tensors, by the paths of their parameters.
@@ -280,50 +236,5 @@ impl ModuleMapper for Fill {
         };
         let id = param.id;
         param.transform_for_load(Tensor::from_data(values, &self.device), id)
-    }
-}
-
-/// Bytes of one tensor, as the safetensors writer wants them.
-struct View<B> {
-    dtype: DType,
-    shape: Vec<usize>,
-    bytes: B,
-}
-
-impl<B> View<B> {
-    /// The type's name in a safetensors file, where it has one.
-    fn stored_type(&self) -> Option<safetensors::Dtype> {
-        use safetensors::Dtype;
-        Some(match self.dtype {
-            DType::F64 => Dtype::F64,
-            DType::F32 => Dtype::F32,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            DType::I64 => Dtype::I64,
-            DType::I32 => Dtype::I32,
-            DType::I16 => Dtype::I16,
-            DType::I8 => Dtype::I8,
-            DType::U64 => Dtype::U64,
-            DType::U32 => Dtype::U32,
-            DType::U16 => Dtype::U16,
-            DType::U8 => Dtype::U8,
-            DType::Bool(_) => Dtype::BOOL,
-            _ => return None,
-        })
-    }
-}
-
-impl<B: Deref<Target = [u8]>> safetensors::View for View<B> {
-    fn dtype(&self) -> safetensors::Dtype {
-        self.stored_type().unwrap_or(safetensors::Dtype::F32) // others are refused before
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
     }
 }

@@ -2,21 +2,20 @@
 //! for want of memory.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use common::golden;
 use ner_model::{DeviceChoice, EncoderSizes, Error, Head, ModelConfig, ModelType, TokenClassifier};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Many times what reading these small files takes.
 const LIMIT: Duration = Duration::from_secs(20);
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/goldens/{name}"))
-}
 
 /// A copy of a golden model whose configuration has other values.
 fn altered(model: &str, fields: &Value) -> TempDir {

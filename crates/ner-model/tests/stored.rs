@@ -4,21 +4,15 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{FAMILIES, family};
+use common::{FAMILIES, family, golden};
 use ner_model::{
     Batch, DeviceChoice, Error, ForwardMode, ModelConfig, StoredModel, TokenClassifier,
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens")
-        .join(name)
-}
 
 fn open(dir: &Path) -> StoredModel {
     StoredModel::open(dir).unwrap()

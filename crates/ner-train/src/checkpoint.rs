@@ -5,18 +5,18 @@
 //! follow from the seed and the step, so the step is all that there is to their state.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, iter};
 
 use model_dir::{replace_dir, sha256_of_files};
-use ner_model::TokenClassifier;
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use ner_model::{NewTensor, TokenClassifier, WORD_EMBEDDINGS, write_safetensors};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use subword_align::SubwordTokenizer;
 
-use crate::average::Values;
+use crate::average::{Values, values};
 use crate::error::{Error, Result};
+use crate::floats;
 use crate::optimizer::MomentValues;
 use crate::save_model::{BEST, save};
 use crate::settings::{DistillSettings, TrainSettings};
@@ -29,6 +29,16 @@ const SECOND: &str = "second";
 const AVERAGE: &str = "average";
 /// Before the number of its step.
 const PREFIX: &str = "checkpoint-";
+
+/// What a checkpoint is made of.
+pub(crate) struct Contents<'a> {
+    pub model: &'a TokenClassifier,
+    pub tokenizer: &'a SubwordTokenizer,
+    pub moments: &'a MomentValues,
+    /// The model with the mean of the weights over the steps that count; none before the first of them.
+    pub mean: Option<&'a TokenClassifier>,
+    pub state: TrainerState,
+}
 
 /// What a run holds beside the model's weights.
 #[derive(Debug, Default)]
@@ -172,16 +182,17 @@ impl Checkpoint {
     }
 
     /// Writes a checkpoint to `dir`, in place of one that may be there.
-    pub(crate) fn write(
-        dir: &Path,
-        model: &TokenClassifier,
-        tokenizer: &SubwordTokenizer,
-        optimizer: &OptimizerValues,
-        mut state: TrainerState,
-    ) -> Result<()> {
+    pub(crate) fn write(dir: &Path, contents: Contents<'_>) -> Result<()> {
+        let Contents {
+            model,
+            tokenizer,
+            moments,
+            mean,
+            mut state,
+        } = contents;
         replace_dir(dir, |partial| {
             save(model, tokenizer, partial)?;
-            write_optimizer(&partial.join(OPTIMIZER), optimizer)?;
+            write_optimizer(&partial.join(OPTIMIZER), moments, mean)?;
             state.files = sha256_of_files(partial)?;
             let path = partial.join(STATE);
             let text = serde_json::to_string_pretty(&state).map_err(|e| Error::Checkpoint {
@@ -203,8 +214,7 @@ impl Checkpoint {
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
         let mut found = OptimizerValues::default();
         for (name, tensor) in tensors.tensors() {
-            let values = tensor.data().as_chunks::<4>().0.iter();
-            let values = values.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values = floats::of_bytes(tensor.data());
             match name.split_once(':') {
                 Some((FIRST, path)) => {
                     found.moments.entry(path.to_owned()).or_default()[0] = values;
@@ -250,31 +260,32 @@ impl Checkpoint {
     }
 }
 
-fn write_optimizer(path: &Path, optimizer: &OptimizerValues) -> Result<()> {
-    let OptimizerValues { moments, average } = optimizer;
-    let bytes =
-        |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|x| x.to_le_bytes()).collect() };
-    let moments = moments
-        .iter()
-        .flat_map(|(path, [first, second])| [(FIRST, path, first), (SECOND, path, second)]);
-    let average = average.iter().map(|(path, values)| (AVERAGE, path, values));
-    let bytes: Vec<(String, Vec<u8>)> = moments
-        .chain(average)
-        .map(|(kind, path, values)| (format!("{kind}:{path}"), bytes(values)))
-        .collect();
-    let as_io = |e: safetensors::SafeTensorError| Error::Io {
-        path: path.to_owned(),
-        source: std::io::Error::other(e),
-    };
-    let views = bytes.iter().map(|(name, bytes)| {
-        TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).map(|view| (name, view))
+fn write_optimizer(
+    path: &Path,
+    moments: &MomentValues,
+    mean: Option<&TokenClassifier>,
+) -> Result<()> {
+    let mut average = mean.map(values).transpose()?.unwrap_or_default();
+    average.remove(WORD_EMBEDDINGS); // may be too many to be held
+    let words = mean.map(|mean| {
+        let (config, name) = (mean.config(), format!("{AVERAGE}:{WORD_EMBEDDINGS}"));
+        let shape = vec![config.vocab_size * config.embedding_size()];
+        NewTensor::of_floats(name, shape, mean.word_embedding_parts())
     });
-    let views = views
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(as_io)?;
-    model_dir::write_by(path, |partial| {
-        safetensors::serialize_to_file(views, None, partial).map_err(as_io)
-    })
+    let moments = moments.iter().flat_map(|(path, [first, second])| {
+        [vector(FIRST, path, first), vector(SECOND, path, second)]
+    });
+    let average = average
+        .iter()
+        .map(|(path, values)| vector(AVERAGE, path, values));
+    let tensors = moments.chain(average).chain(words).collect();
+    Ok(write_safetensors(path, &[], tensors)?)
+}
+
+/// Values of a parameter.
+fn vector<'a>(kind: &str, path: &str, values: &'a [f32]) -> NewTensor<'a> {
+    let copy = iter::once_with(move || Ok(values.to_vec()));
+    NewTensor::of_floats(format!("{kind}:{path}"), vec![values.len()], copy)
 }
 
 /// Clears what a stop in the middle of writing checkpoints or the best model left below a run's output directory.

@@ -13,6 +13,7 @@ mod error;
 mod evaluation;
 mod event;
 mod features;
+mod floats;
 mod micro_batch;
 mod optimizer;
 mod run;

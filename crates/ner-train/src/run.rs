@@ -14,8 +14,8 @@ use ner_tagger::PretokenizedSentence;
 use sha2::{Digest, Sha256};
 use subword_align::SubwordTokenizer;
 
-use crate::average::{Values, WeightAverage, values};
-use crate::checkpoint::{Checkpoint, OptimizerValues, TrainerState};
+use crate::average::WeightAverage;
+use crate::checkpoint::{Checkpoint, Contents, OptimizerValues, TrainerState};
 use crate::distillation::Distillation;
 use crate::error::{Error, Result};
 use crate::evaluation::evaluate;
@@ -185,15 +185,18 @@ impl Run<'_> {
             dev: self.dev.clone(),
             files: std::collections::BTreeMap::new(),
         };
-        let optimizer = OptimizerValues {
-            moments: self.optimizer.moments()?,
-            average: match self.average.model() {
-                Some(mean) => values(&self.unread.whole(mean.clone(), Which::Mean)?)?,
-                None => Values::new(),
-            },
+        let mean = match self.average.model() {
+            Some(mean) => Some(self.unread.whole(mean.clone(), Which::Mean)?),
+            None => None,
         };
-        let model = self.unread.whole(self.model.valid(), Which::Last)?;
-        Checkpoint::write(&dir, &model, &self.tokenizer, &optimizer, state)?;
+        let contents = Contents {
+            model: &self.unread.whole(self.model.valid(), Which::Last)?,
+            tokenizer: &self.tokenizer,
+            moments: &self.optimizer.moments()?,
+            mean: mean.as_ref(),
+            state,
+        };
+        Checkpoint::write(&dir, contents)?;
         if let Some(count) = self.settings.output.save_total_limit {
             Checkpoint::keep_latest(&dir, count)?;
         }
@@ -249,7 +252,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The model that the run would end with now, without autodiff: the mean of the weights over the steps that count, or the last ones.
+    /// The [whole](UnreadRows::whole) model that the run would end with now, without autodiff: the mean of the weights over the steps that count, or
+    /// the last ones.
     pub fn result(&mut self) -> Result<TokenClassifier> {
         match self.average.model() {
             Some(mean) => self.unread.whole(mean.clone(), Which::Mean),
@@ -269,10 +273,10 @@ impl Run<'_> {
             average,
             ..
         } = self;
-        drop((last, optimizer, average)); // may be large, as what is written
+        drop((last, optimizer, average)); // may be large, as the whole model
         save(&model, &tokenizer, &output_dir)?;
         let _ = observer(Event::Saved { dir: &output_dir });
-        Ok(model)
+        Ok(model.in_memory()?)
     }
 
     pub fn has_lost_patience(&self) -> bool {

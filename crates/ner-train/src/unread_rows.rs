@@ -3,25 +3,30 @@
 //! Of 250,000 sub-words, a corpus may have 20,000. The rows of the others have no gradient in any step and their moments stay zero: all that AdamW
 //! does to them is to multiply them by its decay. So a run trains a model of the sub-words that it reads, which has small gradients and moments, and
 //! the decays of all other rows are made up for when somebody asks for the whole model: one after the other, so that no bit differs from an optimizer
-//! that had all rows. Until then those rows wait in a file, where they take no memory.
+//! that had all rows. Those rows lie in a file, where they take no memory: an evaluation reads those that its texts need, and a model is written
+//! piece by piece.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ner_model::{TokenClassifier, WORD_EMBEDDINGS};
+use ner_model::{Error as ModelError, TokenClassifier, WORD_EMBEDDINGS, WordRows};
 use rayon::prelude::*;
 
 use crate::checkpoint::OptimizerValues;
 use crate::error::{Error, Result};
 use crate::features::Feature;
+use crate::floats;
 
+/// Floats of a table that take their steps at a time: 16 MB, in tests so few that a small table has several blocks.
+const BLOCK: usize = if cfg!(test) { 1 << 12 } else { 1 << 22 };
 /// Floats that a thread takes at a time; of them so many stay in registers.
 const TASK: usize = 1 << 16;
 const REGISTERS: usize = 64;
 
-/// The rows of a word table that a run does not read. They lie in a file without a name until they are asked for.
+/// The rows of a word table that a run does not read. They lie in a file without a name.
 #[derive(Debug, Default)]
 pub(crate) struct UnreadRows(Option<Rows>);
 
@@ -29,13 +34,15 @@ pub(crate) struct UnreadRows(Option<Rows>);
 struct Rows {
     /// Sub-words that the run reads, rising; sub-word `n` of its model is `read[n]`.
     read: Vec<u32>,
+    /// Sub-words of the whole table, and floats of each.
+    vocabulary: usize,
     width: usize,
     /// Whether the decay of the run is above zero. Rows that do not decay do not change, and their mean is what they are.
     decays: bool,
     /// The whole table; the rows that are read are stale.
-    last: Table,
+    last: Arc<Table>,
     /// Its mean over the steps that count, from the first of them.
-    mean: Option<Table>,
+    mean: Option<Arc<Table>>,
     /// Steps that both tables have yet to take.
     pending: Vec<Decay>,
 }
@@ -68,16 +75,18 @@ impl UnreadRows {
     ) -> Result<(TokenClassifier, Self)> {
         let ids = features.iter().flat_map(|feature| &feature.ids);
         let read: Vec<u32> = ids.copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let vocabulary = model.config().vocab_size;
-        let (model, table) = model.restricted_to(&read)?;
+        let (vocabulary, width) = (model.config().vocab_size, model.config().embedding_size());
+        let last = Table::new(dir, width, model.word_embedding_parts())?;
+        let model = model.restricted_to(&read)?;
         for id in features.iter_mut().flat_map(|feature| &mut feature.ids) {
             *id = read.partition_point(|other| other < id) as u32;
         }
         let rows = Rows {
             read,
-            width: table.len() / vocabulary,
+            vocabulary,
+            width,
             decays,
-            last: Table::new(dir, &table)?,
+            last: Arc::new(last),
             mean: None,
             pending: Vec::new(),
         };
@@ -92,7 +101,8 @@ impl UnreadRows {
         }
     }
 
-    /// The whole model of the run's.
+    /// The whole model of the run's. On a CPU it reads the other rows in their file, where the next step changes them: it is to be used before that,
+    /// or to be brought [into memory](TokenClassifier::in_memory).
     pub(crate) fn whole(
         &mut self,
         model: TokenClassifier,
@@ -102,11 +112,11 @@ impl UnreadRows {
             return Ok(model);
         };
         rows.take_steps()?;
-        let table = match (which, &mut rows.mean) {
-            (Which::Mean, Some(mean)) => mean.read()?,
-            _ => rows.last.read()?,
-        };
-        Ok(model.with_table(&rows.read, table)?)
+        let table = Arc::clone(match (which, &rows.mean) {
+            (Which::Mean, Some(mean)) => mean,
+            _ => &rows.last,
+        });
+        Ok(model.with_other_rows(&rows.read, rows.vocabulary, table)?)
     }
 
     /// Takes up the mean of all rows where a checkpoint has it, and leaves there what the run's model has: of mean and moments the rows that it reads.
@@ -115,12 +125,13 @@ impl UnreadRows {
             return Ok(());
         };
         if let Some(table) = values.average.get_mut(WORD_EMBEDDINGS) {
-            rows.mean = Some(Table::new(&rows.last.dir, table)?);
+            let parts = table.chunks(BLOCK).map(|part| Ok(part.to_vec()));
+            rows.mean = Some(Arc::new(Table::new(&rows.last.dir, rows.width, parts)?));
             *table = rows.of(table);
         }
         let moments = values.moments.get_mut(WORD_EMBEDDINGS);
         let whole = moments.into_iter().flatten();
-        for moment in whole.filter(|moment| moment.len() == rows.last.len) {
+        for moment in whole.filter(|moment| moment.len() == rows.len()) {
             *moment = rows.of(moment);
         }
         Ok(())
@@ -128,6 +139,11 @@ impl UnreadRows {
 }
 
 impl Rows {
+    /// Floats of a whole table.
+    fn len(&self) -> usize {
+        self.vocabulary * self.width
+    }
+
     /// Those that are read, of a whole table.
     fn of(&self, table: &[f32]) -> Vec<f32> {
         let rows = self.read.iter();
@@ -140,32 +156,44 @@ impl Rows {
         if steps.is_empty() {
             return Ok(());
         }
-        let mut last = self.last.read()?;
         let is_averaged = steps.iter().any(|step| step.share.is_some());
-        let mut mean = match &mut self.mean {
-            Some(mean) => mean.read()?,
-            None if is_averaged => vec![0.0; last.len()],
-            None => Vec::new(),
-        };
-        if mean.is_empty() {
-            let tasks = last.par_chunks_mut(TASK);
-            tasks.for_each(|last| {
-                let parts = last.chunks_mut(REGISTERS);
-                parts.for_each(|last| take(&steps, last, &mut []));
-            });
-        } else {
-            let tasks = last.par_chunks_mut(TASK).zip(mean.par_chunks_mut(TASK));
-            tasks.for_each(|(last, mean)| {
-                let parts = last.chunks_mut(REGISTERS).zip(mean.chunks_mut(REGISTERS));
-                parts.for_each(|(last, mean)| take(&steps, last, mean));
-            });
-            match &mut self.mean {
-                Some(table) => table.write(&mean)?,
-                None => self.mean = Some(Table::new(&self.last.dir, &mean)?),
+        let begins = is_averaged && self.mean.is_none();
+        if begins {
+            let table = Table::new(&self.last.dir, self.width, [])?;
+            self.mean = Some(Arc::new(table));
+        }
+        for start in (0..self.len()).step_by(BLOCK) {
+            let count = BLOCK.min(self.len() - start);
+            let mut last = self.last.read(start, count)?;
+            let mut mean = match &self.mean {
+                None => Vec::new(),
+                Some(_) if begins => vec![0.0; count],
+                Some(mean) => mean.read(start, count)?,
+            };
+            take_all(&steps, &mut last, &mut mean);
+            self.last.write(start, &last)?;
+            if let Some(table) = &self.mean {
+                table.write(start, &mean)?;
             }
         }
-        self.last.write(&last)
+        Ok(())
     }
+}
+
+/// Takes steps with a part of the table, and of its mean where there is one, on all cores.
+fn take_all(steps: &[Decay], last: &mut [f32], mean: &mut [f32]) {
+    if mean.is_empty() {
+        last.par_chunks_mut(TASK).for_each(|last| {
+            let parts = last.chunks_mut(REGISTERS);
+            parts.for_each(|last| take(steps, last, &mut []));
+        });
+        return;
+    }
+    let tasks = last.par_chunks_mut(TASK).zip(mean.par_chunks_mut(TASK));
+    tasks.for_each(|(last, mean)| {
+        let parts = last.chunks_mut(REGISTERS).zip(mean.chunks_mut(REGISTERS));
+        parts.for_each(|(last, mean)| take(steps, last, mean));
+    });
 }
 
 /// Takes steps with elements of the table, and of its mean where there is one.
@@ -187,59 +215,71 @@ fn take(steps: &[Decay], last: &mut [f32], mean: &mut [f32]) {
     }
 }
 
-/// Floats in a file that has no name and ends with its last handle.
+/// A table of floats in a file that has no name and ends with its last handle.
 #[derive(Debug)]
 struct Table {
-    file: File,
+    file: Mutex<File>,
     dir: PathBuf,
-    len: usize,
+    width: usize,
 }
 
 impl Table {
-    /// Bytes that are read or written at a time.
-    const BUFFER: usize = 1 << 16;
-
-    fn new(dir: &Path, values: &[f32]) -> Result<Self> {
+    fn new(
+        dir: &Path,
+        width: usize,
+        parts: impl IntoIterator<Item = Result<Vec<f32>, ModelError>>,
+    ) -> Result<Self> {
         // A run that is refused leaves no folder behind.
         let mut folders = dir.ancestors().filter(|dir| dir.is_dir());
         let dir = folders.next().unwrap_or(Path::new("."));
-        let mut table = Self {
-            file: tempfile::tempfile_in(dir).map_err(Error::io(dir))?,
+        let table = Self {
+            file: Mutex::new(tempfile::tempfile_in(dir).map_err(Error::io(dir))?),
             dir: dir.to_owned(),
-            len: values.len(),
+            width,
         };
-        table.write(values)?;
+        let mut end = 0;
+        for part in parts {
+            let part = part?;
+            table.write(end, &part)?;
+            end += part.len();
+        }
         Ok(table)
     }
 
-    fn write(&mut self, values: &[f32]) -> Result<()> {
-        let mut write = || {
-            self.file.rewind()?;
-            for values in values.chunks(Self::BUFFER / 4) {
-                let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-                self.file.write_all(&bytes)?;
-            }
-            Ok(())
-        };
-        write().map_err(Error::io(&self.dir))
+    /// Writes floats from a place on, counted in floats.
+    fn write(&self, start: usize, floats: &[f32]) -> Result<(), ModelError> {
+        let bytes = floats::to_bytes(floats);
+        self.at(start, |file| file.write_all(&bytes))
     }
 
-    fn read(&mut self) -> Result<Vec<f32>> {
-        let mut values = Vec::with_capacity(self.len);
-        let mut read = || {
-            self.file.rewind()?;
-            let mut buffer = vec![0; Self::BUFFER];
-            while values.len() < self.len {
-                let count = (4 * (self.len - values.len())).min(Self::BUFFER);
-                let bytes = &mut buffer[..count];
-                self.file.read_exact(bytes)?;
-                let floats = bytes.as_chunks::<4>().0.iter();
-                values.extend(floats.map(|bytes| f32::from_le_bytes(*bytes)));
-            }
-            Ok(())
-        };
-        read().map_err(Error::io(&self.dir))?;
-        Ok(values)
+    /// Floats from a place on.
+    fn read(&self, start: usize, count: usize) -> Result<Vec<f32>, ModelError> {
+        let mut bytes = vec![0; 4 * count];
+        self.at(start, |file| file.read_exact(&mut bytes))?;
+        Ok(floats::of_bytes(&bytes))
+    }
+
+    fn at(
+        &self,
+        start: usize,
+        act: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> Result<(), ModelError> {
+        let file: &mut File = &mut self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = file.seek(SeekFrom::Start(4 * start as u64));
+        let done = found.and_then(|_| act(file));
+        Ok(done.map_err(model_dir::Error::io(&self.dir))?)
+    }
+}
+
+impl WordRows for Table {
+    fn rows(&self, ids: &[u32]) -> Result<Vec<f32>, ModelError> {
+        let mut rows = Vec::with_capacity(ids.len() * self.width);
+        // Neighbors are read together.
+        for ids in ids.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+            let start = ids[0] as usize * self.width;
+            rows.extend(self.read(start, ids.len() * self.width)?);
+        }
+        Ok(rows)
     }
 }
 
@@ -324,7 +364,7 @@ mod tests {
                 unread.whole(mean, Which::Mean).unwrap(),
             ],
         ]
-        .map(|models| models.map(|model| values(&model).unwrap()))
+        .map(|models| models.map(|model| values(&model.in_memory().unwrap()).unwrap()))
     }
 
     #[test]

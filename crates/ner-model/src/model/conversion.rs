@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::TokenClassifier;
 use crate::Error;
 use crate::ops::{Factors, Ops, PackedWeights, Packing, Precision, multiplies_bf16};
-use crate::weights::RowTable;
+use crate::weights::WordRows;
 
 impl TokenClassifier {
     /// The same model with sinusoids in its position table (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>, section 3.5), scaled to
@@ -148,16 +148,16 @@ impl TokenClassifier {
         layers.any(|layer| layer.output.dense.weight.val().dims() == [0, 0])
     }
 
-    /// The same model with word embeddings that stay in their file; its own are empty then.
+    /// The same model with word embeddings that stay where they are until they are asked for.
     #[must_use]
-    pub(crate) fn with_words(mut self, words: Option<Arc<RowTable>>) -> Self {
+    pub(crate) fn with_words(mut self, words: Option<Arc<dyn WordRows>>) -> Self {
         self.words = words;
         self
     }
 
     /// Whether the model was [opened](Self::open), and so lacks what only training and files need.
     pub(crate) fn is_opened(&self) -> bool {
-        self.words.is_some()
+        self.words.is_some() && self.word_embeddings_table().dims() == [0, 0]
     }
 
     /// The same model computing with the given operations.

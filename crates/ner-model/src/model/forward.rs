@@ -48,7 +48,7 @@ impl TokenClassifier {
         let layout = self
             .ops
             .layout(batch, self.config.usable_positions(), &device);
-        let mut x = self.embed(&layout, mode); // [rows, hidden]
+        let mut x = self.embed(&layout, mode)?; // [rows, hidden]
         let at_targets = |x: Tensor<2>| match layout.targets() {
             Some(rows) => x.select(0, integers(rows, &device)),
             None => x,
@@ -75,9 +75,16 @@ impl TokenClassifier {
     }
 
     /// Embeddings of each row, `[rows, hidden]`.
-    pub(super) fn embed(&self, layout: &RowLayout<'_>, mode: ForwardMode) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// Word embeddings outside of the model cannot be read.
+    pub(super) fn embed(
+        &self,
+        layout: &RowLayout<'_>,
+        mode: ForwardMode,
+    ) -> Result<Tensor<2>, Error> {
         let sum = self.ops.residual_layer_norm(
-            self.word_embeddings(layout),
+            self.word_embeddings(layout)?,
             self.position_and_type_embeddings(layout),
             &self.embeddings.LayerNorm,
             self.config.layer_norm_eps,
@@ -90,23 +97,24 @@ impl TokenClassifier {
             DropoutSite::Embeddings,
         );
         let dropped = self.ops.dropout(sum, dropout, layout);
-        match &self.embeddings_project {
+        Ok(match &self.embeddings_project {
             Some(projection) => self.ops.linear(dropped, projection),
             None => dropped,
-        }
+        })
     }
 
-    fn word_embeddings(&self, layout: &RowLayout<'_>) -> Tensor<2> {
+    fn word_embeddings(&self, layout: &RowLayout<'_>) -> Result<Tensor<2>, Error> {
         let pad = self.config.pad_token_id() as usize;
         let pad = pad.min(self.config.vocab_size.saturating_sub(1)) as u32;
         let ids = layout.ids(pad);
-        match &self.words {
+        Ok(match &self.words {
             Some(table) => {
+                let ids: Vec<u32> = ids.into_iter().map(|id| id as u32).collect();
                 let shape = [layout.rows(), self.config.embedding_size()];
-                Tensor::from_data(TensorData::new(table.rows(&ids), shape), &self.device())
+                Tensor::from_data(TensorData::new(table.rows(&ids)?, shape), &self.device())
             }
             None => lookup(&self.embeddings.word_embeddings, ids),
-        }
+        })
     }
 
     fn position_and_type_embeddings(&self, layout: &RowLayout<'_>) -> Tensor<2> {

@@ -66,22 +66,14 @@ pub(super) fn row(values: &[f64], device: &Device) -> Tensor<2> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::DeviceChoice;
     use crate::model::components::dot;
-    use crate::{DeviceChoice, ModelConfig};
-
-    fn golden() -> TokenClassifier {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models/bert");
-        let config = ModelConfig::from_dir(&dir).unwrap();
-        let device = DeviceChoice::Flex.open().unwrap();
-        TokenClassifier::load(&dir, &config, &device, 0).unwrap().0
-    }
+    use crate::model::testing::golden;
 
     /// A model whose embeddings are to be replaced, so wide.
     fn of_width(width: usize) -> TokenClassifier {
-        let mut config = golden().config().clone();
+        let mut config = golden("bert").config().clone();
         (config.hidden_size, config.initializer_range) = (width, 0.02);
         TokenClassifier::init(&config, &DeviceChoice::Flex.open().unwrap().autodiff(), 0)
     }
@@ -96,7 +88,7 @@ mod tests {
 
     #[test]
     fn embeddings_keep_their_distances_and_get_the_deviation_of_random_ones() {
-        let other = golden();
+        let other = golden("bert");
         let distance = |rows: &[Vec<f64>], a: usize, b: usize| {
             let pairs = rows[a].iter().zip(&rows[b]);
             pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
@@ -119,12 +111,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let error = of_width(64).with_word_embeddings_of(&golden()).unwrap_err();
+        let error = of_width(64)
+            .with_word_embeddings_of(&golden("bert"))
+            .unwrap_err();
         assert!(error.to_string().contains("64 wide"), "{error}");
-        let mut more = golden().config().clone();
+        let mut more = golden("bert").config().clone();
         more.vocab_size += 1;
         let more = TokenClassifier::init(&more, &DeviceChoice::Flex.open().unwrap(), 0);
-        let error = more.with_word_embeddings_of(&golden()).unwrap_err();
+        let error = more.with_word_embeddings_of(&golden("bert")).unwrap_err();
         assert!(error.to_string().contains("of 300 sub-words"), "{error}");
     }
 }

@@ -11,7 +11,9 @@ use rayon::prelude::*;
 
 use super::int8_format::QuantizedTensor;
 use super::matching::Parameter;
-use super::{Checkpoint, Fill, LoadReport, RowTable, WORD_EMBEDDINGS, all_values, floats};
+use super::{
+    Checkpoint, Fill, LoadReport, RowTable, WORD_EMBEDDINGS, WordRows, all_values, floats,
+};
 use crate::model::Form;
 use crate::ops::{Ops, PackedLinear, PackedWeights, Packing};
 use crate::{Error, ModelConfig, Precision, TokenClassifier};
@@ -157,7 +159,7 @@ impl Opened {
             values: self.values,
             device: device.clone(),
         });
-        let words = self.words.map(Arc::new);
+        let words = self.words.map(|table| Arc::new(table) as Arc<dyn WordRows>);
         model.with_ops(self.ops).with_words(words)
     }
 }

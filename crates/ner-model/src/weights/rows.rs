@@ -1,4 +1,4 @@
-//! The word embeddings of a model at work: rows of the file, made into numbers as they are asked for.
+//! Word embeddings that lie outside of a model and are read as they are asked for: rows of its file, or of another place.
 
 use std::fmt;
 
@@ -7,6 +7,16 @@ use burn_pack::Tensor as StoredTensor;
 
 use super::int8_format::QuantizedTensor;
 use super::{check_is_float, extend_with_floats};
+use crate::Error;
+
+/// A table of word embeddings `[vocabulary, width]` that lies outside of a model.
+pub trait WordRows: fmt::Debug + Send + Sync {
+    /// The rows of these sub-words, one after the other.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn rows(&self, ids: &[u32]) -> Result<Vec<f32>, Error>;
+}
 
 /// A table of embeddings `[rows, width]` in the type of its file. Of a mapped file only the rows are ever read that a text uses.
 pub struct RowTable {
@@ -53,12 +63,12 @@ impl RowTable {
             scales,
         })
     }
+}
 
-    /// Rows, one after the other.
-    ///
+impl WordRows for RowTable {
     /// # Panics
     /// There is no such row.
-    pub fn rows(&self, ids: &[i64]) -> Vec<f32> {
+    fn rows(&self, ids: &[u32]) -> Result<Vec<f32>, Error> {
         let mut out = Vec::with_capacity(ids.len() * self.width);
         let row_bytes = self.width * self.dtype.size();
         for &id in ids {
@@ -73,6 +83,6 @@ impl RowTable {
                 None => extend_with_floats(&mut out, self.dtype, bytes),
             }
         }
-        out
+        Ok(out)
     }
 }

@@ -14,9 +14,8 @@ use serde_json::{Map, Value};
 use super::matching::check_layers;
 use super::names::{layer_number, renumbered_layer};
 use super::reading::{Stored, read_tensors};
-use super::{View, WORD_EMBEDDINGS, int8_format, write_safetensors};
+use super::{FORMAT, NewTensor, WORD_EMBEDDINGS, int8_format, write_safetensors};
 use crate::config::QUANTIZATION;
-use crate::ops::QuantizedRows;
 use crate::{Error, ModelConfig};
 
 /// Other tensors that have a row for each sub-word: the heads of language models.
@@ -238,9 +237,9 @@ impl StoredModel {
         Ok(self)
     }
 
-    /// The same model with the weights of its layers as 8-bit integers, those that [`Precision::Int8`](crate::Precision::Int8) computes with, and
-    /// its word embeddings in 8 bits too; biases, other embeddings and what lies above the layers stay. `config.json` says so in the words of
-    /// the `compressed-tensors` library.
+    /// The same model with the weights of its layers as 8-bit integers, which [`Precision::Int8`](crate::Precision::Int8) computes with (with AVX2
+    /// it makes smaller ones of them), and its word embeddings in 8 bits too; biases, other embeddings and what lies above the layers stay.
+    /// `config.json` says so in the words of the `compressed-tensors` library.
     ///
     /// # Errors
     /// [`Error::Quantized`] if it is so already; a weight cannot be read.
@@ -256,11 +255,7 @@ impl StoredModel {
                 self.tensors.insert(name, tensor);
                 continue;
             }
-            let rows = match is_table {
-                true => QuantizedRows::of_table,
-                false => QuantizedRows::of_layer,
-            };
-            let parts = int8_format::quantize(&tensor, rows).map_err(|reason| Error::Tensor {
+            let parts = int8_format::quantize(&tensor).map_err(|reason| Error::Tensor {
                 path: self.path.clone(),
                 name: name.clone(),
                 reason,
@@ -278,21 +273,11 @@ impl StoredModel {
     /// # Errors
     /// A weight cannot be read, or a file not written.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        let views = self.tensors.iter().map(|(name, tensor)| {
-            let failed = |reason: String| Error::Tensor {
-                path: self.path.clone(),
-                name: name.clone(),
-                reason,
-            };
-            let view = View {
-                dtype: tensor.dtype,
-                shape: tensor.shape.to_vec(),
-                bytes: tensor.to_bytes().map_err(|e| failed(format!("{e:?}")))?,
-            };
-            Ok((name.clone(), view))
-        });
-        let views = views.collect::<Result<Vec<_>, Error>>()?;
-        write_safetensors(&dir.join(SAFETENSORS), views)?;
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| NewTensor::of_stored(name.clone(), tensor.clone(), &self.path));
+        write_safetensors(&dir.join(SAFETENSORS), &FORMAT, tensors.collect())?;
         let path = dir.join(CONFIG);
         let text = serde_json::to_string_pretty(&self.fields).map_err(|e| Error::Config {
             path: path.clone(),

@@ -1,4 +1,5 @@
 //! The golden models.
+#![allow(dead_code, reason = "each test target compiles this and uses a part")]
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,14 @@ pub const FAMILIES: [&str; 6] = [
     "electra",
 ];
 
+/// A file or folder of `fixtures/goldens`.
+pub fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/goldens")
+        .join(name)
+}
+
 /// The directory of a family's model.
 pub fn family(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures/goldens/models")
-        .join(name)
+    golden("models").join(name)
 }

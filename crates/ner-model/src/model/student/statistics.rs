@@ -150,7 +150,7 @@ impl Statistics {
     ) -> Result<(), Error> {
         batch.check(&model.config)?;
         let layout = RowLayout::packed(batch);
-        let mut x = model.embed(&layout, ForwardMode::Inference); // [rows, hidden]
+        let mut x = model.embed(&layout, ForwardMode::Inference)?; // [rows, hidden]
         self.embedded.add(&x)?;
         for (number, layer) in model.encoder.layer.iter().enumerate() {
             x = match layers.iter().position(|kept| *kept == number) {

@@ -1,20 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-
 use super::*;
+use crate::model::testing::golden;
 use crate::{DeviceChoice, ForwardMode};
 
 fn cpu() -> Device {
     DeviceChoice::Flex.open().unwrap()
-}
-
-/// A model of `transformers` with random weights: of 48 hidden units, 4 heads, 96 neurons and 2 layers.
-fn golden(family: &str) -> TokenClassifier {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/goldens/models");
-    let dir = dir.join(family);
-    let config = ModelConfig::from_dir(&dir).unwrap();
-    TokenClassifier::load(&dir, &config, &cpu(), 0).unwrap().0
 }
 
 /// Sequences of ids, every one of which is to be classified.
