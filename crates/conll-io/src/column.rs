@@ -1,4 +1,4 @@
-//! A column by its place.
+//! A column by its place, and columns by their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,6 +50,20 @@ impl Column {
             Some(columns - distance)
         }
     }
+}
+
+/// Columns by their names, in tables and JSONL: see
+/// [`ReaderBuilder::names`](crate::ReaderBuilder::names).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnNames {
+    /// The column or field of the tokens; by the usual names where not given.
+    pub token: Option<String>,
+    /// The same of the tags.
+    pub tag: Option<String>,
+    /// The same of the sentence ids, in tables.
+    pub sentence: Option<String>,
+    /// The same of the documents.
+    pub document: Option<String>,
 }
 
 impl FromStr for Column {

@@ -1,235 +1,28 @@
 //! Reads CSV and TSV files.
 
+mod builder;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str;
 
-use csv::{ByteRecord, Terminator};
+use csv::ByteRecord;
 use memchr::{memchr_iter, memchr3};
 
-use crate::encoding::Decoder;
+pub use self::builder::CsvReaderBuilder;
 use crate::invisible::{check_tag, trim};
 use crate::plain_lines::PlainLines;
 use crate::sentence::ColumnLayout;
-use crate::source::{open, reads_sentences};
-use crate::table_header::{self, SENTENCE_NAMES, TAG_NAMES, TOKEN_NAMES};
-use crate::{Column, Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
-
-/// Settings of a [`CsvReader`].
-#[derive(Clone, Debug)]
-pub struct CsvReaderBuilder {
-    token: Token,
-    tag: Tag,
-    /// The name of the sentence ids' column; one of the usual names where not given, or no column.
-    id: Option<String>,
-    delimiter: u8,
-    quoting: bool,
-    encoding: Encoding,
-}
-
-#[derive(Clone, Debug)]
-enum Token {
-    Named(String),
-    /// The column with one of the usual names.
-    Usual,
-    At(Column),
-}
-
-#[derive(Clone, Debug)]
-enum Tag {
-    /// The column `tag`; none in a file with no columns but tokens and sentence ids.
-    Default,
-    Named(String),
-    /// The column with one of the usual names; none in a file with no other columns.
-    Usual,
-    At(Column),
-    None,
-}
-
-const DEFAULT_TAG: &str = "tag";
-
-impl Default for CsvReaderBuilder {
-    fn default() -> Self {
-        Self {
-            token: Token::Named("token".to_owned()),
-            tag: Tag::Default,
-            id: Some("sentence_id".to_owned()),
-            delimiter: b',',
-            quoting: true,
-            encoding: Encoding::default(),
-        }
-    }
-}
-
-impl CsvReaderBuilder {
-    /// The defaults: columns `token`, `tag` and `sentence_id`, separated by commas, UTF-8.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The name of the tokens' column. Default: `token`.
-    pub fn token_column(&mut self, name: impl Into<String>) -> &mut Self {
-        self.token = Token::Named(name.into());
-        self
-    }
-
-    /// The name of the tags' column, `None` for no tags. Default: `tag`, or no tags where the file
-    /// has only tokens and sentence ids.
-    pub fn tag_column(&mut self, name: Option<&str>) -> &mut Self {
-        self.tag = name.map_or(Tag::None, |name| Tag::Named(name.to_owned()));
-        self
-    }
-
-    /// The name of the sentence ids' column. Default: `sentence_id`.
-    pub fn sentence_column(&mut self, name: impl Into<String>) -> &mut Self {
-        self.id = Some(name.into());
-        self
-    }
-
-    /// Finds the columns by the names that are usual, in place of the defaults and of names given
-    /// before: `token`, `word` or `text` for tokens, `ner_tag`, `ner`, `tag` or `label` for tags,
-    /// `sentence_id`, `Sentence #`, `sent_id` or `sentence` for sentence ids, and a few like them,
-    /// in upper or lower case. Where a header has several, those named first here count.
-    ///
-    /// A file without a column of sentence ids has an empty row after each sentence.
-    pub fn usual_names(&mut self) -> &mut Self {
-        self.token = Token::Usual;
-        self.tag = Tag::Usual;
-        self.id = None;
-        self
-    }
-
-    /// Columns by their places, in place of their names.
-    pub(crate) fn places(&mut self, token: Option<Column>, tag: Option<Column>) -> &mut Self {
-        if let Some(column) = token {
-            self.token = Token::At(column);
-        }
-        if let Some(column) = tag {
-            self.tag = Tag::At(column);
-        }
-        self
-    }
-
-    /// What stands between columns, `b'\t'` for TSV. Default: a comma.
-    pub fn delimiter(&mut self, delimiter: u8) -> &mut Self {
-        self.delimiter = delimiter;
-        self
-    }
-
-    /// Whether double quotes enclose fields; otherwise they are plain characters. Default: yes.
-    pub fn quoting(&mut self, quoting: bool) -> &mut Self {
-        self.quoting = quoting;
-        self
-    }
-
-    /// The encoding of the text. Default: [`Encoding::Utf8`].
-    pub fn encoding(&mut self, encoding: Encoding) -> &mut Self {
-        self.encoding = encoding;
-        self
-    }
-
-    /// Reads from `reader`, which needs no buffering of its own.
-    pub fn from_reader<R: Read>(&self, reader: R) -> CsvReader<R> {
-        let rows = csv::ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .quoting(self.quoting)
-            .has_headers(false)
-            // Lengths are checked here, where the line is known for CRLF too: see `read_row`.
-            .flexible(true)
-            .terminator(Terminator::Any(b'\n'))
-            .from_reader(PlainLines::new(Decoder::new(reader, self.encoding)));
-        CsvReader {
-            rows,
-            settings: self.clone(),
-            path: None,
-            header: None,
-            header_row: Row::default(),
-            last_line: 0,
-            found_end: false,
-            row: Row::default(),
-            row_waits: false,
-            id: String::new(),
-            done: false,
-        }
-    }
-
-    /// Reads the file at `path`, which errors will name.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`] where it cannot be opened.
-    pub fn from_path(&self, path: impl AsRef<Path>) -> Result<CsvReader<File>, Error> {
-        let path = path.as_ref();
-        let mut reader = self.from_reader(open(path)?);
-        reader.path = Some(path.to_path_buf());
-        Ok(reader)
-    }
-
-    /// Finds the columns in the header.
-    fn header(&self, names: &[String], line: u64) -> Result<Header, ErrorKind> {
-        let unknown =
-            |role: &'static str, usual: &'static [&'static str]| ErrorKind::UnknownHeader {
-                role,
-                names: usual,
-                header: names.to_vec(),
-            };
-        let at = |role: &'static str, column: Column| {
-            if !table_header::has_usual_name(names) {
-                // A row that is no header would be lost.
-                return Err(unknown("token", &TOKEN_NAMES));
-            }
-            let columns = names.len();
-            column.index(columns).ok_or(ErrorKind::MissingColumn {
-                role,
-                column,
-                columns,
-            })
-        };
-        let token = match &self.token {
-            Token::Named(name) => table_header::named(names, "token", name)?,
-            Token::At(column) => at("token", *column)?,
-            Token::Usual => table_header::usual(names, "token", &TOKEN_NAMES)?
-                .ok_or_else(|| unknown("token", &TOKEN_NAMES))?,
-        };
-        let id = match &self.id {
-            Some(name) => Some(table_header::named(names, "sentence id", name)?),
-            None => table_header::usual(names, "sentence id", &SENTENCE_NAMES)?,
-        };
-        let is_other = |column: &usize| *column != token && Some(*column) != id;
-        let mut others = (0..names.len()).filter(is_other);
-        let tag = match &self.tag {
-            Tag::Default if others.next().is_none() => None,
-            Tag::Default => Some(table_header::named(names, "tag", DEFAULT_TAG)?),
-            Tag::Named(name) => Some(table_header::named(names, "tag", name)?),
-            Tag::At(column) => Some(at("tag", *column)?).filter(|&tag| tag != token),
-            Tag::Usual => {
-                let found = table_header::usual(names, "tag", &TAG_NAMES)?;
-                if found.is_none() && !others.all(|other| table_header::is_index(&names[other])) {
-                    return Err(unknown("tag", &TAG_NAMES));
-                }
-                found
-            }
-            Tag::None => None,
-        };
-        Ok(Header {
-            layout: ColumnLayout {
-                columns: names.len(),
-                token,
-                tag,
-            },
-            id,
-            line,
-        })
-    }
-}
+use crate::source::reads_sentences;
+use crate::{Error, ErrorKind, Sentence, SentenceSource, Sentences};
 
 /// Reads the sentences of a CSV or TSV file with a header, one token a row.
 ///
 /// A row whose sentence id is neither empty nor that of the row before starts a sentence, so that
 /// files that name the id only in the first row of each sentence are read as well. Blank lines are
-/// skipped. The header once more is that of a file joined on: a sentence ends there. There are no
-/// document boundaries and no comments. With [`usual_names`](CsvReaderBuilder::usual_names) a file
+/// skipped. The header once more is that of a file joined on: a sentence ends there. Documents are
+/// told by a column, if it is asked for; there are no comments. With [`usual_names`](CsvReaderBuilder::usual_names) a file
 /// may lack sentence ids: there a row with nothing in it ends a sentence.
 ///
 /// ```
@@ -259,6 +52,8 @@ pub struct CsvReader<R> {
     row_waits: bool,
     /// The sentence id at hand.
     id: String,
+    /// The document at hand.
+    document: String,
     done: bool,
 }
 
@@ -266,6 +61,7 @@ pub struct CsvReader<R> {
 struct Header {
     layout: ColumnLayout,
     id: Option<usize>,
+    document: Option<usize>,
     line: u64,
 }
 
@@ -326,21 +122,26 @@ impl<R: Read> CsvReader<R> {
         };
         while self.row_waits || self.read_row()? {
             self.check_row(header)?;
-            if let Some(id) = self.new_id(ids)? {
-                let joined_file = self.row.same_fields(&self.header_row);
-                self.row_waits = !joined_file && !sentence.is_empty();
-                if joined_file {
-                    self.id.clear();
-                }
-                if !sentence.is_empty() {
-                    break;
-                }
-                if joined_file {
+            self.row_waits = false;
+            let id = self.new_id(ids)?;
+            if id.is_some() && self.row.same_fields(&self.header_row) {
+                // A file joined on.
+                self.id.clear();
+                self.document.clear();
+                if sentence.is_empty() {
                     continue;
                 }
+                break;
+            }
+            let document = self.new_document(header)?;
+            if (id.is_some() || document.is_some()) && !sentence.is_empty() {
+                self.row_waits = true;
+                break;
+            }
+            if let Some(id) = id {
                 self.id = id;
             }
-            self.row_waits = false;
+            self.start_document(document, sentence);
             self.add_row(header, sentence)?;
         }
         Ok(!sentence.is_empty())
@@ -355,7 +156,11 @@ impl<R: Read> CsvReader<R> {
         while self.row_waits || self.read_row()? {
             self.row_waits = false;
             let line = self.row.line;
-            let ends = self.row.is_empty() || self.row.same_fields(&self.header_row);
+            let joined_file = self.row.same_fields(&self.header_row);
+            if joined_file {
+                self.document.clear();
+            }
+            let ends = self.row.is_empty() || joined_file;
             // Blank lines are no rows: the number of the line tells of them.
             let is_behind_end = line > self.last_line + 1;
             if (ends || is_behind_end) && !sentence.is_empty() {
@@ -365,10 +170,18 @@ impl<R: Read> CsvReader<R> {
                 return Ok(true);
             }
             self.last_line = line;
-            if !ends {
-                self.check_row(header)?;
-                self.add_row(header, sentence)?;
+            if ends {
+                continue;
             }
+            self.check_row(header)?;
+            let document = self.new_document(header)?;
+            if document.is_some() && !sentence.is_empty() {
+                self.row_waits = true;
+                self.last_line = line - 1;
+                return Ok(true);
+            }
+            self.start_document(document, sentence);
+            self.add_row(header, sentence)?;
         }
         self.found_end |= self.rows.position().line() > self.last_line + 1;
         if !self.found_end && !sentence.is_empty() {
@@ -397,6 +210,24 @@ impl<R: Read> CsvReader<R> {
         }
         let id = trim(self.text(column)?);
         Ok((!id.is_empty() && id != self.id).then(|| id.to_owned()))
+    }
+
+    /// The document of the row at hand, where it is neither empty nor that of the row before.
+    fn new_document(&self, header: Header) -> Result<Option<String>, Error> {
+        let Some(column) = header.document else {
+            return Ok(None);
+        };
+        let document = trim(self.text(column)?);
+        let is_new = !document.is_empty() && document != self.document;
+        Ok(is_new.then(|| document.to_owned()))
+    }
+
+    /// Starts a document, where there is a new one, before the first row of a sentence.
+    fn start_document(&mut self, document: Option<String>, sentence: &mut Sentence) {
+        if let Some(document) = document {
+            self.document = document;
+            sentence.start_document();
+        }
     }
 
     /// Checks the row at hand against the header.

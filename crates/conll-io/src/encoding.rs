@@ -1,6 +1,11 @@
 //! The encodings of files: bytes in, UTF-8 out.
 
 use std::io::{self, Read};
+use std::str;
+
+use memchr::memchr;
+
+use crate::ErrorKind;
 
 /// How a file's bytes stand for characters.
 ///
@@ -116,6 +121,17 @@ impl<R: Read> Read for Decoder<R> {
         }
         Ok(count)
     }
+}
+
+/// A line as text: UTF-8 without NULs.
+pub(crate) fn line_text(line: &[u8]) -> Result<&str, ErrorKind> {
+    if memchr(0, line).is_some() {
+        return Err(ErrorKind::Nul);
+    }
+    str::from_utf8(line).map_err(|error| {
+        let byte = line[error.valid_up_to()];
+        ErrorKind::InvalidUtf8 { byte }
+    })
 }
 
 /// One read, begun again where a signal interrupted it.

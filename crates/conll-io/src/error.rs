@@ -98,6 +98,10 @@ pub enum ErrorKind {
     #[error(transparent)]
     Io(io::Error),
 
+    /// A directory in the place of a file.
+    #[error("is a directory, expected a file: give the files in it by their names")]
+    IsDirectory,
+
     /// A byte that is not part of UTF-8 text.
     #[error(
         "byte 0x{byte:02X} is not valid UTF-8: \
@@ -136,6 +140,21 @@ pub enum ErrorKind {
         column: Column,
         /// Number of columns that the line has.
         columns: usize,
+    },
+
+    /// A column is asked for by its name in a file whose columns have none.
+    #[error(
+        "no {role} column named `{name}`: the first line has {}, and a column file has no names; \
+         give the number of the column, from 1, or from -1 at the end",
+        listed(found)
+    )]
+    NamedColumn {
+        /// What the column is for: `token` or `tag`.
+        role: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// What the first line has.
+        found: Vec<String>,
     },
 
     /// A line without a token or without a tag, though it has their columns.
@@ -188,7 +207,7 @@ pub enum ErrorKind {
         backquoted(header)
     )]
     MissingHeader {
-        /// `token`, `tag` or `sentence id`.
+        /// `token`, `tag`, `sentence id` or `document`.
         role: &'static str,
         /// The name that was looked for.
         name: String,
@@ -199,7 +218,7 @@ pub enum ErrorKind {
     /// A CSV file whose header has a needed name more than once.
     #[error("more than one column is named `{name}`: rename all but the {role} column")]
     DuplicateHeader {
-        /// `token`, `tag` or `sentence id`.
+        /// `token`, `tag`, `sentence id` or `document`.
         role: &'static str,
         /// The name.
         name: String,
@@ -218,7 +237,8 @@ pub enum ErrorKind {
     /// A table whose first line has none of the names that are usual for a needed column.
     #[error(
         "no column of {role}s: the first line has {}, expected a header with {} among its names, \
-         such as `sentence_id,token,tag`: add a header or rename the column",
+         such as `sentence_id,token,tag`: add a header, rename the column, or give the name of the \
+         {role} column",
         listed(header),
         alternatives(names)
     )]
@@ -265,15 +285,17 @@ pub enum ErrorKind {
         expected: &'static str,
     },
 
-    /// A JSONL record without tokens.
+    /// A JSONL record without tokens, or without another field that was asked for.
     #[error(
-        "no field {} with the tokens: the record has {}; rename the field that has them",
+        "no field {} with the {what}: the record has {}; give the name of the right one, or rename it",
         alternatives(names),
         listed(found)
     )]
     MissingField {
+        /// What the field is for: `tokens`, `tags` or `document`.
+        what: &'static str,
         /// The names that the field may have.
-        names: &'static [&'static str],
+        names: Vec<String>,
         /// The fields that the record has.
         found: Vec<String>,
     },
@@ -286,7 +308,7 @@ pub enum ErrorKind {
     )]
     UnlikeFirstRecord {
         /// The field of the tokens or the tags.
-        name: &'static str,
+        name: String,
         /// Whether this record has it, where the first has not.
         present: bool,
         /// Line of the first record.
@@ -298,22 +320,22 @@ pub enum ErrorKind {
         "the tags in `{field}` are numbers, and the file does not say which names they stand for: \
          write the names. In Python: names = ds.features['{field}'].feature.names; ds = ds.map(\
          lambda row: {{'{}': [names[tag] for tag in row['{field}']]}}, remove_columns='{field}')",
-        if *field == "tags" { "labels" } else { "tags" }
+        if field == "tags" { "labels" } else { "tags" }
     )]
     TagNumbers {
         /// The field of the tags.
-        field: &'static str,
+        field: String,
     },
 
     /// A JSONL record with more or fewer tags than tokens.
     #[error("`{token_field}` has {tokens} and `{tag_field}` has {tags}: every token needs one tag")]
     TagCount {
         /// The field of the tokens.
-        token_field: &'static str,
+        token_field: String,
         /// Number of tokens.
         tokens: usize,
         /// The field of the tags.
-        tag_field: &'static str,
+        tag_field: String,
         /// Number of tags.
         tags: usize,
     },
@@ -386,10 +408,10 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Names of which one is expected.
-fn alternatives(names: &[&str]) -> String {
+fn alternatives<S: AsRef<str>>(names: &[S]) -> String {
     match names {
         [before @ .., last] if !before.is_empty() => {
-            format!("{} or `{last}`", backquoted(before))
+            format!("{} or `{}`", backquoted(before), last.as_ref())
         }
         _ => backquoted(names),
     }

@@ -4,24 +4,22 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::str;
 
-use memchr::{memchr, memchr3};
+use memchr::memchr3;
 use serde_json::{Map, Value};
 
-use crate::encoding::Decoder;
+use crate::encoding::{Decoder, line_text};
 use crate::invisible::check_tag;
 use crate::plain_lines::PlainLines;
-use crate::sentence::{ColumnLayout, Document, Span};
+use crate::sentence::ColumnLayout;
 use crate::source::{open, reads_sentences};
-use crate::{DOCUMENT_START, Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
+use crate::table_header::DOCUMENT_NAMES;
+use crate::{Encoding, Error, ErrorKind, Sentence, SentenceSource, Sentences};
 
 /// Names of the field of the tokens; the first one that a record has is it.
 const TOKEN_FIELDS: [&str; 2] = ["tokens", "words"];
 /// The same of the tags.
 const TAG_FIELDS: [&str; 3] = ["ner_tags", "tags", "labels"];
-/// The same of the document.
-const DOCUMENT_FIELDS: [&str; 2] = ["document", "doc_id"];
 
 /// One line of a JSONL file.
 type Record = Map<String, Value>;
@@ -31,6 +29,38 @@ type Record = Map<String, Value>;
 pub struct JsonlReaderBuilder {
     tags: bool,
     encoding: Encoding,
+    token_fields: FieldNames,
+    tag_fields: FieldNames,
+    document_fields: FieldNames,
+}
+
+/// The names that a field may have; the first one that a record has is it.
+#[derive(Clone, Debug)]
+struct FieldNames {
+    names: Vec<String>,
+    /// Whether the name was given, so that the field has to be there.
+    given: bool,
+}
+
+impl FieldNames {
+    fn usual(names: &[&str]) -> Self {
+        Self {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            given: false,
+        }
+    }
+
+    fn given(name: String) -> Self {
+        Self {
+            names: vec![name],
+            given: true,
+        }
+    }
+
+    /// The number of the first of the names that a record has.
+    fn of(&self, record: &Record) -> Option<usize> {
+        self.names.iter().position(|name| record.contains_key(name))
+    }
 }
 
 impl Default for JsonlReaderBuilder {
@@ -38,6 +68,9 @@ impl Default for JsonlReaderBuilder {
         Self {
             tags: true,
             encoding: Encoding::default(),
+            token_fields: FieldNames::usual(&TOKEN_FIELDS),
+            tag_fields: FieldNames::usual(&TAG_FIELDS),
+            document_fields: FieldNames::usual(&DOCUMENT_NAMES),
         }
     }
 }
@@ -51,6 +84,26 @@ impl JsonlReaderBuilder {
     /// Whether tags are read; else they are passed over, whatever they are. Default: yes.
     pub fn tags(&mut self, read: bool) -> &mut Self {
         self.tags = read;
+        self
+    }
+
+    /// The name of the tokens' field. Default: `tokens`, else `words`.
+    pub fn token_field(&mut self, name: impl Into<String>) -> &mut Self {
+        self.token_fields = FieldNames::given(name.into());
+        self
+    }
+
+    /// The name of the tags' field, which the file then needs to have. Default: `ner_tags`, else
+    /// `tags`, else `labels`.
+    pub fn tag_field(&mut self, name: impl Into<String>) -> &mut Self {
+        self.tag_fields = FieldNames::given(name.into());
+        self
+    }
+
+    /// The name of the document's field, which the first record then needs to have. Default:
+    /// `document`, else `doc_id`.
+    pub fn document_field(&mut self, name: impl Into<String>) -> &mut Self {
+        self.document_fields = FieldNames::given(name.into());
         self
     }
 
@@ -69,6 +122,7 @@ impl JsonlReaderBuilder {
             line: Vec::new(),
             lines_read: 0,
             fields: None,
+            first_fields: Vec::new(),
             document: None,
             starts_document: false,
             done: false,
@@ -90,8 +144,8 @@ impl JsonlReaderBuilder {
 ///
 /// The tokens are in the field `tokens` or `words`, the tags in `ner_tags`, `tags` or `labels`; both
 /// are lists of strings. A file without tags reads like a column file without them. Another value in
-/// `document` or `doc_id` than before starts a document. Other fields, blank lines and records
-/// without a token are passed over. A sentence has two columns, token and tag, and the line of its
+/// `document` or `doc_id` than before starts a document. [`JsonlReaderBuilder`] takes other names.
+/// Other fields, blank lines and records without a token are passed over. A sentence has two columns, token and tag, and the line of its
 /// record.
 ///
 /// ```
@@ -115,6 +169,8 @@ pub struct JsonlReader<R> {
     line: Vec<u8>,
     lines_read: u64,
     fields: Option<Fields>,
+    /// All fields of the first record.
+    first_fields: Vec<String>,
     /// The last document named.
     document: Option<Value>,
     /// Whether the next sentence is its first.
@@ -122,11 +178,12 @@ pub struct JsonlReader<R> {
     done: bool,
 }
 
-/// Fields that all records of a file have, as the first one says.
+/// Fields that all records of a file have, as the first one says: numbers of their names in the
+/// settings.
 #[derive(Clone, Copy, Debug)]
 struct Fields {
-    tokens: &'static str,
-    tags: Option<&'static str>,
+    tokens: usize,
+    tags: Option<usize>,
     line: u64,
 }
 
@@ -146,6 +203,11 @@ impl<R: Read> JsonlReader<R> {
     /// [`JsonlReaderBuilder`].
     pub fn from_reader(reader: R) -> Self {
         JsonlReaderBuilder::new().from_reader(reader)
+    }
+
+    /// The names of all fields of the first record; none before it is read.
+    pub fn first_fields(&self) -> &[String] {
+        &self.first_fields
     }
 
     fn read_rows(&mut self, sentence: &mut Sentence) -> Result<bool, Error> {
@@ -187,19 +249,23 @@ impl<R: Read> JsonlReader<R> {
     /// Makes a record a sentence.
     fn take(&mut self, record: &Record, sentence: &mut Sentence) -> Result<(), ErrorKind> {
         let fields = self.fields(record)?;
-        let tokens = tokens(record, fields.tokens)?;
-        let tags = fields.tags.map(|name| tags(record, name)).transpose()?;
-        if let (Some(tag_field), Some(tags)) = (fields.tags, &tags)
+        let settings = &self.settings;
+        let token_field = settings.token_fields.names[fields.tokens].as_str();
+        let tag_field = fields.tags.map(|at| settings.tag_fields.names[at].as_str());
+        let tokens = tokens(record, token_field)?;
+        let tags = tag_field.map(|name| tags(record, name)).transpose()?;
+        if let (Some(tag_field), Some(tags)) = (tag_field, &tags)
             && tags.len() != tokens.len()
         {
             return Err(ErrorKind::TagCount {
-                token_field: fields.tokens,
+                token_field: token_field.to_owned(),
                 tokens: tokens.len(),
-                tag_field,
+                tag_field: tag_field.to_owned(),
                 tags: tags.len(),
             });
         }
-        let named = DOCUMENT_FIELDS.iter().find_map(|name| record.get(*name));
+        let mut named = settings.document_fields.names.iter();
+        let named = named.find_map(|name| record.get(name));
         let named = named.filter(|document| !document.is_null());
         if named.is_some() && named != self.document.as_ref() {
             self.document = named.cloned();
@@ -214,15 +280,7 @@ impl<R: Read> JsonlReader<R> {
             tag: tags.as_ref().map(|_| 1),
         };
         if mem::take(&mut self.starts_document) {
-            let span = Span {
-                start: 0,
-                end: DOCUMENT_START.len(),
-            };
-            sentence.text.push_str(DOCUMENT_START);
-            sentence.document = Some(Document {
-                span,
-                fields: vec![span],
-            });
+            sentence.start_document();
         }
         for (i, token) in tokens.iter().enumerate() {
             sentence.begin_row(self.lines_read);
@@ -236,48 +294,51 @@ impl<R: Read> JsonlReader<R> {
 
     /// The fields of a record, which are those of the first one.
     fn fields(&mut self, record: &Record) -> Result<Fields, ErrorKind> {
-        let tokens = first_of(record, &TOKEN_FIELDS);
-        let tags = first_of(record, &TAG_FIELDS).filter(|_| self.settings.tags);
+        let settings = &self.settings;
+        let tokens = settings.token_fields.of(record);
+        let tags = settings.tag_fields.of(record).filter(|_| settings.tags);
         let Some(known) = self.fields else {
-            let tokens = tokens.ok_or_else(|| ErrorKind::MissingField {
-                names: &TOKEN_FIELDS,
-                found: record.keys().cloned().collect(),
-            })?;
+            let tokens = tokens.ok_or_else(|| missing("tokens", &settings.token_fields, record))?;
+            if settings.tags && settings.tag_fields.given && tags.is_none() {
+                return Err(missing("tags", &settings.tag_fields, record));
+            }
+            let documents = &settings.document_fields;
+            if documents.given && documents.of(record).is_none() {
+                return Err(missing("document", documents, record));
+            }
+            self.first_fields = record.keys().cloned().collect();
             let line = self.lines_read;
             return Ok(*self.fields.insert(Fields { tokens, tags, line }));
         };
-        let unlike = |name, present| ErrorKind::UnlikeFirstRecord {
-            name,
+        let unlike = |name: &str, present| ErrorKind::UnlikeFirstRecord {
+            name: name.to_owned(),
             present,
             first_line: known.line,
         };
-        let needed = [Some(known.tokens), known.tags];
-        let lacks = |name: &&'static str| !record.contains_key(*name);
+        let tag_name = |at: usize| settings.tag_fields.names[at].as_str();
+        let token_name = settings.token_fields.names[known.tokens].as_str();
+        let needed = [Some(token_name), known.tags.map(tag_name)];
+        let lacks = |name: &&str| !record.contains_key(*name);
         match (needed.into_iter().flatten().find(lacks), known.tags, tags) {
             (Some(name), ..) => Err(unlike(name, false)),
-            (None, None, Some(name)) => Err(unlike(name, true)),
+            (None, None, Some(at)) => Err(unlike(tag_name(at), true)),
             _ => Ok(known),
         }
     }
 }
 
-/// The first of these fields that a record has.
-fn first_of(record: &Record, names: &[&'static str]) -> Option<&'static str> {
-    let mut names = names.iter().copied();
-    names.find(|name| record.contains_key(*name))
+fn missing(what: &'static str, fields: &FieldNames, record: &Record) -> ErrorKind {
+    ErrorKind::MissingField {
+        what,
+        names: fields.names.clone(),
+        found: record.keys().cloned().collect(),
+    }
 }
 
 /// The record in a line.
 fn record(line: &[u8]) -> Result<Record, ErrorKind> {
     // Without its end, behind which a fault would be on another line.
-    let line = line.trim_ascii_end();
-    if memchr(0, line).is_some() {
-        return Err(ErrorKind::Nul);
-    }
-    let text = str::from_utf8(line).map_err(|error| {
-        let byte = line[error.valid_up_to()];
-        ErrorKind::InvalidUtf8 { byte }
-    })?;
+    let text = line_text(line.trim_ascii_end())?;
     match serde_json::from_str(text) {
         Ok(Value::Object(record)) => Ok(record),
         Ok(other) => Err(wrong_type("the record".to_owned(), &other, "an object")),
@@ -296,7 +357,7 @@ fn record(line: &[u8]) -> Result<Record, ErrorKind> {
 }
 
 /// The tokens of a record.
-fn tokens<'r>(record: &'r Record, field: &'static str) -> Result<Vec<&'r str>, ErrorKind> {
+fn tokens<'r>(record: &'r Record, field: &str) -> Result<Vec<&'r str>, ErrorKind> {
     let check = |(number, value): (usize, &'r Value)| {
         let Value::String(text) = value else {
             return Err(wrong_type(format!("token {number}"), value, "a string"));
@@ -313,21 +374,23 @@ fn tokens<'r>(record: &'r Record, field: &'static str) -> Result<Vec<&'r str>, E
 }
 
 /// The tags of a record.
-fn tags<'r>(record: &'r Record, field: &'static str) -> Result<Vec<&'r str>, ErrorKind> {
+fn tags<'r>(record: &'r Record, field: &str) -> Result<Vec<&'r str>, ErrorKind> {
     let check = |(number, value): (usize, &'r Value)| match value {
         Value::String(text) => {
             let empty = || invalid_value("tag", number, text, "is empty");
             check_tag("tag", text).map_err(|kind| kind.unwrap_or_else(empty))?;
             Ok(text.as_str())
         }
-        Value::Number(_) => Err(ErrorKind::TagNumbers { field }),
+        Value::Number(_) => Err(ErrorKind::TagNumbers {
+            field: field.to_owned(),
+        }),
         other => Err(wrong_type(format!("tag {number}"), other, "a string")),
     };
     (1..).zip(list(record, field)?).map(check).collect()
 }
 
 /// The values of a field that is a list.
-fn list<'r>(record: &'r Record, field: &'static str) -> Result<&'r [Value], ErrorKind> {
+fn list<'r>(record: &'r Record, field: &str) -> Result<&'r [Value], ErrorKind> {
     let wrong = |found| wrong_type(format!("the field `{field}`"), found, "a list of strings");
     match record.get(field) {
         Some(Value::Array(values)) => Ok(values),
@@ -364,7 +427,7 @@ fn wrong_type(what: String, found: &Value, expected: &'static str) -> ErrorKind 
 reads_sentences!(
     JsonlReader,
     "[`ErrorKind::InvalidJson`], [`ErrorKind::WrongType`], [`ErrorKind::MissingField`]: the line is \
-     no record with tokens.",
+     no record with tokens, and with the fields that were named.",
     "[`ErrorKind::UnlikeFirstRecord`]: it has other fields than the first.",
     "[`ErrorKind::TagNumbers`], [`ErrorKind::TagCount`], [`ErrorKind::InvalidValue`]: its tokens and \
      tags make no sentence."

@@ -3,11 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::str;
 
-use memchr::memchr;
-
-use crate::encoding::Decoder;
+use crate::encoding::{Decoder, line_text};
 use crate::invisible::{check_tag, trim};
 use crate::plain_lines::PlainLines;
 use crate::source::open;
@@ -64,13 +61,7 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<Label>, Error> {
 
 /// The label in a line; `None` in a blank one.
 fn label(line: &[u8]) -> Result<Option<String>, ErrorKind> {
-    if memchr(0, line).is_some() {
-        return Err(ErrorKind::Nul);
-    }
-    let text = str::from_utf8(line).map_err(|error| {
-        let byte = line[error.valid_up_to()];
-        ErrorKind::InvalidUtf8 { byte }
-    })?;
+    let text = line_text(line)?;
     match check_tag("label", text) {
         Ok(()) => Ok(Some(trim(text).to_owned())),
         Err(None) => Ok(None),

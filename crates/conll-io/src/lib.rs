@@ -66,17 +66,18 @@
 //! ends of a tag they are cut off, because `O` and `O` with a no-break space after it would be two
 //! labels that look the same. A tag may contain the space and the joiners U+200C and U+200D.
 //!
-//! CSV and TSV files follow the same rules, without document boundaries and comments. Names in the
-//! header and sentence ids are cut like tags. Where the header occurs again, in joined files, it
+//! CSV and TSV files follow the same rules, without `-DOCSTART-` lines and comments. Another value in
+//! the column of documents, if there is one, starts a document. Names in the header, sentence ids and
+//! documents are cut like tags. Where the header occurs again, in joined files, it
 //! ends a sentence and is not a row.
 //!
 //! A JSONL file has one sentence a line, `{"tokens": ["Ana", "vive"], "ner_tags": ["B-PER", "O"]}`:
 //!
 //! | | rule |
 //! |---|---|
-//! | tokens | the field `tokens` or `words`, strings |
-//! | tags | the field `ner_tags`, `tags` or `labels`, as many strings; a file without it has no tags; numbers are an error, because their names are not in the file |
-//! | document | the field `document` or `doc_id`, if there is one: another value than before starts a document |
+//! | tokens | the field `tokens` or `words`, strings, or the one that is named |
+//! | tags | the field `ner_tags`, `tags` or `labels`, or the one that is named, as many strings; a file without it has no tags; numbers are an error, because their names are not in the file |
+//! | document | the field `document` or `doc_id`, or the one that is named, if there is one: another value than before starts a document |
 //! | other fields | passed over |
 //! | line | that of the record, for each of its tokens; line ends, byte-order marks, NUL and encoding as above |
 //! | record without tokens, blank line | passed over |
@@ -106,7 +107,7 @@ mod text_lines;
 mod unwritable;
 mod writer;
 
-pub use column::Column;
+pub use column::{Column, ColumnNames};
 pub use comments::Comments;
 pub use csv_reader::{CsvReader, CsvReaderBuilder};
 pub use csv_writer::{CsvWriter, CsvWriterBuilder};

@@ -15,8 +15,8 @@ use crate::plain_lines::PlainLines;
 use crate::sentence::{ColumnLayout, Document, Row, Span};
 use crate::source::{open, reads_sentences};
 use crate::{
-    Column, Comments, DOCUMENT_START, Encoding, Error, ErrorKind, Sentence, SentenceSource,
-    Sentences, Separator,
+    Column, ColumnNames, Comments, DOCUMENT_START, Encoding, Error, ErrorKind, Sentence,
+    SentenceSource, Sentences, Separator,
 };
 
 /// All sentences of the column file at `path`, read with the defaults of [`ReaderBuilder`].
@@ -49,6 +49,7 @@ pub struct ReaderBuilder {
     pub(crate) tag: Option<Column>,
     pub(crate) separator: Separator,
     pub(crate) encoding: Encoding,
+    pub(crate) names: ColumnNames,
     comments: Comments,
 }
 
@@ -59,6 +60,7 @@ impl Default for ReaderBuilder {
             tag: Some(Column::LAST),
             separator: Separator::default(),
             encoding: Encoding::default(),
+            names: ColumnNames::default(),
             comments: Comments::default(),
         }
     }
@@ -82,6 +84,16 @@ impl ReaderBuilder {
     /// are no tags.
     pub fn tag_column(&mut self, column: Option<Column>) -> &mut Self {
         self.tag = column;
+        self
+    }
+
+    /// The names of the columns of a table and of the fields of a JSONL file that
+    /// [`open`](Self::open) finds. One that is not given is found by its number or by the usual
+    /// names. Default: none.
+    ///
+    /// A column file has no names: there a name of token or tag is an error.
+    pub fn names(&mut self, names: ColumnNames) -> &mut Self {
+        self.names = names;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::DOCUMENT_START;
 use crate::invisible::trim;
 
 /// A sentence: rows of columns, one row a token.
@@ -141,7 +142,7 @@ impl Sentence {
     }
 
     /// The document boundary before the sentence as it was in the file, without its line end. Of a
-    /// JSONL file: `-DOCSTART-`.
+    /// table or a JSONL file: `-DOCSTART-`.
     pub fn document_line(&self) -> Option<&str> {
         self.document
             .as_ref()
@@ -170,6 +171,18 @@ impl Sentence {
         self.layout = ColumnLayout::default();
         self.document = None;
         self.comments.clear();
+    }
+
+    /// Puts a document boundary before the first row, which has not begun yet.
+    pub(crate) fn start_document(&mut self) {
+        let start = self.text.len();
+        self.text.push_str(DOCUMENT_START);
+        let end = self.text.len();
+        let span = Span { start, end };
+        self.document = Some(Document {
+            span,
+            fields: vec![span],
+        });
     }
 
     /// Begins a row whose columns follow.

@@ -44,6 +44,11 @@ impl<S: SentenceSource> Sentences<S> {
         let sentence = Sentence::new();
         Self { source, sentence }
     }
+
+    /// The source.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
 }
 
 impl<S: SentenceSource> Iterator for Sentences<S> {
@@ -115,7 +120,12 @@ macro_rules! reads_sentences {
 }
 pub(crate) use reads_sentences;
 
-/// Opens the file at `path` to read it.
+/// Opens the file at `path` to read it; a directory is none.
 pub(crate) fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|error| Error::new(ErrorKind::Io(error), Some(path), None))
+    let error = |kind| Error::new(kind, Some(path), None);
+    // On Unix a directory opens, and only reading it fails.
+    if path.is_dir() {
+        return Err(error(ErrorKind::IsDirectory));
+    }
+    File::open(path).map_err(|source| error(ErrorKind::Io(source)))
 }

@@ -1,7 +1,7 @@
 //! The names that a table's header has for its columns.
 
-use crate::ErrorKind;
 use crate::invisible::trim;
+use crate::{ColumnNames, ErrorKind};
 
 /// Usual names of the column of tokens, in the form of [`plain`]. The first ones count first.
 pub(crate) const TOKEN_NAMES: [&str; 6] = ["token", "tokens", "word", "words", "form", "text"];
@@ -18,6 +18,8 @@ pub(crate) const SENTENCE_NAMES: [&str; 6] = [
     "sent_id",
     "sentence",
 ];
+/// The same of the column of documents, and of the field of a JSONL record.
+pub(crate) const DOCUMENT_NAMES: [&str; 2] = ["document", "doc_id"];
 
 /// The column with a name.
 pub(crate) fn named(names: &[String], role: &'static str, name: &str) -> Result<usize, ErrorKind> {
@@ -60,11 +62,19 @@ fn one(
     }
 }
 
-/// Whether a line is a header: it has a usual name for the tokens, and one for tags or for sentence
-/// ids.
-pub(crate) fn is_header(names: &[String]) -> bool {
-    let has = |usual: &[&str]| names.iter().any(|name| is_one_of(name, usual));
-    has(&TOKEN_NAMES) && (has(&TAG_NAMES) || has(&SENTENCE_NAMES))
+/// Whether a line is a header: it has the name that was given for the tokens, or a usual one and
+/// also a name for tags or for sentence ids, given or usual.
+pub(crate) fn is_header(names: &[String], given: &ColumnNames) -> bool {
+    let has = |given: Option<&String>, usual: &[&str]| {
+        names.iter().any(|name| match given {
+            Some(given) => trim(name) == trim(given),
+            None => is_one_of(name, usual),
+        })
+    };
+    has(given.token.as_ref(), &TOKEN_NAMES)
+        && (given.token.is_some()
+            || has(given.tag.as_ref(), &TAG_NAMES)
+            || has(given.sentence.as_ref(), &SENTENCE_NAMES))
 }
 
 /// Whether any name is a usual one.

@@ -55,6 +55,14 @@ impl TaggedReader {
         }
     }
 
+    /// The names of all fields of a JSONL file's first record, once it is read; none of other files.
+    pub fn first_fields(&self) -> &[String] {
+        match &self.0 {
+            Source::Jsonl(reader) => reader.first_fields(),
+            Source::Columns(_) | Source::Table(_) => &[],
+        }
+    }
+
     /// Iterator over the sentences still to be read.
     pub fn into_sentences(self) -> Sentences<Self> {
         Sentences::new(self)
@@ -83,8 +91,8 @@ impl ReaderBuilder {
     ///
     /// The settings are those of column files. For JSONL and tables the encoding counts too. Of a
     /// table, the columns of token and tag are found by name where they are left at the default, else
-    /// they are the ones with these numbers. With [`Separator::Tab`], double quotes in a `.tsv` are
-    /// plain characters.
+    /// they are the ones with these numbers. [`names`](Self::names) gives other names, in JSONL too.
+    /// With [`Separator::Tab`], double quotes in a `.tsv` are plain characters.
     ///
     /// ```
     /// use conll_io::{FileFormat, ReaderBuilder};
@@ -105,6 +113,7 @@ impl ReaderBuilder {
     ///
     /// - [`ErrorKind::Io`]: the file cannot be opened or read.
     /// - [`ErrorKind::LooksLikeJson`]: it looks like JSON and its extension is another.
+    /// - [`ErrorKind::NamedColumn`]: a column file, of which a column is asked for by name.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<TaggedReader, Error> {
         let path = path.as_ref();
         let mut file = open(path)?;
@@ -115,11 +124,7 @@ impl ReaderBuilder {
         let extension = path.extension().and_then(|end| end.to_str());
         let extension = extension.unwrap_or_default().to_ascii_lowercase();
         if ["jsonl", "ndjson"].contains(&extension.as_str()) {
-            let reader = JsonlReaderBuilder::new()
-                .tags(self.tag.is_some())
-                .encoding(self.encoding)
-                .from_reader(input)
-                .named(path);
+            let reader = self.jsonl().from_reader(input).named(path);
             return Ok(TaggedReader(Source::Jsonl(Box::new(reader))));
         }
         if let Some(line) = json_begins(&text) {
@@ -129,19 +134,58 @@ impl ReaderBuilder {
             .split(['\n', '\r'])
             .find(|line| !is_blank(line))
             .unwrap_or_default();
-        let has_header = |delimiter: &u8| is_header(&names(header, *delimiter));
+        let has_header = |delimiter: &u8| is_header(&names(header, *delimiter), &self.names);
         let delimiter = match extension.as_str() {
             "csv" => Some(DELIMITERS.into_iter().find(has_header).unwrap_or(b',')),
             "tsv" => Some(b'\t').filter(has_header),
             _ => None,
         };
-        Ok(TaggedReader(match delimiter {
-            Some(delimiter) => {
-                let table = self.table(delimiter, extension == "tsv");
-                Source::Table(Box::new(table.from_reader(input).named(path)))
-            }
-            None => Source::Columns(Box::new(self.from_reader(input).named(path))),
-        }))
+        if let Some(delimiter) = delimiter {
+            let table = self.table(delimiter, extension == "tsv");
+            let reader = table.from_reader(input).named(path);
+            return Ok(TaggedReader(Source::Table(Box::new(reader))));
+        }
+        self.refuse_names(header)
+            .map_err(|kind| Error::new(kind, Some(path), None))?;
+        let reader = self.from_reader(input).named(path);
+        Ok(TaggedReader(Source::Columns(Box::new(reader))))
+    }
+
+    /// The settings of a JSONL file that is read in the place of a column file.
+    fn jsonl(&self) -> JsonlReaderBuilder {
+        let mut jsonl = JsonlReaderBuilder::new();
+        jsonl.tags(self.tag.is_some()).encoding(self.encoding);
+        if let Some(name) = &self.names.token {
+            jsonl.token_field(name);
+        }
+        if let Some(name) = &self.names.tag {
+            jsonl.tag_field(name);
+        }
+        if let Some(name) = &self.names.document {
+            jsonl.document_field(name);
+        }
+        jsonl
+    }
+
+    /// An error where token or tag have a name, which no column of a column file has.
+    fn refuse_names(&self, first_line: &str) -> Result<(), ErrorKind> {
+        let named = [("token", &self.names.token), ("tag", &self.names.tag)];
+        let named = named
+            .into_iter()
+            .find_map(|(role, name)| Some((role, name.as_ref()?)));
+        let Some((role, name)) = named else {
+            return Ok(());
+        };
+        let found = match self.separator {
+            Separator::Tab => names(first_line, b'\t'),
+            Separator::Space => names(first_line, b' '),
+            Separator::Whitespace => first_line.split_whitespace().map(str::to_owned).collect(),
+        };
+        Err(ErrorKind::NamedColumn {
+            role,
+            name: name.clone(),
+            found,
+        })
     }
 
     /// The settings of a table that is read in the place of a column file.
@@ -158,6 +202,19 @@ impl ReaderBuilder {
             Some(tag) => table.places(token, chosen(tag, Column::LAST)),
             None => table.places(token, None).tag_column(None),
         };
+        let names = &self.names;
+        if let Some(name) = &names.token {
+            table.token_column(name);
+        }
+        if let (Some(name), Some(_)) = (&names.tag, self.tag) {
+            table.tag_column(Some(name));
+        }
+        if let Some(name) = &names.sentence {
+            table.sentence_column(name);
+        }
+        if let Some(name) = &names.document {
+            table.document_column(name);
+        }
         table
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use conll_io::{Column, Error, FileFormat, ReaderBuilder, Sentence, Separator};
+use conll_io::{
+    Column, ColumnNames, Error, ErrorKind, FileFormat, ReaderBuilder, Sentence, Separator,
+};
 
 use FileFormat::{Columns, Jsonl, Table};
 
@@ -124,6 +126,68 @@ fn settings_of_tables() {
 }
 
 #[test]
+fn columns_are_found_by_names_of_their_own() {
+    let mut builder = ReaderBuilder::new();
+    builder.names(ColumnNames {
+        token: Some("palabra".to_owned()),
+        tag: Some("oro".to_owned()),
+        sentence: Some("frase".to_owned()),
+        document: Some("acta".to_owned()),
+    });
+    let same = "Ana/B-PER vive/O | Llueve/O";
+    let table = "acta,frase,palabra,token,oro\n1,1,Ana,x,B-PER\n1,1,vive,x,O\n1,2,Llueve,x,O\n";
+    let jsonl = "{\"acta\":1,\"palabra\":[\"Ana\",\"vive\"],\"oro\":[\"B-PER\",\"O\"]}\n\
+                 {\"acta\":1,\"palabra\":[\"Llueve\"],\"oro\":[\"O\"]}\n";
+    for (name, text, format) in [
+        ("a.csv", table.to_owned(), Table),
+        ("a.csv", table.replace(',', ";"), Table),
+        ("a.tsv", table.replace(',', "\t"), Table),
+        ("a.jsonl", jsonl.to_owned(), Jsonl),
+    ] {
+        assert_eq!(read(&builder, name, &text), ok(format, same), "{name}");
+    }
+    // A name that is not there is answered with those that are.
+    for (name, text, expected) in [
+        (
+            "a.csv",
+            table.replace("oro", "plata"),
+            "a.csv:1: no column named `oro` for the tag: the header has `acta`, `frase`, `palabra`, `token`, `plata`;",
+        ),
+        (
+            "a.jsonl",
+            jsonl.replace("oro", "plata"),
+            "a.jsonl:1: no field `oro` with the tags: the record has `acta`, `palabra`, `plata`;",
+        ),
+        (
+            "a.tsv",
+            "Ana\tB-PER\n".to_owned(),
+            "a.tsv: no token column named `palabra`: the first line has `Ana`, `B-PER`, and a column file has no names;",
+        ),
+        (
+            "a.conll",
+            "Ana NP B-PER\n".to_owned(),
+            "a.conll: no token column named `palabra`: the first line has `Ana`, `NP`, `B-PER`, and a column file has no names;",
+        ),
+    ] {
+        let error = read(&builder, name, &text).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    // One name beside the usual ones, and beside a number.
+    let mut builder = ReaderBuilder::new();
+    builder.names(ColumnNames {
+        tag: Some("oro".to_owned()),
+        ..ColumnNames::default()
+    });
+    let text = "token\toro\tsent_id\nAna\tB-PER\t1\nvive\tO\t1\nLlueve\tO\t2\n";
+    assert_eq!(read(&builder, "a.tsv", text), ok(Table, same));
+    builder.token_column(Column::new(3).unwrap());
+    assert_eq!(
+        read(&builder, "a.tsv", text),
+        ok(Table, "1/B-PER 1/O | 2/O")
+    );
+}
+
+#[test]
 fn json_under_another_name_is_pointed_out() {
     let builder = ReaderBuilder::new();
     for (text, line) in [
@@ -153,5 +217,7 @@ fn files_that_cannot_be_opened() {
         let path = folder.path().join(name);
         let error = ReaderBuilder::new().open(&path).unwrap_err();
         assert_eq!(error.position().unwrap().path(), Some(path.as_path()));
+        let is_dir = matches!(error.kind(), ErrorKind::IsDirectory);
+        assert_eq!(is_dir, name.is_empty(), "{error}");
     }
 }

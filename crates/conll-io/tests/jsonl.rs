@@ -2,29 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use conll_io::{Encoding, Error, ErrorKind, JsonlReader, JsonlReaderBuilder, Sentence};
+mod common;
 
-/// Sentences as `line:token/tag line:token/tag | line:token/tag`, `#` before one that starts a
-/// document.
+use common::shown;
+use conll_io::{Encoding, ErrorKind, JsonlReader, JsonlReaderBuilder};
+
 fn read(builder: &JsonlReaderBuilder, text: &[u8]) -> Result<String, String> {
-    let show = |sentence: Sentence| {
-        let word = |i| match sentence.tag(i) {
-            Some(tag) => format!("{}:{}/{tag}", sentence.line(i), sentence.token(i)),
-            None => format!("{}:{}", sentence.line(i), sentence.token(i)),
-        };
-        let start = sentence.starts_document().then(|| "#".to_owned());
-        let words = start.into_iter().chain((0..sentence.len()).map(word));
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let sentences: Result<Vec<Sentence>, Error> = builder.from_reader(text).sentences().collect();
-    match sentences {
-        Ok(sentences) => Ok(sentences
-            .into_iter()
-            .map(show)
-            .collect::<Vec<_>>()
-            .join(" | ")),
-        Err(error) => Err(error.to_string()),
-    }
+    shown(builder.from_reader(text))
 }
 
 #[test]
@@ -109,14 +93,14 @@ fn malformed_files() {
             "no tokens",
             b"{\"text\": \"a b\", \"label\": 1}\n",
             "line 1: no field `tokens` or `words` with the tokens: the record has `text`, `label`; \
-             rename the field that has them"
+             give the name of the right one, or rename it"
                 .to_owned(),
         ),
         (
             "nothing at all",
             b"{}\n",
             "line 1: no field `tokens` or `words` with the tokens: the record has none; \
-             rename the field that has them"
+             give the name of the right one, or rename it"
                 .to_owned(),
         ),
         (
@@ -226,6 +210,56 @@ fn settings() {
     let text =
         b"{\"tokens\": [\"Espa\xF1a\"], \"tags\": [3, 4]}\n{\"tokens\": [\"a\"], \"labels\": 1}\n";
     assert_eq!(read(&builder, text).as_deref(), Ok("1:España | 2:a"));
+}
+
+#[test]
+fn fields_with_names_of_their_own() {
+    let mut builder = JsonlReaderBuilder::new();
+    builder
+        .token_field("palabras")
+        .tag_field("oro")
+        .document_field("acta");
+    let line = |tokens: &str, tags: &str, document: &str| {
+        format!(
+            "{{\"tokens\": 1, \"palabras\": [\"{tokens}\"], \"tags\": [2], \"oro\": [\"{tags}\"], \"acta\": {document}}}\n"
+        )
+    };
+    let text = line("Ana", "B-PER", "1") + &line("vive", "O", "1") + &line("Lima", "B-LOC", "2");
+    assert_eq!(
+        read(&builder, text.as_bytes()).as_deref(),
+        Ok("# 1:Ana/B-PER | 2:vive/O | # 3:Lima/B-LOC")
+    );
+    // What is named has to be there, and the error says what is.
+    for (absent, what) in [
+        ("palabras", "tokens"),
+        ("oro", "tags"),
+        ("acta", "document"),
+    ] {
+        let text = text.replace(absent, "otro");
+        let error = read(&builder, text.as_bytes()).unwrap_err();
+        let expected =
+            format!("line 1: no field `{absent}` with the {what}: the record has `tokens`,");
+        assert!(
+            error.starts_with(&expected) && error.contains("`otro`"),
+            "{error}"
+        );
+    }
+    // Tags that are not read need not be there.
+    builder.tags(false);
+    let text = text.replace("oro", "otro");
+    assert_eq!(
+        read(&builder, text.as_bytes()).as_deref(),
+        Ok("# 1:Ana | 2:vive | # 3:Lima")
+    );
+}
+
+#[test]
+fn the_fields_of_the_first_record_are_known_once_it_is_read() {
+    let text = "{\"id\": 1, \"tokens\": [\"a\"]}\n{\"tokens\": [\"b\"], \"x\": 1}\n";
+    let mut sentences = JsonlReader::from_reader(text.as_bytes()).into_sentences();
+    assert!(sentences.source().first_fields().is_empty());
+    assert_eq!(sentences.by_ref().count(), 2);
+    assert_eq!(sentences.source().first_fields(), ["id", "tokens"]);
 }
 
 #[test]

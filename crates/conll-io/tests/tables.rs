@@ -2,26 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use conll_io::{CsvReaderBuilder, Encoding, Error, ErrorKind, Sentence};
+mod common;
 
-/// Sentences as `line:token/tag line:token/tag | line:token/tag`.
+use common::shown;
+use conll_io::{CsvReaderBuilder, Encoding, ErrorKind};
+
 fn read(builder: &CsvReaderBuilder, text: &[u8]) -> Result<String, String> {
-    let show = |sentence: Sentence| {
-        let word = |i| match sentence.tag(i) {
-            Some(tag) => format!("{}:{}/{tag}", sentence.line(i), sentence.token(i)),
-            None => format!("{}:{}", sentence.line(i), sentence.token(i)),
-        };
-        (0..sentence.len()).map(word).collect::<Vec<_>>().join(" ")
-    };
-    let sentences: Result<Vec<Sentence>, Error> = builder.from_reader(text).sentences().collect();
-    match sentences {
-        Ok(sentences) => Ok(sentences
-            .into_iter()
-            .map(show)
-            .collect::<Vec<_>>()
-            .join(" | ")),
-        Err(error) => Err(error.to_string()),
-    }
+    shown(builder.from_reader(text))
 }
 
 #[test]
@@ -328,9 +315,9 @@ fn columns_with_usual_names() {
 #[test]
 fn tables_without_what_is_needed() {
     let tokens = "expected a header with `token`, `tokens`, `word`, `words`, `form` or `text` among its names, \
-                  such as `sentence_id,token,tag`: add a header or rename the column";
+                  such as `sentence_id,token,tag`: add a header, rename the column, or give the name of the token column";
     let tags = "expected a header with `ner_tag`, `ner_tags`, `ner`, `tag`, `tags`, `label` or `labels` among its names, \
-                such as `sentence_id,token,tag`: add a header or rename the column";
+                such as `sentence_id,token,tag`: add a header, rename the column, or give the name of the tag column";
     let end = "and no row is empty; add a column `sentence_id` with the number of each word's sentence, \
                or an empty row after each sentence";
     let cases = [
@@ -374,4 +361,78 @@ fn tables_without_what_is_needed() {
     for (name, text, expected) in cases {
         assert_eq!(read(&usual(), text.as_bytes()), Err(expected), "{name}");
     }
+}
+
+#[test]
+fn documents_are_told_by_a_column() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "with sentence ids",
+            "doc_id,sentence_id,token,tag\nx,1,a,O\nx,1,b,O\nx,2,c,O\ny,3,d,O\n",
+            "# 2:a/O 3:b/O | 4:c/O | # 5:d/O",
+        ),
+        (
+            "sentence ids begin anew in each document",
+            "document,sentence_id,token,tag\nx,1,a,O\ny,1,b,O\ny,1,c,O\n",
+            "# 2:a/O | # 3:b/O 4:c/O",
+        ),
+        (
+            "named in the first row only",
+            "Document,sentence_id,token,tag\nx,1,a,O\n,2,b,O\ny,3,c,O\n,,d,O\n",
+            "# 2:a/O | 3:b/O | # 4:c/O 5:d/O",
+        ),
+        (
+            "with empty rows",
+            "token,tag,document\na,O,x\nb,O,x\n\nc,O,x\n,,\nd,O,y\ne,O,z\n",
+            "# 2:a/O 3:b/O | 5:c/O | # 7:d/O | # 8:e/O",
+        ),
+        (
+            "joined files",
+            "document,sentence_id,token\n1,1,a\ndocument,sentence_id,token\n1,1,b\n",
+            "# 2:a | # 4:b",
+        ),
+        (
+            "joined files without sentence ids",
+            "document,token\n1,a\ndocument,token\n1,b\n",
+            "# 2:a | # 4:b",
+        ),
+        (
+            "a column of tokens, and one of documents",
+            "word,doc_id\na,1\n\nb,2\n",
+            "# 2:a | # 4:b",
+        ),
+    ];
+    for (name, text, expected) in cases {
+        let shown = read(&usual(), text.as_bytes());
+        assert_eq!(shown.as_deref(), Ok(*expected), "{name}");
+    }
+    // Only where it is asked for.
+    let text = "acta,token,tag,sentence_id\n7,a,O,1\n8,b,O,1\n";
+    let mut builder = CsvReaderBuilder::new();
+    assert_eq!(
+        read(&builder, text.as_bytes()).as_deref(),
+        Ok("2:a/O 3:b/O")
+    );
+    builder.document_column("acta");
+    assert_eq!(
+        read(&builder, text.as_bytes()).as_deref(),
+        Ok("# 2:a/O | # 3:b/O")
+    );
+    builder.document_column("documento");
+    assert_eq!(
+        read(&builder, text.as_bytes()),
+        Err(
+            "line 1: no column named `documento` for the document: the header has `acta`, `token`, `tag`, `sentence_id`; \
+             give the name of the document column"
+                .to_owned()
+        )
+    );
+    // A usual name that is that of the tags is not that of the documents.
+    let mut builder = usual();
+    builder.tag_column(Some("document"));
+    let text = "token,document\na,O\n\nb,B-X\n";
+    assert_eq!(
+        read(&builder, text.as_bytes()).as_deref(),
+        Ok("2:a/O | 4:b/B-X")
+    );
 }

@@ -1,107 +1,18 @@
 //! Files of words and tags: columns, tables with a header, JSONL.
 
+mod layout;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use clap::Args;
-use conll_io::{
-    Column, Comments, Encoding, FileFormat, Label, ReaderBuilder, Separator, TaggedReader,
-    WriterBuilder,
-};
+use conll_io::{FileFormat, Label};
 use ner_pages::Mark;
 use ner_tagger::PretokenizedSentence;
 
-/// How column files are laid out.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Column files")]
-pub struct ColumnArguments {
-    /// Column of the token, from 1, or from -1 at the end.
-    #[arg(long, default_value = "1", allow_hyphen_values = true)]
-    token_column: Column,
-    /// Column of the tag, from 1, or from -1 at the end.
-    #[arg(long, default_value = "-1", allow_hyphen_values = true)]
-    tag_column: Column,
-    /// What stands between columns.
-    #[arg(long, value_enum, default_value_t = SeparatorName::Whitespace)]
-    separator: SeparatorName,
-    /// Encoding of the files.
-    #[arg(long, value_enum, default_value_t = EncodingName::Utf8)]
-    encoding: EncodingName,
-    /// Which lines are comments: those of the `# key = value` kind, none, or those that begin with the given text.
-    #[arg(long, value_name = "key-value|none|PREFIX", default_value = "key-value", value_parser = comments)]
-    comments: Comments,
-}
-
-fn comments(name: &str) -> Result<Comments, String> {
-    match name {
-        "key-value" => Ok(Comments::KeyValue),
-        "none" => Ok(Comments::None),
-        "" => Err("expected key-value, none, or how comment lines begin".to_owned()),
-        prefix => Ok(Comments::Prefix(prefix.to_owned())),
-    }
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum SeparatorName {
-    Whitespace,
-    Space,
-    Tab,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum EncodingName {
-    #[value(name = "utf-8")]
-    Utf8,
-    #[value(name = "iso-8859-1")]
-    Latin1,
-}
-
-impl ColumnArguments {
-    /// Opens a file: JSONL, a table or columns, as its extension says.
-    ///
-    /// # Errors
-    /// A file that cannot be opened, or that looks like JSON and has another extension.
-    pub fn open(&self, path: &Path) -> Result<TaggedReader, conll_io::Error> {
-        self.reader().open(path)
-    }
-
-    /// The settings of a reader of column files.
-    fn reader(&self) -> ReaderBuilder {
-        let mut builder = ReaderBuilder::new();
-        builder
-            .token_column(self.token_column)
-            .tag_column(Some(self.tag_column))
-            .separator(self.separator())
-            .comments(self.comments.clone())
-            .encoding(match self.encoding {
-                EncodingName::Utf8 => Encoding::Utf8,
-                EncodingName::Latin1 => Encoding::Latin1,
-            });
-        builder
-    }
-
-    /// The settings of a writer whose files this layout reads.
-    pub fn writer(&self) -> WriterBuilder {
-        let mut builder = WriterBuilder::new();
-        builder.separator(self.separator());
-        builder
-    }
-
-    /// Whether the files are UTF-8, as texts always are.
-    pub fn is_utf8(&self) -> bool {
-        matches!(self.encoding, EncodingName::Utf8)
-    }
-
-    fn separator(&self) -> Separator {
-        match self.separator {
-            SeparatorName::Whitespace => Separator::Whitespace,
-            SeparatorName::Space => Separator::Space,
-            SeparatorName::Tab => Separator::Tab,
-        }
-    }
-}
+pub use self::layout::ColumnArguments;
+use crate::wording::counted;
 
 /// Whether the name of a file of texts says that it holds words in columns.
 pub fn is_column_file(path: impl AsRef<Path>) -> bool {
@@ -130,6 +41,8 @@ pub struct TaggedFile {
     lines: Vec<Vec<u64>>,
     /// How it is laid out.
     format: FileFormat,
+    /// All fields of the first record of a JSONL file.
+    fields: Vec<String>,
 }
 
 impl TaggedFile {
@@ -183,7 +96,12 @@ impl TaggedFile {
     /// What is wrong with a file whose words have no tags, and what to do.
     pub fn lacks_tags(&self) -> String {
         let word = self.sentences.first().and_then(|first| first.words.first());
-        lacks_tags(self.format, word.map_or("", String::as_str))
+        let what = lacks_tags(self.format, word.map_or("", String::as_str));
+        if self.fields.is_empty() {
+            what
+        } else {
+            format!("{what}; the first record has {}", self.fields.join(", "))
+        }
     }
 
     /// Reads a file with or without tags.
@@ -197,7 +115,13 @@ impl TaggedFile {
     /// Reads a file as far as it can be read: the sentences before its first fault, and the fault.
     pub fn read_sound(path: &Path, layout: &ColumnArguments) -> (Self, Option<conll_io::Error>) {
         match layout.open(path) {
-            Ok(reader) => Self::of(path, reader.format(), reader.into_sentences()),
+            Ok(reader) => {
+                let format = reader.format();
+                let mut sentences = reader.into_sentences();
+                let (mut file, fault) = Self::of(path, format, sentences.by_ref());
+                file.fields = sentences.source().first_fields().to_owned();
+                (file, fault)
+            }
             Err(fault) => Self::of(path, FileFormat::Columns, [Err(fault)]),
         }
     }
@@ -252,6 +176,7 @@ impl TaggedFile {
             sentences,
             lines,
             format,
+            fields: Vec::new(),
         };
         (file, fault)
     }
@@ -374,14 +299,16 @@ impl TaggedFile {
             if words_a != words_b {
                 let (line_a, line_b) = (lines_a[0], lines_b[0]);
                 bail!(
-                    "the sentence at {here}:{line_a} has {words_a} words, the one at {there}:{line_b} has {words_b}"
+                    "the sentence at {here}:{line_a} has {}, the one at {there}:{line_b} has {words_b}",
+                    counted(words_a, "word", "words")
                 );
             }
         }
         let (count_a, count_b) = (self.sentences.len(), other.sentences.len());
         ensure!(
             count_a == count_b,
-            "{here} has {count_a} sentences, {there} has {count_b}"
+            "{here} has {}, {there} has {count_b}",
+            counted(count_a, "sentence", "sentences")
         );
         Ok(())
     }
@@ -420,10 +347,12 @@ pub fn lacks_tags(format: FileFormat, word: &str) -> String {
             )
         }
         FileFormat::Table => format!(
-            "expected a token and a tag, found no column of tags beside the token `{word}`; its name may be ner_tag, ner, tag or label"
+            "expected a token and a tag, found no column of tags beside the token `{word}`; its name may be ner_tag, ner, tag or label, or the one that \
+             --tag-column gives"
         ),
         FileFormat::Jsonl => format!(
-            "expected tokens and tags, found no tags beside the token `{word}`; their field may be ner_tags, tags or labels"
+            "expected tokens and tags, found no tags beside the token `{word}`; their field may be ner_tags, tags or labels, or the one that --tag-column \
+             gives"
         ),
     }
 }

@@ -14,6 +14,8 @@ use ureq::http::{HeaderMap, Response};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
+use crate::wording::counted;
+
 /// Redirects that are followed.
 const MOST_REDIRECTS: u32 = 10;
 /// Bytes read at a time.
@@ -356,8 +358,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
             Reason::Request(error) => write!(f, "{error}"),
-            Reason::Short { done, total } => write!(f, "{done} bytes came instead of {total}"),
-            Reason::TooLarge(most) => write!(f, "more than {most} bytes came"),
+            Reason::Short { done, total } => {
+                let came = counted(*done, "byte", "bytes");
+                write!(f, "{came} came instead of {total}")
+            }
+            Reason::TooLarge(most) => {
+                write!(f, "more than {} came", counted(*most, "byte", "bytes"))
+            }
             Reason::File(error) => write!(f, "cannot write to the file in progress: {error}"),
         }?;
         match self.attempts {

@@ -2,6 +2,7 @@
 //!
 //! The cache has the layout and the environment variables of Python's `huggingface_hub`, so that one cache serves both.
 
+mod near;
 mod transfer;
 
 use std::fs;
@@ -13,7 +14,9 @@ use clap::Args;
 pub use model_dir::FileSet;
 use model_dir::{SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
 
-use crate::hub::transfer::Transfer;
+pub(crate) use self::near::meant;
+use self::near::near;
+use self::transfer::Transfer;
 use crate::progress::Progress;
 
 /// Where models that are no local directory come from.
@@ -116,30 +119,36 @@ impl Hub {
     /// A local directory comes first. Of a repository, a revision that is a commit is taken from the cache without asking; for a branch, the
     /// hub is asked which commit it is at, and where the hub does not answer, the cached one serves.
     ///
+    /// A name without a revision may be a path with a slip. It is not asked of the hub where its parent is a directory here, nor where a model
+    /// directory here has nearly this name.
+    ///
     /// # Errors
     /// No directory and no valid name, no such repository or revision, no access, files missing from the repository, a transfer that fails
     /// for good or gives other bytes than the hub announced, or `offline` and nothing in the cache.
     pub fn directory(&self, model: &str, wanted: FileSet, quiet: bool) -> Result<PathBuf> {
-        if Path::new(model).is_dir() {
-            return Ok(PathBuf::from(model));
+        let path = Path::new(model);
+        if path.is_dir() {
+            return Ok(path.to_owned());
         }
+        ensure!(
+            !path.is_file(),
+            "{model}: is a file, not a directory; give the one that it is in"
+        );
         let name = Name::parse(model)?;
         let cached = self.cached(&name).filter(|dir| is_complete(dir, wanted));
-        if let (None, Some(parent)) = (&cached, local_parent(model)) {
-            bail!(
-                "{model}: no such directory, though {} is one; for a model of this name on the hub write {model}@main",
-                parent.display()
-            );
+        if cached.is_none() && !model.contains('@') {
+            check_is_no_slip(model)?;
         }
         if let (Some(dir), true) = (&cached, self.offline || name.is_commit()) {
             return Ok(dir.clone());
         }
         ensure!(
             !self.offline,
-            "{model}: no such directory, and not in the cache {}; without --offline it would be downloaded",
+            "{model}: no such directory{}, and not in the cache {}; without --offline it would be downloaded",
+            meant(path),
             self.cache.display()
         );
-        match self.download(&name, wanted, quiet) {
+        match self.download(model, &name, wanted, quiet) {
             Ok(dir) => Ok(dir),
             Err(error) => match (cached, transfer::unreachable_reason(&error)) {
                 (Some(dir), Some(reason)) => {
@@ -149,9 +158,6 @@ impl Hub {
                     ));
                     Ok(dir)
                 }
-                (None, Some(_)) => Err(error.context(format!(
-                    "there is no directory {model}, and the hub could not be asked for a model of this name"
-                ))),
                 _ => Err(error),
             },
         }
@@ -178,9 +184,11 @@ impl Hub {
         self.cache.join(folder)
     }
 
-    fn download(&self, name: &Name, wanted: FileSet, quiet: bool) -> Result<PathBuf> {
+    /// Downloads the model that is given as `model`.
+    fn download(&self, model: &str, name: &Name, wanted: FileSet, quiet: bool) -> Result<PathBuf> {
         let transfer = Transfer::new(self, name, quiet);
-        let repository = transfer.repository()?;
+        let repository = transfer.repository();
+        let repository = repository.map_err(|error| neither_here_nor_there(model, error))?;
         let has = |file: &str| repository.files.iter().any(|known| known == file);
         let snapshot = self.snapshot_dir(name, &repository.commit);
         let fetch = |file: &str| -> Result<PathBuf> {
@@ -243,7 +251,8 @@ impl Name {
         let is_name = parts.len() <= 2 && parts.into_iter().all(part);
         ensure!(
             is_name && revision.split('/').all(part),
-            "{model}: no such directory, and no model's name either (NAME, USER/NAME or USER/NAME@REVISION)"
+            "{model}: no such directory{}, and no model's name either (NAME, USER/NAME or USER/NAME@REVISION)",
+            meant(Path::new(model))
         );
         Ok(Self {
             repository: repository.to_owned(),
@@ -257,11 +266,35 @@ impl Name {
     }
 }
 
-/// The directory here that a model would be in, if its name can be a path: a slip more often than a user of the hub.
-fn local_parent(model: &str) -> Option<&Path> {
-    let parent = Path::new(model).parent()?;
-    let is_path = !parent.as_os_str().is_empty() && !model.contains('@');
-    (is_path && parent.is_dir()).then_some(parent)
+/// Refuses a name that is a path with a slip more often than a model of the hub: its parent is a directory here, or a model here has nearly
+/// this name.
+fn check_is_no_slip(model: &str) -> Result<()> {
+    let path = Path::new(model);
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let though = match parent.filter(|parent| parent.is_dir()) {
+        Some(parent) => format!(", though {} is one", parent.display()),
+        None if near(path).iter().any(|near| near.slips == 1) => String::new(),
+        None => return Ok(()),
+    };
+    bail!(
+        "{model}: no such directory{though}{}; for a model of this name on the hub write {model}@main",
+        meant(path)
+    );
+}
+
+/// What the hub says of a name that may have been meant as a directory.
+fn neither_here_nor_there(model: &str, error: anyhow::Error) -> anyhow::Error {
+    if model.contains('@') {
+        return error;
+    }
+    let hub = match transfer::unreachable_reason(&error) {
+        Some(_) => "the hub could not be asked for a model of this name",
+        None => "the hub gives no model of this name",
+    };
+    let meant = meant(Path::new(model));
+    error.context(format!("{model}: no such directory here{meant}, and {hub}"))
 }
 
 fn is_complete(dir: &Path, wanted: FileSet) -> bool {

@@ -17,10 +17,13 @@ pub mod http;
 pub mod hub;
 mod inference;
 mod interrupt;
+mod negative_numbers;
 mod output;
 mod overwriting;
 mod paths;
 mod progress;
+mod screen;
+mod table;
 mod text_records;
 mod wording;
 
@@ -82,6 +85,7 @@ fn parse(mut line: Vec<OsString>) -> anyhow::Result<Cli> {
     }
     let mut program = help::program();
     program.build();
+    line = negative_numbers::join(line, &program);
     let configurable = config::configurable(&line, &program);
     if let Some(command) = configurable {
         line = config::expand(line, command)?;

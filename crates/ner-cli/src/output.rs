@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use model_dir::AtomicFile;
 
+use crate::screen::{stdout_columns, wrapped};
+
 /// Stdout, or a file that appears under its name only when it is complete.
 pub enum Output {
     /// Stdout.
@@ -30,6 +32,18 @@ impl Output {
             writer: BufWriter::new(file),
             path: path.to_owned(),
         })
+    }
+
+    /// Writes a text for people: on a terminal, lines that are longer than it is wide go on in the next one.
+    pub fn write_text(&mut self, text: &str) -> io::Result<()> {
+        let columns = match self {
+            Self::Stdout(_) => stdout_columns(),
+            Self::File { .. } => None,
+        };
+        match columns {
+            Some(columns) => self.write_all(wrapped(text, columns).as_bytes()),
+            None => self.write_all(text.as_bytes()),
+        }
     }
 
     /// Ends the output: a file gets its name now.

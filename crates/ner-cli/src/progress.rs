@@ -1,18 +1,54 @@
-//! What a long run shows on stderr: a bar on a terminal, plain lines elsewhere.
+//! What a long run shows on stderr: a bar on a terminal; elsewhere plain lines, one from time to time.
+
+mod meter;
 
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Map, Value, json};
+
+use self::meter::{Meter, Unit};
+use crate::screen::stderr_columns;
+
+/// Columns below which a bar shows figures alone.
+const NARROW: usize = 60;
 
 /// Diagnostics of one command.
 pub struct Progress {
     quiet: bool,
     json: bool,
+    meter: Option<Meter>,
     bar: Option<ProgressBar>,
 }
+
+/// What a bar shows.
+struct Template {
+    wide: &'static str,
+    /// Where there are few columns.
+    narrow: &'static str,
+}
+
+const THINGS: Template = Template {
+    wide: "{prefix} [{bar:14}] {pos}/{len} {elapsed} < {eta} {wide_msg}",
+    narrow: "{prefix} {pos}/{len} < {eta}",
+};
+
+const BYTES: Template = Template {
+    wide: "{prefix} [{bar:14}] {bytes}/{total_bytes} {bytes_per_sec} < {eta}",
+    narrow: "{prefix} {bytes}/{total_bytes} < {eta}",
+};
+
+const SHARE: Template = Template {
+    wide: "{prefix} [{bar:14}] {percent}% {elapsed} < {eta} {wide_msg}",
+    narrow: "{prefix} {percent}% < {eta}",
+};
+
+const NO_END: Template = Template {
+    wide: "{prefix} {elapsed} {wide_msg}",
+    narrow: "{prefix} {elapsed}",
+};
 
 impl Progress {
     /// Diagnostics that `--quiet` silences.
@@ -20,6 +56,7 @@ impl Progress {
         Self {
             quiet,
             json: false,
+            meter: None,
             bar: None,
         }
     }
@@ -32,48 +69,44 @@ impl Progress {
         }
     }
 
-    /// Whether a bar would be shown.
-    fn on_terminal(&self) -> bool {
-        !self.quiet && !self.json && std::io::stderr().is_terminal()
+    /// Whether a bar, or lines in its place, would be shown.
+    fn is_shown(&self) -> bool {
+        !self.quiet && !self.json
     }
 
-    /// Starts a bar of `total` steps in place of a former one; does nothing where there is no terminal.
+    /// Starts a part of `total` steps in place of a former one.
     pub fn start(&mut self, what: &str, total: usize) {
-        self.start_bar(
-            what,
-            total,
-            "{prefix} [{bar:14}] {pos}/{len} {elapsed} < {eta} {wide_msg}",
-        );
+        self.begin(what, Unit::Things, Some(total as u64), &THINGS);
     }
 
-    /// Moves the bar of a transfer of `total` bytes, and starts it where there is none.
+    /// Says how far a transfer of `total` bytes is, and starts it where there is none.
     pub fn set_bytes(&mut self, what: &str, done: u64, total: u64) {
-        if self.bar.is_none() {
-            self.start_bar(
-                what,
-                total as usize,
-                "{prefix} [{bar:14}] {bytes}/{total_bytes} {bytes_per_sec} < {eta}",
-            );
+        if self.meter.is_none() {
+            self.begin(what, Unit::Bytes, Some(total), &BYTES);
         }
         self.set(done as usize, String::new);
     }
 
-    /// Moves the bar of a file that is read, and starts it where there is none: bytes read, of how many where that is known.
+    /// Says how far a file is read, and starts it where there is none: bytes read, of how many where that is known.
     pub fn set_texts(&mut self, done: u64, total: Option<u64>, message: String) {
-        if self.bar.is_none() {
-            let template = match total {
-                Some(_) => "{prefix} [{bar:14}] {percent}% {elapsed} < {eta} {wide_msg}",
-                None => "{prefix} {elapsed} {wide_msg}",
-            };
-            self.start_bar("predict", total.unwrap_or(0) as usize, template);
+        if self.meter.is_none() {
+            let template = if total.is_some() { &SHARE } else { &NO_END };
+            self.begin("predict", Unit::Share, total, template);
         }
         self.set(done as usize, || message);
     }
 
-    fn start_bar(&mut self, what: &str, total: usize, template: &str) {
+    fn begin(&mut self, what: &str, unit: Unit, total: Option<u64>, template: &Template) {
         self.end();
-        if self.on_terminal() {
-            let bar = ProgressBar::new(total as u64);
+        self.meter = Some(Meter::new(what, unit, total, Instant::now()));
+        if self.is_shown() && std::io::stderr().is_terminal() {
+            let is_narrow = stderr_columns().is_some_and(|columns| columns < NARROW);
+            let template = if is_narrow {
+                template.narrow
+            } else {
+                template.wide
+            };
+            let bar = ProgressBar::new(total.unwrap_or(0));
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.with_key("eta", time_left).progress_chars("=> "));
             }
@@ -83,23 +116,42 @@ impl Progress {
         }
     }
 
-    /// Moves the bar.
+    /// Says how much is done.
     pub fn set(&self, done: usize, message: impl FnOnce() -> String) {
+        if let Some(meter) = &self.meter {
+            meter.set(done as u64, Instant::now());
+        }
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
-            bar.set_message(message());
         }
+        self.message(message);
     }
 
-    /// Leaves the bar where it is and says what goes on there.
+    /// Says what goes on where the part is.
     pub fn message(&self, message: impl FnOnce() -> String) {
+        let Some(meter) = self.meter.as_ref().filter(|_| self.is_shown()) else {
+            return;
+        };
         if let Some(bar) = &self.bar {
             bar.set_message(message());
+        } else if meter.is_due(Instant::now()) {
+            eprintln!("{}", meter.line(&message()));
         }
     }
 
-    /// Takes the bar away.
+    /// The share of the part that is done and the time that is left, such as `15 %, 12 minutes left`.
+    pub fn share(&self) -> Option<String> {
+        self.meter.as_ref().and_then(Meter::share)
+    }
+
+    /// The time that is left of the part, where something can be told.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.meter.as_ref().and_then(Meter::time_left)
+    }
+
+    /// Ends the part and takes its bar away.
     pub fn end(&mut self) {
+        self.meter = None;
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -118,9 +170,8 @@ impl Progress {
     /// Says what went wrong without ending the command, even where diagnostics are silenced.
     pub fn warn(&self, line: &str) {
         let loud = Self {
-            quiet: false,
             json: self.json,
-            bar: None,
+            ..Self::new(false)
         };
         loud.say(line);
     }
@@ -145,6 +196,9 @@ impl Progress {
             self.tell_json(event, fields);
         } else if !self.quiet && self.bar.is_none() {
             eprintln!("{}", line());
+            if let Some(meter) = &self.meter {
+                meter.put_off(Instant::now());
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CORPUS: &str = "Ana B-PER\nPaz I-PER\nvive O\nen O\nLima B-LOC\n. O\n\nEl O\nBanco B-ORG\nde I-ORG\nLima I-ORG\ncierra O\n. O\n\nLlueve O\n. O\n";
@@ -122,6 +122,9 @@ fn from_a_column_file_to_a_tagger() {
         "results go to files, talk to stderr"
     );
     assert!(talk.contains("14 words read, 14 carry loss"), "{talk}");
+    // Without a terminal a line of the log says how far the run is, and how long it will take.
+    assert!(talk.contains("step 20/80 (25 %, "), "{talk}");
+    assert!(talk.contains(" left): loss "), "{talk}");
 
     let out = PathBuf::from(folder.path("out"));
     let files = names(&out);
@@ -912,6 +915,14 @@ fn a_run_tells_machines_what_it_tells_people() {
         .map(|event| event["step"].as_u64().unwrap())
         .collect();
     assert_eq!(steps, [1, 2, 3, 4]);
+    let [first, .., last] = of("step")[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (&first["total_steps"], &last["seconds_left"]),
+        (&json!(4), &json!(0))
+    );
+    assert!(first["seconds_left"].is_null(), "nothing can be told yet");
     assert_eq!(of("evaluation").len(), 2);
     assert!(of("evaluation")[0]["f1"].is_f64());
     assert!(!of("saved").is_empty());

@@ -108,7 +108,7 @@ fn every_form_is_read_alike() {
         }
         assert_eq!(checked["errors"], 0, "{checked:#}");
     }
-    // Only JSONL names documents as columns do.
+    // JSONL names documents as columns do; a table does in a column, which these lack.
     let documents = |file: &str| json(&["check", file])["files"][0]["documents"].clone();
     assert_eq!(documents(&gold[0]), documents(&gold[4]));
     // An error names the line of the record.
@@ -290,4 +290,86 @@ fn a_model_learns_from_jsonl_and_reads_it() {
     assert_eq!(predict(&train), predict(&same));
     let untagged = folder.write("words.jsonl", "{\"words\": [\"Ana\", \"vive\"]}\n");
     assert_eq!(predict(&untagged).lines().count(), 1);
+}
+
+#[test]
+fn columns_and_fields_may_have_names_of_their_own() {
+    let folder = Folder::new();
+    let columns = folder.write("gold.conll", columns(&GOLD));
+    let records = jsonl(&GOLD)
+        .replace("\"document\"", "\"acta\"")
+        .replace("\"tokens\"", "\"palabras\"")
+        .replace("\"ner_tags\"", "\"oro\"");
+    let records = folder.write("gold.jsonl", records);
+    let mut table = "acta,frase,palabras,oro\n".to_owned();
+    for (number, (document, words, tags)) in GOLD.iter().enumerate() {
+        for (word, tag) in words.split(' ').zip(tags.split(' ')) {
+            table.push_str(&format!("{document},{number},{word},{tag}\n"));
+        }
+    }
+    let table = folder.write("gold.csv", table);
+    let names = ["--token-column", "palabras", "--tag-column", "oro"];
+    let documents = ["--document-column", "acta"];
+    let sentences = ["--sentence-column", "frase"];
+    let expected = json(&["check", &columns]);
+    for (file, flags) in [
+        (&records, [&names[..], &documents].concat()),
+        (&table, [&names[..], &documents, &sentences].concat()),
+    ] {
+        let found = json(&[&["check", file][..], &flags].concat());
+        for count in ["documents", "sentences", "words", "entities", "tags"] {
+            let [found, expected] = [&found, &expected].map(|report| &report["files"][0][count]);
+            assert_eq!(found, expected, "{file}: {count}");
+        }
+        let labels = stdout(&[&["labels", file][..], &flags].concat());
+        assert_eq!(labels, "B-LOC\nB-PER\nI-PER\nO\n", "{file}");
+    }
+    // What is named and not there is answered with what is.
+    let plain = folder.write("plain.jsonl", jsonl(&GOLD));
+    let unnamed = folder.write(
+        "unnamed.jsonl",
+        "{\"id\": 1, \"tokens\": [\"Ana\"], \"etiquetas\": [\"B-PER\"]}\n",
+    );
+    for (code, file, flags, expected) in [
+        (
+            1,
+            &plain,
+            &["--tag-column", "gold"][..],
+            "plain.jsonl:1: no field `gold` with the tags: the record has `document`, `tokens`, `ner_tags`, `id`; give the name",
+        ),
+        (
+            1,
+            &table,
+            &["--tag-column", "gold"][..],
+            "gold.csv:1: no column of tokens: the first line has `acta`, `frase`, `palabras`, `oro`,",
+        ),
+        (
+            1,
+            &table,
+            &["--token-column", "palabras", "--tag-column", "gold"][..],
+            "gold.csv:1: no column named `gold` for the tag: the header has `acta`, `frase`, `palabras`, `oro`; give the name",
+        ),
+        (
+            1,
+            &columns,
+            &["--tag-column", "oro"][..],
+            "gold.conll: no tag column named `oro`: the first line has `-DOCSTART-`, `O`, and a column file has no names; give the number",
+        ),
+        (
+            1,
+            &unnamed,
+            &[""; 0][..],
+            "found no tags beside the token `Ana`; their field may be ner_tags, tags or labels, or the one that --tag-column gives; \
+             the first record has id, tokens, etiquetas",
+        ),
+        (
+            2,
+            &plain,
+            &["--token-column", "--tag-column", "oro"][..],
+            "`--tag-column` is no column",
+        ),
+    ] {
+        let said = failure(code, &[&["labels", file][..], flags].concat());
+        assert!(said.contains(expected), "{said}");
+    }
 }

@@ -276,7 +276,7 @@ fn a_new_student_begins_with_layers_of_its_teacher() {
     let half = "--layers 2 --hidden 8 --intermediate 16";
     let learning = "--epochs 60 --learning-rate 0.01 --hidden-loss-weight 0.5 --save-steps 100 --dev train.conll";
     let talk = folder.said(&line(half, learning, "half"));
-    let cut = "the student begins with layers 0, 2 of its teacher, cut from 16 to 8 hidden units, from 2 to 1 heads, from 32 to 16 neurons";
+    let cut = "the student begins with layers 0, 2 of its teacher, cut from 16 to 8 hidden units, from 2 to 1 head, from 32 to 16 neurons";
     assert!(talk.contains(cut), "{talk}");
     assert_eq!(tags("half"), tags("deep"));
     folder.said(&line(

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -537,6 +538,100 @@ fn paths_and_nonsense_are_never_asked_for() {
     let here = guard.path().join("model");
     fs::create_dir(&here).unwrap();
     assert_eq!(fetch(&hub, here.to_str().unwrap()).unwrap(), here);
+}
+
+/// What `info` says of a name in a folder with the models `my-model` and `out/best`, and how often the hub was asked.
+fn refusal(name: &str, more: &[&str]) -> (String, usize) {
+    let server = Server::start(&model(), Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    for dir in ["my-model", "out/best"] {
+        let dir = folder.path().join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("config.json"), "{}").unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_ner-cli"))
+        .args(["info", name])
+        .args(more)
+        .current_dir(folder.path())
+        .env("HF_ENDPOINT", &server.address)
+        .env("HF_HUB_CACHE", folder.path().join("cache"))
+        .env_remove("HF_HUB_OFFLINE")
+        .env_remove("TRANSFORMERS_OFFLINE")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{name}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    (said, server.requests().len())
+}
+
+#[test]
+fn a_mistyped_directory_is_answered_with_the_right_one() {
+    for (name, expected) in [
+        (
+            "my-modle",
+            "my-modle: no such directory (did you mean my-model?); for a model of this name on the hub write my-modle@main",
+        ),
+        (
+            "otu/best",
+            "otu/best: no such directory (did you mean out/best?); for a model of this name on the hub write otu/best@main",
+        ),
+        (
+            "out/bset",
+            "out/bset: no such directory, though out is one (did you mean out/best?); for a model of this name on the hub",
+        ),
+        (
+            "./my_model",
+            "./my_model: no such directory (did you mean my-model?), and no model's name either",
+        ),
+        (
+            "out/best/config.json",
+            "out/best/config.json: is a file, not a directory",
+        ),
+    ] {
+        let (said, asked) = refusal(name, &[]);
+        assert!(said.starts_with(&format!("error: {expected}")), "{said}");
+        assert_eq!(asked, 0, "{name} was asked of the hub");
+    }
+}
+
+#[test]
+fn what_the_hub_does_not_have_is_first_said_not_to_be_here() {
+    for (name, expected) in [
+        (
+            "roberta-base",
+            "roberta-base: no such directory here, and the hub gives no model of this name: roberta-base: no such repository",
+        ),
+        (
+            "best",
+            "best: no such directory here (did you mean out/best?), and the hub gives no model of this name: best: no such repository",
+        ),
+        // With a revision it is no path.
+        ("my-modle@main", "my-modle: no such repository or revision"),
+    ] {
+        let (said, asked) = refusal(name, &[]);
+        assert!(said.starts_with(&format!("error: {expected}")), "{said}");
+        assert_eq!(asked, 1, "{name}");
+    }
+    let (said, asked) = refusal("best", &["--offline"]);
+    assert!(
+        said.starts_with(
+            "error: best: no such directory (did you mean out/best?), and not in the cache "
+        ),
+        "{said}"
+    );
+    assert_eq!(asked, 0);
+}
+
+#[test]
+fn an_unreachable_hub_is_said_last() {
+    let (_guard, hub) = hub("http://127.0.0.1:1");
+    let message = fetch(&hub, NAME).unwrap_err();
+    assert!(
+        message.starts_with(
+            "ana/tagger: no such directory here, and the hub could not be asked for a model of this name: "
+        ),
+        "{message}"
+    );
 }
 
 #[test]

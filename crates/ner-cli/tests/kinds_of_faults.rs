@@ -422,3 +422,107 @@ fn sizes_that_are_not_the_weights_are_refused_at_once() {
         assert!(said.stderr.contains("model"), "{key}: {}", said.stderr);
     }
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_said_to_be_one() {
+    let folder = Folder::new();
+    let expected = ".: is a directory, expected a file: give the files in it by their names";
+    for line in [
+        "labels .",
+        "evaluate --gold . --pred .",
+        "evaluate --model model --data .",
+        "preprocess . --no-split",
+        "predict --model model --input .",
+        "predict --model model --input . --input-format jsonl",
+        "predict --model model --input . --input-format conll",
+        "redact --input .",
+    ] {
+        let said = folder.run(line);
+        assert_eq!(said.code, 1, "{line}");
+        assert!(
+            said.stderr.starts_with(&format!("error: {expected}")),
+            "{line}: {}",
+            said.stderr
+        );
+    }
+    let said = folder.run("check .");
+    assert_eq!(said.code, 1);
+    assert!(
+        said.stdout.contains(&format!("  {expected}\n")),
+        "{}",
+        said.stdout
+    );
+}
+
+#[test]
+fn texts_without_words_are_said_to_leave_no_sentence() {
+    let folder = Folder::new();
+    folder.write("texts.txt", "Eva canta\n\n  \nCuzco\n");
+    let predict = "predict --model model --input texts.txt --format";
+    let said = folder.run(&format!("{predict} conll"));
+    assert_eq!(said.stdout, "Eva B-PER\ncanta O\n\nCuzco B-LOC\n\n");
+    let note = "note: 2 texts have no words, and so no sentence in the result; the first is record 2; --format jsonl has a line for each text\n";
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    let arguments = [
+        "predict", "--model", "model", "--format", "conll", "Eva", "",
+    ];
+    let said = folder.run_with(&arguments, None);
+    let note =
+        "note: 1 text has no words, and so no sentence in the result; the first is record 2;";
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    // The other forms lose none.
+    for format in ["text", "jsonl", "csv"] {
+        let said = folder.run(&format!("{predict} {format}"));
+        assert!(!said.stderr.contains("note: "), "{format}: {}", said.stderr);
+    }
+}
+
+#[test]
+fn records_keep_their_numbers_where_others_are_left_out() {
+    let folder = Folder::new();
+    folder.write(
+        "records.jsonl",
+        "{\"text\": \"Eva\"}\n{\"text\": 3}\n{\"text\": \"Cuzco\"}\n{\"text\": \"canta\"}\n{\"text\": \"Eva\"}\n",
+    );
+    for size in ["1", "2", "1024"] {
+        let said = folder.run(&format!(
+            "predict --model model --input records.jsonl --format csv --on-error skip --batch-size {size}"
+        ));
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        let numbers: Vec<&str> = said
+            .stdout
+            .lines()
+            .map(|line| line.split(',').next().unwrap())
+            .collect();
+        assert_eq!(numbers, ["record", "1", "3", "5"], "{size}");
+        assert!(
+            said.stderr.contains("\n1 of 5 records was left out\n"),
+            "{}",
+            said.stderr
+        );
+    }
+}
+
+#[test]
+fn one_is_counted_as_one() {
+    let folder = Folder::new();
+    folder.write("one.conll", "Eva B-PER\n");
+    folder.write("none.conll", "Eva O\n");
+    let report = folder.stdout("check one.conll");
+    assert!(
+        report.starts_with(
+            "one.conll: 1 sentence, 1 word, 1 document, 0.0 % of the words O, iob2\n  1 entity: PER 1\n  longest sentence: 1 word (line 1)\n"
+        ),
+        "{report}"
+    );
+    let report = folder.stdout("evaluate --gold one.conll --pred none.conll --errors");
+    assert!(report.contains("\n1 error\n"), "{report}");
+    folder.write("words.conll", "Eva O\nSosa O\n");
+    let said = folder.run("evaluate --gold one.conll --pred words.conll");
+    assert!(
+        said.stderr
+            .contains("has 1 word, the one at words.conll:1 has 2"),
+        "{}",
+        said.stderr
+    );
+}

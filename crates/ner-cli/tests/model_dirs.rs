@@ -93,7 +93,7 @@ fn sizes_that_no_model_can_have_are_refused_at_once() {
         ),
         ("--hidden 0", "hidden_size is 0"),
         ("--intermediate 0", "intermediate_size is 0"),
-        ("--initializer-range=-1", "initializer_range is -1"),
+        ("--initializer-range -1", "initializer_range is -1"),
     ] {
         let line = format!("new-model --train train.conll --output model {SIZES} {sizes}");
         let started = Instant::now();

@@ -230,6 +230,33 @@ fn slips_of_a_first_try_are_answered() {
 }
 
 #[test]
+fn a_negative_number_is_refused_by_the_check_of_its_setting() {
+    let folder = Folder::new();
+    let refusal = |code: i32, more: &[&str]| {
+        let output = folder.train("out", more);
+        assert_eq!(output.status.code(), Some(code), "{more:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (flag, number) in [
+        ("--learning-rate", "-1"),
+        ("--lr", "-5e-5"),
+        ("--weight-decay", "-0.1"),
+        ("--dropout", "-0.5"),
+    ] {
+        let [apart, joined] = [
+            refusal(1, &[flag, number]),
+            refusal(1, &[&format!("{flag}={number}")]),
+        ];
+        assert_eq!(apart, joined);
+        assert!(!apart.contains("unexpected argument"), "{apart}");
+    }
+    let said = refusal(1, &["--learning-rate", "-1"]);
+    assert!(said.starts_with("error: --learning-rate: "), "{said}");
+    let said = refusal(2, &["--epochs", "-1"]);
+    assert!(said.contains("invalid value '-1' for '--epochs"), "{said}");
+}
+
+#[test]
 fn a_warm_up_runs_and_leaves_nothing() {
     let folder = Folder::new();
     let before = fs::read_dir(folder.path("model")).unwrap().count();

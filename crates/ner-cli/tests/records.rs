@@ -180,10 +180,7 @@ fn a_bad_record_ends_the_run_or_is_left_out() {
         message.contains("left out: stdin:2: field `text` is a number"),
         "{message}"
     );
-    assert!(
-        message.contains("1 of 3 records were left out"),
-        "{message}"
-    );
+    assert!(message.contains("1 of 3 records was left out"), "{message}");
 }
 
 #[test]

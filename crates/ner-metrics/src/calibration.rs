@@ -94,7 +94,7 @@ impl Reliability {
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "{:>12} {:>11} {:>10} {:>8}\n",
+            "{:>13} {:>11} {:>10} {:>8}\n",
             "score", "predictions", "mean score", "correct"
         );
         for bin in self.bins.iter().filter(|bin| bin.count > 0) {

@@ -15,9 +15,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::column_files::{ColumnArguments, TaggedFile};
+use crate::hub::meant;
 use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::screen;
+use crate::table::{Table, fitting};
 use crate::wording::counted;
 
 /// Entities below which a temperature says little of other texts.
@@ -108,8 +111,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let Arguments { model, data, .. } = arguments;
     ensure!(
         model.is_dir(),
-        "{}: is no directory; a temperature is written into a model of your own",
-        model.display()
+        "{}: is no directory{}; a temperature is written into a model of your own",
+        model.display(),
+        meant(model)
     );
     ensure!(
         arguments
@@ -130,12 +134,15 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     if is_saved {
         ModelConfig::record_temperature(model, report.temperature)?;
     }
-    let text = match arguments.format {
-        Format::Text => report.to_text(arguments.precision_of),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-    };
-    let mut output = Output::create(arguments.output.as_deref())?;
-    write!(output, "{text}")?;
+    let path = arguments.output.as_deref();
+    let mut output = Output::create(path)?;
+    match arguments.format {
+        Format::Text => {
+            let columns = screen::columns(path);
+            output.write_text(&report.to_text(arguments.precision_of, columns))?;
+        }
+        Format::Json => writeln!(output, "{}", serde_json::to_string_pretty(&report)?)?,
+    }
     output.finish()?;
     let found = report.after.count;
     if found < FEW_ENTITIES {
@@ -259,8 +266,14 @@ fn refusal(temperature: f64, before: &Reliability, after: &Reliability) -> Optio
     (!worse.is_empty()).then(|| worse.join(", "))
 }
 
+/// What the table of thresholds says of each.
+const COLUMNS: [&str; 5] = ["threshold", "precision", "recall", "f1-score", "kept"];
+
+/// A line of that table: the type, what the threshold keeps, and what is special about it.
+type Line<'r> = (&'r str, Option<&'r ThresholdPoint>, String);
+
 impl Report {
-    fn to_text(&self, wished: Option<f64>) -> String {
+    fn to_text(&self, wished: Option<f64>, columns: Option<usize>) -> String {
         let mut text = format!("temperature {:.4}\n", self.temperature);
         for (name, table) in [("before", &self.before), ("after", &self.after)] {
             _ = write!(
@@ -269,7 +282,7 @@ impl Report {
                 table.expected_calibration_error,
                 table.brier,
                 counted(table.count, "entity", "entities"),
-                table.to_text()
+                fitting(table.to_text(), columns, || narrow_reliability(table))
             );
         }
         let whose = match self.refused {
@@ -280,51 +293,87 @@ impl Report {
             text,
             "\nwhat a threshold on the score{whose} keeps (`predict --min-score`)"
         );
-        let names = self.thresholds.iter().map(|row| row.name.chars().count());
-        let width = names.max().unwrap_or(0).max(8);
-        _ = writeln!(
-            text,
-            "{:>width$} {:>10} {:>9} {:>9} {:>9} {:>7}",
-            "type", "threshold", "precision", "recall", "f1-score", "kept"
-        );
+        let lines = self.lines(wished);
+        text.push_str(&fitting(table(&lines), columns, || narrow_table(&lines)));
+        text
+    }
+
+    /// The lines of the table of thresholds.
+    fn lines(&self, wished: Option<f64>) -> Vec<Line<'_>> {
+        let mut lines = Vec::new();
         for row in &self.thresholds {
-            for point in &row.at {
-                line(&mut text, &row.name, width, point, "");
-            }
-            if let Some(point) = &row.best_f1 {
-                line(&mut text, &row.name, width, point, "  best F1");
-            }
-            match (&row.wished_precision, wished) {
-                (Some(point), Some(wished)) => {
-                    line(
-                        &mut text,
-                        &row.name,
-                        width,
-                        point,
-                        &format!("  precision {wished}"),
-                    );
-                }
-                (None, Some(wished)) => {
-                    _ = writeln!(
-                        text,
-                        "{:>width$} no threshold gives precision {wished}",
-                        row.name
-                    );
-                }
-                _ => {}
+            let name = row.name.as_str();
+            let line = |point, note: &str| (name, Some(point), note.to_owned());
+            lines.extend(row.at.iter().map(|point| line(point, "")));
+            lines.extend(row.best_f1.iter().map(|point| line(point, "best F1")));
+            if let Some(wished) = wished {
+                let point = row.wished_precision.as_ref();
+                let no = if point.is_none() {
+                    "no threshold gives "
+                } else {
+                    ""
+                };
+                lines.push((name, point, format!("{no}precision {wished}")));
             }
         }
-        text
+        lines
     }
 }
 
-fn line(text: &mut String, name: &str, width: usize, point: &ThresholdPoint, note: &str) {
-    let scores = &point.scores;
-    _ = writeln!(
-        text,
-        "{name:>width$} {:>10.3} {:>9.4} {:>9.4} {:>9.4} {:>7}{note}",
-        point.threshold, scores.precision, scores.recall, scores.f1, point.kept
+fn table(lines: &[Line<'_>]) -> String {
+    let names = lines.iter().map(|(name, ..)| name.chars().count());
+    let width = names.max().unwrap_or(0).max(8);
+    let [threshold, precision, recall, f1, kept] = COLUMNS;
+    let mut text = format!(
+        "{:>width$} {threshold:>10} {precision:>9} {recall:>9} {f1:>9} {kept:>7}\n",
+        "type"
     );
+    for (name, point, note) in lines {
+        let Some(point) = point else {
+            _ = writeln!(text, "{name:>width$} {note}");
+            continue;
+        };
+        let [threshold, precision, recall, f1, kept] = cells(point);
+        let gap = if note.is_empty() { "" } else { "  " };
+        _ = writeln!(
+            text,
+            "{name:>width$} {threshold:>10} {precision:>9} {recall:>9} {f1:>9} {kept:>7}{gap}{note}"
+        );
+    }
+    text
+}
+
+fn narrow_table(lines: &[Line<'_>]) -> Table {
+    let mut table = Table::new(["type"].into_iter().chain(COLUMNS).chain(["note"]));
+    for (name, point, note) in lines {
+        let cells = point.map_or_else(<[String; 5]>::default, cells);
+        table.row(name, cells.into_iter().chain([note.clone()]));
+    }
+    table
+}
+
+fn cells(point: &ThresholdPoint) -> [String; 5] {
+    let scores = &point.scores;
+    [
+        format!("{:.3}", point.threshold),
+        format!("{:.4}", scores.precision),
+        format!("{:.4}", scores.recall),
+        format!("{:.4}", scores.f1),
+        point.kept.to_string(),
+    ]
+}
+
+fn narrow_reliability(reliability: &Reliability) -> Table {
+    let mut table = Table::new(["score", "predictions", "mean score", "correct"]);
+    for bin in reliability.bins.iter().filter(|bin| bin.count > 0) {
+        let cells = [
+            bin.count.to_string(),
+            format!("{:.3}", bin.confidence),
+            format!("{:.3}", bin.accuracy),
+        ];
+        table.row(&format!("{:.2} to {:.2}", bin.low, bin.high), cells);
+    }
+    table
 }
 
 #[cfg(test)]

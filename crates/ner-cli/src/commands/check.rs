@@ -83,12 +83,11 @@ enum Format {
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let report = check(arguments, quiet)?;
-    let text = match arguments.format {
-        Format::Text => report.to_text(arguments.examples),
-        Format::Json => report.to_json()?,
-    };
     let mut output = Output::create(arguments.output.as_deref())?;
-    write!(output, "{text}")?;
+    match arguments.format {
+        Format::Text => output.write_text(&report.to_text(arguments.examples))?,
+        Format::Json => write!(output, "{}", report.to_json()?)?,
+    }
     output.finish()?;
     let [errors, warnings] = [Severity::Error, Severity::Warning].map(|least| report.count(least));
     let found = [

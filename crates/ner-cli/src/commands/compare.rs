@@ -17,6 +17,7 @@ use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::paths::expand;
 use crate::progress::Progress;
+use crate::screen;
 use crate::wording::bare_tags;
 
 /// How the names of prediction files end; those of models do not.
@@ -140,12 +141,14 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         seed: arguments.seed,
     };
     let report = Report::new(&gold, arguments.mode(), &sides, &resampling)?;
-    let text = match arguments.format {
-        Format::Text => report.to_text(arguments.examples),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-    };
-    let mut output = Output::create(arguments.output.as_deref())?;
-    write!(output, "{text}")?;
+    let path = arguments.output.as_deref();
+    let mut output = Output::create(path)?;
+    match arguments.format {
+        Format::Text => {
+            output.write_text(&report.to_text(arguments.examples, screen::columns(path)))?;
+        }
+        Format::Json => writeln!(output, "{}", serde_json::to_string_pretty(&report)?)?,
+    }
     output.finish()
 }
 

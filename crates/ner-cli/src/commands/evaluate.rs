@@ -3,6 +3,7 @@
 mod error_report;
 mod explain;
 mod section;
+mod tables;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,12 +20,14 @@ use serde_json::{Map, Value, json};
 pub use self::error_report::ErrorReport;
 use self::explain::{Explain, ExplainArguments};
 use self::section::{Section, to_csv, to_json, to_text};
+use self::tables::TextForm;
 use crate::column_files::{ColumnArguments, TaggedFile};
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::wording::bare_tags;
+use crate::screen;
+use crate::wording::{bare_tags, counted};
 
 /// Score predicted tags as seqeval does.
 ///
@@ -90,6 +93,13 @@ impl Arguments {
             ModeName::Strict => Mode::Strict(self.scheme),
         }
     }
+
+    fn text_form(&self) -> TextForm {
+        TextForm {
+            digits: self.digits,
+            columns: screen::columns(self.output.as_deref()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -119,7 +129,10 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         _ => with_predictions(arguments, quiet)?,
     };
     let mut output = Output::create(arguments.output.as_deref())?;
-    write!(output, "{text}")?;
+    match arguments.format {
+        Format::Text => output.write_text(&text)?,
+        Format::Json | Format::Csv => write!(output, "{text}")?,
+    }
     output.finish()
 }
 
@@ -172,11 +185,15 @@ fn as_text(
 ) -> Result<String> {
     let found = evaluate_as_text(tagger, &gold.sentences)?;
     Progress::new(quiet).say(&format!(
-        "running text, decoding: {}; {} of {} sentences cut into the words of the file; {} of {} gold spans out of reach of the cut",
-        found.decoding, found.cut_alike, found.sentences, found.out_of_reach, found.report.micro.support
+        "running text, decoding: {}; {} of {} cut into the words of the file; {} of {} out of reach of the cut",
+        found.decoding,
+        found.cut_alike,
+        counted(found.sentences, "sentence", "sentences"),
+        found.out_of_reach,
+        counted(found.report.micro.support, "gold span", "gold spans")
     ));
     Ok(match arguments.format {
-        Format::Text => found.report.to_text(arguments.digits),
+        Format::Text => arguments.text_form().entities(&found.report),
         Format::Csv => found.report.to_csv(),
         Format::Json => pretty(&json!({
             "decoding": found.decoding,
@@ -206,24 +223,23 @@ fn report(
     let ill_formed = warn(arguments, &tags, predicted, decoding.as_deref(), quiet);
     let wanted = |report| arguments.report == report || arguments.report == Report::All;
     let mut sections = Vec::new();
-    let digits = arguments.digits;
+    let form = arguments.text_form();
     if wanted(Report::Entity) {
         let report = EntityReport::new(&tags, predicted, mode)?;
         sections.push(
-            Section::new("entity", &report, report.to_text(digits))?.with_csv(report.to_csv()),
+            Section::new("entity", &report, form.entities(&report))?.with_csv(report.to_csv()),
         );
     }
     if wanted(Report::Token) {
         let report = TokenReport::new(&tags, predicted)?;
-        sections.push(
-            Section::new("token", &report, report.to_text(digits))?.with_csv(report.to_csv()),
-        );
+        sections
+            .push(Section::new("token", &report, form.tokens(&report))?.with_csv(report.to_csv()));
     }
     if wanted(Report::Conlleval) {
         let summary = ConllevalSummary::new(&tags, predicted)?;
         sections.push(Section::new("conlleval", &summary, summary.to_text())?);
     }
-    sections.extend(explain.sections(digits)?);
+    sections.extend(explain.sections(form)?);
     match arguments.format {
         Format::Text => Ok(to_text(&sections)),
         Format::Csv => to_csv(&sections),
@@ -255,9 +271,11 @@ fn warn(
         .filter(|tags| !arguments.scheme.is_valid(tags))
         .count();
     if ill_formed > 0 {
-        let (sentences, scheme) = (predicted.len(), arguments.scheme);
+        let sentences = counted(predicted.len(), "predicted sentence", "predicted sentences");
+        let are = if ill_formed == 1 { "is" } else { "are" };
         progress.say(&format!(
-            "{ill_formed} of {sentences} predicted sentences are not well-formed {scheme}"
+            "{ill_formed} of {sentences} {are} not well-formed {}",
+            arguments.scheme
         ));
     }
     let tags = gold.iter().copied().chain(predicted).flatten();

@@ -13,9 +13,12 @@ use subword_align::SubwordTokenizer;
 
 use crate::hub::HubArguments;
 use crate::output::Output;
+use crate::screen::stdout_columns;
 
 /// Bytes that training holds for each parameter in f32: the weight, its gradient and AdamW's two moments.
 const TRAINING_BYTES: u64 = 16;
+/// Columns that a fact has beside its name, or it stands behind it.
+const FACT: usize = 20;
 /// Bytes of a parameter in f32.
 const F32_BYTES: u64 = 4;
 
@@ -43,12 +46,11 @@ enum Format {
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let dir = arguments.hub.model(&arguments.model, quiet)?;
     let facts = facts(&dir)?;
-    let text = match arguments.format {
-        Format::Json => serde_json::to_string_pretty(&facts)? + "\n",
-        Format::Text => to_text(&facts),
-    };
     let mut output = Output::create(None)?;
-    write!(output, "{text}")?;
+    match arguments.format {
+        Format::Json => writeln!(output, "{}", serde_json::to_string_pretty(&facts)?)?,
+        Format::Text => output.write_text(&to_text(&facts, stdout_columns()))?,
+    }
     output.finish()
 }
 
@@ -145,8 +147,10 @@ fn megabytes(bytes: u64) -> Value {
     format!("{} MB", bytes.div_ceil(1_000_000)).into()
 }
 
-fn to_text(facts: &Map<String, Value>) -> String {
+/// The facts below each other, in a terminal of few columns without a column of their own.
+fn to_text(facts: &Map<String, Value>, columns: Option<usize>) -> String {
     let width = facts.keys().map(String::len).max().unwrap_or(0);
+    let is_narrow = columns.is_some_and(|columns| columns < width + FACT);
     let value = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Array(values) => {
@@ -157,6 +161,31 @@ fn to_text(facts: &Map<String, Value>) -> String {
     };
     facts
         .iter()
-        .map(|(name, fact)| format!("{name:<width$}  {}\n", value(fact)))
+        .map(|(name, fact)| match is_narrow {
+            true => format!("{name}: {}\n", value(fact)),
+            false => format!("{name:<width$}  {}\n", value(fact)),
+        })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_have_a_column_of_their_own_where_there_is_room() {
+        let facts = Map::from_iter([
+            ("layers".to_owned(), json!(4)),
+            ("labels".to_owned(), json!(["B-LOC", "O"])),
+            ("attention heads".to_owned(), json!(8)),
+        ]);
+        let wide = "layers           4\nlabels           B-LOC O\nattention heads  8\n";
+        for columns in [None, Some(80), Some(15 + FACT)] {
+            assert_eq!(to_text(&facts, columns), wide);
+        }
+        assert_eq!(
+            to_text(&facts, Some(14 + FACT)),
+            "layers: 4\nlabels: B-LOC O\nattention heads: 8\n"
+        );
+    }
 }

@@ -22,6 +22,7 @@ use tokenizers::{AddedToken, Model, Tokenizer};
 use crate::column_files::{ColumnArguments, TaggedFile, sorted_tags};
 use crate::output::{check_dir, make_dir, write_file};
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// Longest sequence that a new model takes, special tokens included.
 const POSITIONS: usize = 512;
@@ -239,7 +240,9 @@ impl fmt::Display for NewModel {
         } = &self.config;
         write!(
             f,
-            "{num_hidden_layers} layers of {hidden_size}, {vocab_size} sub-words, labels {}",
+            "{} of {hidden_size}, {}, labels {}",
+            counted(*num_hidden_layers, "layer", "layers"),
+            counted(*vocab_size, "sub-word", "sub-words"),
             id2label.join(" ")
         )
     }

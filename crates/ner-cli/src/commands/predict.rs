@@ -164,7 +164,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     }
     let writer = Writer::new(arguments)?;
     if arguments.takes_words() {
-        return columns::tag(arguments, &tagger, writer, &paths);
+        return columns::tag(arguments, &tagger, texts, writer, &paths);
     }
     if arguments.texts.is_empty() {
         let paths = if paths.is_empty() {
@@ -270,6 +270,15 @@ impl Arguments {
         } else {
             self.batch_size.max(1)
         }
+    }
+
+    /// Whether progress is to be seen: not where the results are seen themselves, or piped from a terminal to what may show them.
+    fn shows_progress(&self) -> bool {
+        let is_file = self
+            .output
+            .as_deref()
+            .is_some_and(|path| path != Path::new("-"));
+        is_file || !(io::stdout().is_terminal() || io::stderr().is_terminal())
     }
 
     /// The one file that is read, where it is one.

@@ -79,11 +79,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
                 Some(cutter) => cutter.place(sentence),
                 None => vec![Placement::Keep; sentence.len()],
             };
-            if format == FileFormat::Columns || !arguments.columns.is_empty() {
-                write(sentence, &placements, arguments, &mut output)?;
-            } else {
-                write_rows(sentence, &placements, arguments, &mut output)?;
-            }
+            write(sentence, &placements, format, arguments, &mut output)?;
         }
         if let Some(end) = end {
             end?;
@@ -117,55 +113,67 @@ fn check(first: &Sentence, format: FileFormat, arguments: &Arguments) -> Result<
     Ok(())
 }
 
-/// Writes the lines of a sentence, or the chosen columns of them.
+/// Writes a sentence, cut where its words' placements say.
 fn write(
     sentence: &Sentence,
     placements: &[Placement],
+    format: FileFormat,
     arguments: &Arguments,
     output: &mut Output,
 ) -> Result<()> {
     if let Some(line) = sentence.document_line() {
         writeln!(output, "{line}\n")?;
     }
+    let mut lines = if format == FileFormat::Columns || !arguments.columns.is_empty() {
+        Lines::Kept(output, &arguments.columns)
+    } else {
+        Lines::Made(Box::new(arguments.layout.writer().from_writer(output)))
+    };
     for (word, placement) in placements.iter().enumerate() {
         match placement {
             Placement::Drop => continue,
-            Placement::BreakBefore => writeln!(output)?,
+            Placement::BreakBefore => lines.end_sentence()?,
             Placement::Keep => {}
         }
         let at = || format!("{}:{}", arguments.input.display(), sentence.line(word));
-        let line = kept_columns(sentence, word, &arguments.columns).with_context(at)?;
-        writeln!(output, "{line}")?;
+        lines.write(sentence, word, at)?;
     }
-    writeln!(output)?;
-    Ok(())
+    lines.end_sentence()
 }
 
-/// Writes words and tags of a sentence of no column file as columns.
-fn write_rows(
-    sentence: &Sentence,
-    placements: &[Placement],
-    arguments: &Arguments,
-    output: &mut Output,
-) -> Result<()> {
-    if let Some(line) = sentence.document_line() {
-        writeln!(output, "{line}\n")?;
-    }
-    let mut rows = arguments.layout.writer().from_writer(output);
-    for (word, placement) in placements.iter().enumerate() {
-        match placement {
-            Placement::Drop => continue,
-            Placement::BreakBefore => rows.end_sentence()?,
-            Placement::Keep => {}
+/// How words become lines.
+enum Lines<'a> {
+    /// Their own, or the chosen columns of these.
+    Kept(&'a mut Output, &'a [Column]),
+    /// Columns of word and tag, for words that had no line.
+    Made(Box<conll_io::Writer<&'a mut Output>>),
+}
+
+impl Lines<'_> {
+    /// Writes the line of a word; `at` tells where the word stands, for errors.
+    fn write(&mut self, sentence: &Sentence, word: usize, at: impl Fn() -> String) -> Result<()> {
+        match self {
+            Self::Kept(output, columns) => {
+                let line = kept_columns(sentence, word, columns).with_context(at)?;
+                writeln!(output, "{line}")?;
+            }
+            Self::Made(rows) => {
+                let row = [Some(sentence.token(word)), sentence.tag(word)];
+                rows.write_row(row.into_iter().flatten())
+                    .map_err(conll_io::Error::into_kind)
+                    .with_context(at)?;
+            }
         }
-        let row = [Some(sentence.token(word)), sentence.tag(word)];
-        let at = || format!("{}:{}", arguments.input.display(), sentence.line(word));
-        rows.write_row(row.into_iter().flatten())
-            .map_err(conll_io::Error::into_kind)
-            .with_context(at)?;
+        Ok(())
     }
-    rows.flush()?;
-    Ok(())
+
+    fn end_sentence(&mut self) -> Result<()> {
+        match self {
+            Self::Kept(output, _) => writeln!(output)?,
+            Self::Made(rows) => rows.flush()?,
+        }
+        Ok(())
+    }
 }
 
 /// Decides where a sentence is cut.

@@ -297,7 +297,7 @@ impl Arguments {
         let mut line = format!(
             "{}, {} found, {} replaced",
             counted(records, "record", "records"),
-            counted(found.values().sum(), "entity", "entities"),
+            counted(found.values().sum::<usize>(), "entity", "entities"),
             replaced.values().sum::<usize>()
         );
         let types = found.iter().map(|(name, count)| format!("{name} {count}"));

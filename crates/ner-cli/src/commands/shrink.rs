@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     if let Some(read) = read.filter(|read| *read < FEW_WORDS) {
         progress.say(&format!(
             "note: only {} read: words of other texts are cut into characters; give more text",
-            counted(read as usize, "word was", "words were")
+            counted(read, "word was", "words were")
         ));
     }
     let left = model.stored.config().num_hidden_layers;

@@ -216,9 +216,9 @@ impl<'a> Transfer<'a> {
                 "{repository}: {endpoint} denies access; it does not exist, is private, or asks to accept its terms: see \
                  {endpoint}/{repository}, and set HF_TOKEN"
             ),
-            Some(404) => format!(
-                "{repository}: no such directory here, and no such repository or revision ({revision}) on {endpoint}"
-            ),
+            Some(404) => {
+                format!("{repository}: no such repository or revision ({revision}) on {endpoint}")
+            }
             _ => format!("{repository}: {endpoint}"),
         };
         anyhow::Error::new(error).context(advice)

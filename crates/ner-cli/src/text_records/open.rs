@@ -1,6 +1,5 @@
 //! Files and pipes as bytes, unpacked where they are packed.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;
+
+use crate::paths;
 
 /// How gzip files begin (RFC 1952).
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -20,7 +21,7 @@ pub fn open(path: &Path, done: &Arc<AtomicU64>) -> Result<Box<dyn BufRead>> {
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).with_context(in_file)?)
+        Box::new(paths::open(path)?)
     };
     let mut input = BufReader::new(Counted {
         source,

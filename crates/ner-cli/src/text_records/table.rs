@@ -3,7 +3,6 @@
 mod catch_panic;
 mod ipc;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +18,7 @@ use serde_json::{Map, Value};
 
 use self::catch_panic::guarded;
 use super::{Fault, OneFile, Record, RecordFormat};
+use crate::paths;
 
 /// Rows that become records at once.
 const ROWS: usize = 1024;
@@ -109,7 +109,7 @@ fn parquet(path: &Path, rows: usize, done: &Arc<AtomicU64>) -> Result<Parts> {
         path != Path::new("-"),
         "Parquet is read from its end; give --input a file"
     );
-    let file = File::open(path)?;
+    let file = paths::open(path)?;
     let size = file.metadata()?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let schema = Arc::clone(builder.schema());

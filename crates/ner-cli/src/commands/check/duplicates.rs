@@ -195,13 +195,18 @@ fn overlap(
         return None;
     }
     let note = format!(
-        "{} of the {} sentences of {} stand word for word in {} and hold {} of its {} entities",
+        "{} of the {} of {} {} word for word in {}, with {} of its {}",
         overlap.sentences,
-        overlap.of_sentences,
+        counted(overlap.of_sentences, "sentence", "sentences"),
         overlap.file,
+        if overlap.sentences == 1 {
+            "stands"
+        } else {
+            "stand"
+        },
         overlap.other_file,
         overlap.entities,
-        overlap.of_entities
+        counted(overlap.of_entities, "entity", "entities")
     );
     findings.note(Kind::SentenceInTwoFiles, note);
     Some(overlap)

@@ -141,8 +141,8 @@ fn write_statistics(text: &mut String, statistics: &Statistics) {
     let line = longest.line.map(|line| format!(" (line {line})"));
     _ = writeln!(
         text,
-        "  longest sentence: {} words{}",
-        longest.words,
+        "  longest sentence: {}{}",
+        counted(longest.words, "word", "words"),
         line.unwrap_or_default()
     );
     if let Some(Subwords {
@@ -155,7 +155,8 @@ fn write_statistics(text: &mut String, statistics: &Statistics) {
         let unknown = counted(*unknown_words, "word", "words");
         _ = writeln!(
             text,
-            "  {subwords} sub-words, {per_word:.2} a word; {unknown} with the unknown token"
+            "  {}, {per_word:.2} a word; {unknown} with the unknown token",
+            counted(*subwords, "sub-word", "sub-words")
         );
     }
 }

@@ -105,7 +105,8 @@ fn check_lengths(
         counts.broken_entities += broken;
         counts.lost_entities += lost;
         let what = format!(
-            "{subwords} sub-words where {budget} fit; truncation would lose {} and {}, and break {broken}",
+            "{} where {budget} fit; truncation would lose {} and {}, and break {broken}",
+            counted(subwords, "sub-word", "sub-words"),
             counted(lost_words, "word", "words"),
             counted(lost, "entity", "entities")
         );
@@ -114,9 +115,10 @@ fn check_lengths(
     }
     if counts.longer_sentences > 0 {
         let note = format!(
-            "{}: {} longer than {budget} sub-words; truncation would lose {} and {}, and break {}",
+            "{}: {} longer than {}; truncation would lose {} and {}, and break {}",
             view.file.path.display(),
             counted(counts.longer_sentences, "sentence", "sentences"),
+            counted(budget, "sub-word", "sub-words"),
             counted(counts.lost_words, "word", "words"),
             counted(counts.lost_entities, "entity", "entities"),
             counts.broken_entities

@@ -66,10 +66,10 @@ fn scheme(view: &View<'_>, tags: &Counts<'_>, findings: &mut Findings) -> Option
         .any(|tag| *tag != "O" && bare.iter().all(|found| found.tag != *tag));
     if has_positions {
         let what = format!(
-            "the nearest, {}, forbids {} of {} transitions",
+            "the nearest, {}, forbids {} of {}",
             fit.scheme.name(),
             fit.illegal,
-            fit.transitions
+            counted(fit.transitions, "transition", "transitions")
         );
         let details =
             json!({"nearest": fit.scheme, "illegal": fit.illegal, "transitions": fit.transitions});
@@ -146,12 +146,13 @@ fn check_one_scheme(views: &[View<'_>], findings: &mut Findings) {
             continue; // what it has is also of the first file's scheme
         };
         let what = format!(
-            "is {}, {} is {}; {} of {} sentences are not well-formed there",
+            "is {}, {} is {}; {} of {} {} not well-formed there",
             own.name(),
             first.file.path.display(),
             scheme.name(),
             broken.len(),
-            view.sentences().len()
+            counted(view.sentences().len(), "sentence", "sentences"),
+            if broken.len() == 1 { "is" } else { "are" }
         );
         let details = json!({"scheme": own, "other_file": first.file.path, "other_scheme": scheme});
         findings.add(Kind::MixedSchemes, view.place(number, 0), what, details);

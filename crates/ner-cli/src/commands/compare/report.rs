@@ -9,7 +9,13 @@ use serde::Serialize;
 
 use super::System;
 use crate::column_files::TaggedFile;
+use crate::table::{Table, fitting};
 use crate::wording::counted;
+
+/// What the table says of each type.
+const COLUMNS: [&str; 7] = [
+    "F1 of a", "F1 of b", "b - a", "interval", "p", "only a", "only b",
+];
 
 /// All of it.
 #[derive(Debug, Serialize)]
@@ -80,7 +86,7 @@ impl Report {
     }
 
     /// Figures, a line for each type, and examples.
-    pub fn to_text(&self, examples: usize) -> String {
+    pub fn to_text(&self, examples: usize, columns: Option<usize>) -> String {
         let mut text = format!("a: {}\nb: {}\n\n", self.a, self.b);
         for (name, side) in [("a", &self.all.a), ("b", &self.all.b)] {
             _ = writeln!(text, "F1 of {name}: {}", runs(side));
@@ -103,7 +109,8 @@ impl Report {
         if let Some(p) = self.all.seeds_p {
             _ = writeln!(text, "Welch's t-test over the runs: p = {p:.4}");
         }
-        text.push_str(&self.table());
+        text.push('\n');
+        text.push_str(&fitting(self.table(), columns, || self.narrow_table()));
         for side in ['a', 'b'] {
             let found: Vec<&OnlyOne> = self.only.iter().filter(|one| one.side == side).collect();
             let entities = counted(found.len(), "entity", "entities");
@@ -125,29 +132,45 @@ impl Report {
     fn table(&self) -> String {
         let width = self.per_type.keys().map(|name| name.chars().count()).max();
         let width = width.unwrap_or(0).max(8);
+        let [a, b, difference, interval, p, only_a, only_b] = COLUMNS;
         let mut text = format!(
-            "\n{:>width$} {:>8} {:>8} {:>8} {:>20} {:>8} {:>7} {:>7}\n",
-            "type", "F1 of a", "F1 of b", "b - a", "interval", "p", "only a", "only b"
+            "{:>width$} {a:>8} {b:>8} {difference:>8} {interval:>20} {p:>8} {only_a:>7} {only_b:>7}\n",
+            "type"
         );
         for (name, comparison) in &self.per_type {
-            let difference = &comparison.difference;
-            let interval = format!("[{:+.4}, {:+.4}]", difference.low, difference.high);
-            let only = |side: char| {
-                let of_side = self.only.iter().filter(|one| one.side == side);
-                of_side.filter(|one| one.entity_type == *name).count()
-            };
+            let [a, b, difference, interval, p, only_a, only_b] = self.cells(name, comparison);
             _ = writeln!(
                 text,
-                "{name:>width$} {:>8.4} {:>8.4} {:>+8.4} {interval:>20} {:>8.4} {:>7} {:>7}",
-                comparison.a.mean,
-                comparison.b.mean,
-                difference.estimate,
-                comparison.bootstrap_p,
-                only('a'),
-                only('b')
+                "{name:>width$} {a:>8} {b:>8} {difference:>8} {interval:>20} {p:>8} {only_a:>7} {only_b:>7}"
             );
         }
         text
+    }
+
+    fn narrow_table(&self) -> Table {
+        let mut table = Table::new(["type"].into_iter().chain(COLUMNS));
+        for (name, comparison) in &self.per_type {
+            table.row(name, self.cells(name, comparison));
+        }
+        table
+    }
+
+    /// The figures of a type.
+    fn cells(&self, name: &str, comparison: &Comparison) -> [String; 7] {
+        let difference = &comparison.difference;
+        let only = |side: char| {
+            let of_side = self.only.iter().filter(|one| one.side == side);
+            of_side.filter(|one| one.entity_type == name).count()
+        };
+        [
+            format!("{:.4}", comparison.a.mean),
+            format!("{:.4}", comparison.b.mean),
+            format!("{:+.4}", difference.estimate),
+            format!("[{:+.4}, {:+.4}]", difference.low, difference.high),
+            format!("{:.4}", comparison.bootstrap_p),
+            only('a').to_string(),
+            only('b').to_string(),
+        ]
     }
 }
 
@@ -157,9 +180,9 @@ fn runs(side: &RunScores) -> String {
         Some(deviation) => {
             let each: Vec<String> = side.f1.iter().map(|f1| format!("{f1:.4}")).collect();
             format!(
-                "{:.4}, deviation {deviation:.4} ({} runs: {})",
+                "{:.4}, deviation {deviation:.4} ({}: {})",
                 side.mean,
-                side.f1.len(),
+                counted(side.f1.len(), "run", "runs"),
                 each.join(", ")
             )
         }

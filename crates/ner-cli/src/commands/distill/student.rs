@@ -121,7 +121,7 @@ impl fmt::Display for Cutting {
         let (teacher, student) = (&self.teacher, self.model.config());
         write!(
             f,
-            "{} {} of its teacher, cut from {} to {} hidden units, from {} to {} heads, from {} to {} neurons",
+            "{} {} of its teacher, cut from {} to {}, from {} to {}, from {} to {}",
             if self.view.layers.len() == 1 {
                 "layer"
             } else {
@@ -129,11 +129,11 @@ impl fmt::Display for Cutting {
             },
             list(&self.view.layers, ", "),
             teacher.hidden_size,
-            student.hidden_size,
+            counted(student.hidden_size, "hidden unit", "hidden units"),
             teacher.num_attention_heads,
-            student.num_attention_heads,
+            counted(student.num_attention_heads, "head", "heads"),
             teacher.intermediate_size,
-            student.intermediate_size
+            counted(student.intermediate_size, "neuron", "neurons")
         )
     }
 }

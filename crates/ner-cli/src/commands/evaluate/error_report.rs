@@ -11,7 +11,10 @@ use ner_metrics::{
 use ner_pages::{ConfusionCell, ErrorKind, MarkedText};
 use serde::Serialize;
 
+use super::tables::TextForm;
 use crate::column_files::{TaggedFile, file_name, joined};
+use crate::table::{Table, fitting};
+use crate::wording::counted;
 
 /// The errors of a file.
 #[derive(Debug, Serialize)]
@@ -124,15 +127,15 @@ impl ErrorReport {
     }
 
     /// Tables, then a line for each error.
-    pub fn to_text(&self, digits: usize) -> String {
-        let mut text = self.schemes.to_text(digits);
-        _ = writeln!(text, "\n{} errors", self.errors.len());
+    pub fn to_text(&self, form: TextForm) -> String {
+        let mut text = form.overlaps(&self.schemes);
+        _ = writeln!(text, "\n{}", counted(self.errors.len(), "error", "errors"));
         for kind in EntityErrorKind::ALL {
             let count = self.errors.iter().filter(|row| row.kind == kind).count();
             _ = writeln!(text, "{count:>8} {kind}");
         }
         text.push_str("\ngold types (rows) as predicted (columns); `-` for no entity\n");
-        text.push_str(&self.confusion_table());
+        text.push_str(&self.confusion_table(form.columns));
         text.push('\n');
         for row in &self.errors {
             let span = |span: &Option<Span>| {
@@ -152,7 +155,7 @@ impl ErrorReport {
         text
     }
 
-    fn confusion_table(&self) -> String {
+    fn confusion_table(&self, columns: Option<usize>) -> String {
         let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
         let mut names: BTreeSet<String> = BTreeSet::new();
         for cell in &self.confusion {
@@ -178,7 +181,17 @@ impl ErrorReport {
             }
             text.push('\n');
         }
-        text
+        fitting(text, columns, || {
+            let header = ["".to_owned()].into_iter().chain(names.iter().cloned());
+            let mut table = Table::new(header);
+            for gold in &names {
+                let counts = names
+                    .iter()
+                    .map(|predicted| count(gold, predicted).to_string());
+                table.row(gold, counts);
+            }
+            table
+        })
     }
 
     /// Three tables with a blank line between them: the schemes, which type was taken for which, and a line for each error.

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use self::known_entities::{FREQUENCIES, Known, OWN_FREQUENCIES, SEEN, frequency, own_frequency};
 use super::error_report::ErrorReport;
 use super::section::Section;
+use super::tables::TextForm;
 use crate::column_files::{ColumnArguments, TaggedFile};
+use crate::wording::counted;
 
 /// Which explanations are asked for.
 #[derive(Debug, Args)]
@@ -83,31 +85,31 @@ impl<'a> Explain<'a> {
     }
 
     /// The sections asked for.
-    pub fn sections(&self, digits: usize) -> Result<Vec<Section>> {
+    pub fn sections(&self, form: TextForm) -> Result<Vec<Section>> {
         let mut sections = Vec::new();
         if let Some(samples) = self.arguments.bootstrap {
-            sections.push(self.intervals(samples, digits)?);
+            sections.push(self.intervals(samples, form)?);
         }
         if let (true, Some(known)) = (self.arguments.unique, &self.known) {
-            sections.push(self.unique(known, digits)?);
+            sections.push(self.unique(known, form)?);
         }
         if self.arguments.errors {
             let breakdowns = self.breakdowns()?;
             let texts: Vec<String> = breakdowns
                 .iter()
-                .map(|breakdown| breakdown.to_text(digits))
+                .map(|breakdown| form.breakdown(breakdown))
                 .collect();
             let section = Section::new("breakdowns", &breakdowns, texts.join("\n"))?;
             sections.push(section.with_csv(breakdowns_csv(&breakdowns)?));
             let errors = ErrorReport::new(self.file, self.tags, self.mode)?;
             sections.push(
-                Section::new("errors", &errors, errors.to_text(digits))?.with_csv(errors.to_csv()?),
+                Section::new("errors", &errors, errors.to_text(form))?.with_csv(errors.to_csv()?),
             );
         }
         Ok(sections)
     }
 
-    fn intervals(&self, samples: usize, digits: usize) -> Result<Section> {
+    fn intervals(&self, samples: usize, form: TextForm) -> Result<Section> {
         let resampling = Resampling {
             samples,
             level: self.arguments.level,
@@ -115,7 +117,11 @@ impl<'a> Explain<'a> {
         };
         let units = self.file.units();
         let report = IntervalReport::new(&self.gold, &self.predicted, &units, &resampling)?;
-        let text = report.to_text(digits.max(3));
+        let text = TextForm {
+            digits: form.digits.max(3),
+            ..form
+        };
+        let text = text.intervals(&report);
         let mut csv = "type,score,estimate,low,high\n".to_owned();
         let rows = report.per_type.iter();
         let rows = rows.map(|row| (row.entity_type.as_str(), row.scores));
@@ -133,7 +139,7 @@ impl<'a> Explain<'a> {
     }
 
     /// The score of the sentences that are new to a model.
-    fn unique(&self, known: &Known, digits: usize) -> Result<Section> {
+    fn unique(&self, known: &Known, form: TextForm) -> Result<Section> {
         let is_new: Vec<bool> = self
             .file
             .sentences
@@ -150,10 +156,11 @@ impl<'a> Explain<'a> {
         let all: usize = self.gold.iter().map(Vec::len).sum();
         let entities = all - gold.iter().map(Vec::len).sum::<usize>();
         let text = format!(
-            "without {dropped} of {} sentences, with {entities} of {all} entities, that stand in {}\n{}",
-            self.gold.len(),
+            "without {dropped} of {}, with {entities} of {}, that stand in {}\n{}",
+            counted(self.gold.len(), "sentence", "sentences"),
+            counted(all, "entity", "entities"),
             known.path.display(),
-            report.to_text(digits)
+            form.entities(&report)
         );
         let value: Value = json!({
             "sentences_left_out": dropped,

@@ -6,6 +6,7 @@ use anyhow::Result;
 use ner_tagger::Tagger;
 
 use super::Arguments;
+use super::texts::Texts;
 use super::writer::Writer;
 use crate::column_files::TaggedFile;
 
@@ -13,9 +14,11 @@ use crate::column_files::TaggedFile;
 pub fn tag(
     arguments: &Arguments,
     tagger: &Tagger,
+    mut texts: Texts,
     mut writer: Writer,
     paths: &[PathBuf],
 ) -> Result<()> {
+    let mut sentences = 0;
     for path in paths {
         let (size, in_context) = (arguments.batch_size.max(1), tagger.document_context() > 0);
         let parts = TaggedFile::parts(path, &arguments.layout, size, in_context)?;
@@ -25,7 +28,10 @@ pub fn tag(
                 writer.write_sentence(&part, number, tagged)?;
             }
             writer.flush()?;
+            sentences += part.sentences.len() as u64;
+            texts.show_sentences(sentences);
         }
     }
+    texts.end();
     writer.finish()
 }

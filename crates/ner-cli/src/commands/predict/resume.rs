@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::wording::counted;
+
 /// What has been answered, kept beside the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Journal {
@@ -71,8 +73,9 @@ impl Resumable {
         let length = file.metadata().with_context(in_part)?.len();
         if length < journal.bytes {
             bail!(
-                "{} has {length} bytes and {} says {}; delete both to begin anew",
+                "{} has {} and {} says {}; delete both to begin anew",
                 part.display(),
+                counted(length, "byte", "bytes"),
                 journal_path.display(),
                 journal.bytes
             );

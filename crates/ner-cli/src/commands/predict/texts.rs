@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 #[cfg(feature = "arrow")]
 use ner_tagger::EntitySpan;
 use ner_tagger::Tagger;
@@ -11,6 +11,10 @@ use super::writer::Writer;
 use super::{Arguments, Grouping, OnError};
 use crate::progress::Progress;
 use crate::text_records::{Fault, Record, Records};
+use crate::wording::counted;
+
+/// A record, and its number in the input, from 1.
+type Numbered = (u64, Record);
 
 /// How texts are tagged.
 pub struct Texts<'a> {
@@ -39,7 +43,9 @@ impl<'a> Texts<'a> {
             text: text.clone(),
             fields: serde_json::Map::new(),
         });
-        self.write(&mut writer, &records.collect::<Vec<_>>())?;
+        let records: Vec<Numbered> = (1..).zip(records).collect();
+        self.write(&mut writer, &records)?;
+        self.say_lost(&writer);
         writer.finish()
     }
 
@@ -56,7 +62,7 @@ impl<'a> Texts<'a> {
                 continue; // answered by the run that this one goes on with
             }
             match next {
-                Ok(record) => batch.push(record),
+                Ok(record) => batch.push((read, record)),
                 Err(Fault::Record(error)) if self.arguments.on_error == OnError::Skip => {
                     self.skipped += 1;
                     self.progress
@@ -82,7 +88,8 @@ impl<'a> Texts<'a> {
         }
         if read < done {
             bail!(
-                "the unfinished output answers {done} records, and the input has {read}: is it the same input?"
+                "the unfinished output answers {}, and the input has {read}: is it the same input?",
+                counted(done, "record", "records")
             );
         }
         // Texts before one that cannot be read have their answers all the same.
@@ -93,7 +100,8 @@ impl<'a> Texts<'a> {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.say_end(answered);
+        self.say_skipped(answered);
+        self.say_lost(&writer);
         writer.finish()
     }
 
@@ -107,17 +115,21 @@ impl<'a> Texts<'a> {
     }
 
     /// Writes the entities of some records.
-    fn write(&self, writer: &mut Writer, records: &[Record]) -> Result<()> {
-        let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
+    fn write(&self, writer: &mut Writer, records: &[Numbered]) -> Result<()> {
+        let texts = records.iter().map(|(_, record)| record.text.as_str());
+        let texts: Vec<&str> = texts.collect();
         match self.arguments.aggregation {
             Grouping::Pipeline(aggregation) => {
                 let found = self.tagger.pipeline(&texts, aggregation)?;
-                for (record, entities) in records.iter().zip(found) {
+                for ((number, record), entities) in records.iter().zip(found) {
+                    writer.begin(*number);
                     writer.write(record, &entities)?;
                 }
             }
             Grouping::Word => {
-                for (record, tagged) in records.iter().zip(self.tagger.tag_texts(&texts)?) {
+                let found = self.tagger.tag_texts(&texts)?;
+                for ((number, record), tagged) in records.iter().zip(found) {
+                    writer.begin(*number);
                     writer.write_text(record, &tagged)?;
                 }
             }
@@ -126,13 +138,28 @@ impl<'a> Texts<'a> {
     }
 
     /// Shows how many bytes of all are read, and how many texts are tagged.
-    pub fn show(&mut self, (done, total): (u64, Option<u64>), texts: u64) {
-        if self.arguments.output.is_none() {
-            return; // the results are to be seen themselves
+    pub fn show(&mut self, place: (u64, Option<u64>), texts: u64) {
+        self.show_counted(place, texts, ["text", "texts"]);
+    }
+
+    /// Shows how many sentences of column files are tagged.
+    pub fn show_sentences(&mut self, sentences: u64) {
+        self.show_counted((0, None), sentences, ["sentence", "sentences"]);
+    }
+
+    fn show_counted(
+        &mut self,
+        (done, total): (u64, Option<u64>),
+        count: u64,
+        [one, more]: [&str; 2],
+    ) {
+        if !self.arguments.shows_progress() {
+            return;
         }
-        let rate = texts as f64 / self.started.elapsed().as_secs_f64();
+        let rate = count as f64 / self.started.elapsed().as_secs_f64();
+        let count = counted(count, one, more);
         self.progress
-            .set_texts(done, total, format!("{texts} texts, {rate:.0} texts/s"));
+            .set_texts(done, total, format!("{count}, {rate:.0} {more}/s"));
     }
 
     /// Ends what is shown.
@@ -140,17 +167,20 @@ impl<'a> Texts<'a> {
         self.progress.end();
     }
 
-    fn say_end(&self, read: u64) {
+    fn say_skipped(&self, read: u64) {
         let skipped = self.skipped;
         if skipped > 0 {
+            let records = counted(read, "record", "records");
+            let were = if skipped == 1 { "was" } else { "were" };
             self.progress
-                .say(&format!("{skipped} of {read} records were left out"));
+                .say(&format!("{skipped} of {records} {were} left out"));
         }
     }
-}
 
-/// A number of records, as a place in memory counts.
-pub fn count(records: u64) -> Result<usize> {
-    usize::try_from(records)
-        .with_context(|| format!("{records} records are too many for this machine"))
+    /// Says which texts the result does not show.
+    fn say_lost(&self, writer: &Writer) {
+        if let Some(note) = writer.lost() {
+            self.progress.say(&format!("note: {note}"));
+        }
+    }
 }

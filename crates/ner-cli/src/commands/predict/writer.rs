@@ -12,12 +12,12 @@ use ner_tagger::{Aggregation, EntitySpan, Offsets, TaggedSentence, TaggedText};
 use serde_json::{Map, Value, json};
 
 use super::resume::Resumable;
-use super::texts::count;
 use super::{Arguments, Format, Grouping};
 use crate::card::model_name;
 use crate::column_files::{TaggedFile, file_name, joined};
 use crate::output::Output;
 use crate::text_records::Record;
+use crate::wording::counted;
 
 /// Where bytes go.
 enum Bytes {
@@ -74,8 +74,12 @@ pub struct Writer {
     /// Name of the field that holds a record's entities.
     entities_field: String,
     colored: bool,
-    /// Results written, and those of the run that this one goes on with.
-    texts: usize,
+    /// Number of the record at hand, from 1.
+    number: u64,
+    /// Texts that a column file has nothing of, because they have no words.
+    without_words: u64,
+    /// Number of the first of them.
+    first_without_words: u64,
     /// Records that the run answered that this one goes on with.
     records: u64,
 }
@@ -117,7 +121,9 @@ impl Writer {
             text_field: arguments.text_field.clone(),
             entities_field: arguments.entities_field.clone(),
             colored,
-            texts: count(records)?,
+            number: 0,
+            without_words: 0,
+            first_without_words: 0,
             records,
         })
     }
@@ -134,17 +140,38 @@ impl Writer {
             Sink::Columns(columns) => columns.get_mut(),
             Sink::Page(_) => return Ok(()),
         };
-        self.texts = count(records)?;
         match output {
             Bytes::Resumable(output) => output.answered(records),
             Bytes::Whole(_) => Ok(()),
         }
     }
 
+    /// Says that the next result is that of the record with this number.
+    pub fn begin(&mut self, number: u64) {
+        self.number = number;
+    }
+
+    /// What the result does not show, if there is something.
+    pub fn lost(&self) -> Option<String> {
+        let first = self.first_without_words;
+        (self.without_words > 0).then(|| {
+            format!(
+                "{} no words, and so no sentence in the result; the first is record {first}; --format jsonl has a line for each text",
+                counted(self.without_words, "text has", "texts have")
+            )
+        })
+    }
+
     /// A text with its words, tags and entities.
     pub fn write_text(&mut self, record: &Record, tagged: &TaggedText) -> Result<()> {
         if self.format != Format::Conll {
             return self.write(record, &tagged.entities);
+        }
+        if tagged.words.is_empty() {
+            self.without_words += 1;
+            if self.without_words == 1 {
+                self.first_without_words = self.number;
+            }
         }
         let words = tagged.words.iter().map(|range| &record.text[range.clone()]);
         let tags = tagged.tags.iter().map(|word| word.tag.as_str());
@@ -153,7 +180,6 @@ impl Writer {
 
     /// A text with its entities.
     pub fn write(&mut self, record: &Record, entities: &[EntitySpan]) -> Result<()> {
-        self.texts += 1;
         let text = record.text.as_str();
         let lines = match self.format {
             Format::Jsonl => self.object(record, entities)?.to_string() + "\n",
@@ -162,7 +188,7 @@ impl Writer {
                     .has_headers(false)
                     .from_writer(Vec::new());
                 for e in self.offsets.of(text, entities) {
-                    rows.serialize((self.texts, e.entity, e.score, e.word, e.start, e.end))?;
+                    rows.serialize((self.number, e.entity, e.score, e.word, e.start, e.end))?;
                 }
                 String::from_utf8(rows.into_inner()?)?
             }
@@ -190,7 +216,7 @@ impl Writer {
         ensure!(
             !fields.contains_key(&self.entities_field),
             "text {} has a field `{}` already; --entities-field names another one for the entities",
-            self.texts,
+            self.number,
             self.entities_field
         );
         let entities = (!is_null).then_some(entities);
@@ -218,6 +244,7 @@ impl Writer {
         number: usize,
         tagged: TaggedSentence,
     ) -> Result<()> {
+        self.number += 1;
         let words = &file.sentences[number].words;
         if self.format == Format::Conll {
             let tags = tagged.tags.iter().map(|word| word.tag.as_str());

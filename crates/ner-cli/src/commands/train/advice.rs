@@ -8,6 +8,7 @@ use ner_train::{Plan, TrainSettings};
 
 use super::launch::Data;
 use crate::column_files::file_name;
+use crate::wording::counted;
 
 /// Steps below which a classifier that begins at random seldom learns to tag.
 const FEW_STEPS: usize = 100;
@@ -38,8 +39,8 @@ pub fn advice(
             None => "raise --epochs or lower --batch-size",
         };
         lines.push(format!(
-            "{} steps are few: a new classifier learns little in fewer than about {FEW_STEPS}; {more}",
-            plan.total_steps
+            "{} few: a new classifier learns little in fewer than about {FEW_STEPS}; {more}",
+            counted(plan.total_steps, "step is", "steps are")
         ));
     }
     if data
@@ -116,9 +117,11 @@ fn shared_sentences(data: &Data) -> Vec<String> {
             .filter(|one| stands(&one.words))
             .count();
         if shared as f64 > SHARED * all as f64 {
+            let stand = if shared == 1 { "stands" } else { "stand" };
             lines.push(format!(
-                "{shared} of the {all} sentences of {} stand word for word in the training data, so that its scores are too good for new text \
+                "{shared} of the {} of {} {stand} word for word in the training data, so that its scores are too good for new text \
                  (`ner-cli check` lists them)",
+                counted(all, "sentence", "sentences"),
                 file_name(&file.path)
             ));
         }

@@ -10,6 +10,7 @@ use super::log_files::LogFiles;
 use super::outcome::summary;
 use crate::interrupt::Listening;
 use crate::progress::Progress;
+use crate::wording::counted;
 
 /// Steps after which freed memory goes back to the system: rare enough to cost nothing.
 const TRIM_STEPS: usize = 100;
@@ -81,8 +82,10 @@ impl Observer<'_> {
                 if *done == 0 {
                     crate::allocator::trim_allocator(); // of what the last steps needed
                 }
-                self.progress
-                    .message(|| format!("evaluating: {done} of {total} sentences"));
+                self.progress.message(|| {
+                    let sentences = counted(*total, "sentence", "sentences");
+                    format!("evaluating: {done} of {sentences}")
+                });
             }
             Event::Saved { dir } => {
                 self.progress.tell_json("saved", || json!({"dir": dir}));
@@ -95,14 +98,14 @@ impl Observer<'_> {
     fn planned(&mut self, plan: &Plan) {
         self.plan = Some(plan.clone());
         let text = format!(
-            "{} sentences in {} sequences of {} sub-words; {} words read, {} carry loss, {} unknown to the tokenizer; {} steps",
-            plan.sentences,
-            plan.sequences,
-            plan.subwords,
-            plan.words,
-            plan.labelled_words,
+            "{} in {} of {}; {} read, {} loss, {} unknown to the tokenizer; {}",
+            counted(plan.sentences, "sentence", "sentences"),
+            counted(plan.sequences, "sequence", "sequences"),
+            counted(plan.subwords, "sub-word", "sub-words"),
+            counted(plan.words, "word", "words"),
+            counted(plan.labelled_words, "carries", "carry"),
             plan.unknown_words,
-            plan.total_steps,
+            counted(plan.total_steps, "step", "steps"),
         );
         self.progress.tell("plan", &text, || json!(plan));
         for line in (self.advise)(plan) {
@@ -131,11 +134,20 @@ impl Observer<'_> {
     fn logged(&self, step: &Step) {
         let total = self.plan.as_ref().map_or(0, |plan| plan.total_steps);
         let text = || {
+            let share = self.progress.share();
+            let share = share.map_or_else(String::new, |share| format!(" ({share})"));
             format!(
-                "step {}/{total}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
+                "step {}/{total}{share}: loss {:.4}, learning rate {:.2e}, gradient norm {:.3}, {:.0} sub-words/s",
                 step.step, step.loss, step.learning_rate, step.grad_norm, step.tokens_per_second
             )
         };
-        self.progress.tell_without_bar("step", text, || json!(step));
+        let fields = || {
+            let mut fields = json!(step);
+            let left = self.progress.time_left();
+            fields["total_steps"] = json!(total);
+            fields["seconds_left"] = json!(left.map(|left| left.as_secs()));
+            fields
+        };
+        self.progress.tell_without_bar("step", text, fields);
     }
 }
