@@ -3,6 +3,7 @@
 mod groups;
 mod ours;
 mod peers;
+mod registers;
 mod table;
 
 use std::{

@@ -17,6 +17,9 @@ pub const GIVEN: &str = "given";
 
 pub const TAG_GIVEN: &str = "tag-given";
 
+/// What the processor can do at the most.
+pub const REGISTERS: &str = "registers";
+
 /// One side of a group: its name and its arguments, in which `{model}` stands for the group's model, `{model.EXTENSION}` for a file that belongs
 /// to it, `{out}` for a file to write and `{data}/NAME` for one of the corpus.
 pub struct Side {
@@ -46,9 +49,10 @@ impl Side {
         self.peer
     }
 
-    /// Whether it failed because the processor does not multiply bf16.
+    /// Whether it failed because the processor lacks instructions that not every one has.
     pub fn lacks_instructions(&self, error: &anyhow::Error) -> bool {
-        self.name == BF16 && format!("{error:#}").contains("AVX512-BF16")
+        let needs_them = self.name == BF16 || self.arguments.first() == Some(&"registers");
+        needs_them && format!("{error:#}").contains("AVX512")
     }
 
     /// Whether a score belongs to it in a group that has one: the pipeline computes as PyTorch in batches does.
@@ -286,6 +290,15 @@ pub const GROUPS: &[Group] = &[
         name: "report",
         model: "small",
         sides: &[ours(OURS, REPORT), peer(SEQEVAL, REPORT)],
+    },
+    Group {
+        name: REGISTERS,
+        model: "small",
+        sides: &[
+            ours(OURS, &["registers", "--precision", "f32"]),
+            ours(BF16, &["registers", "--precision", "bf16"]),
+            ours(INT8, &["registers", "--precision", "int8"]),
+        ],
     },
     Group {
         name: "read",

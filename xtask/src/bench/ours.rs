@@ -5,6 +5,7 @@ use std::{
     hint::black_box,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    thread,
     time::Instant,
 };
 
@@ -15,7 +16,7 @@ use ner_tagger::{Decode, PretokenizedSentence, Tagger};
 use ner_train::{Corpus, Event, TrainSettings, Trainer};
 use subword_align::SubwordTokenizer;
 
-use super::Outcome;
+use super::{Outcome, registers};
 use crate::peak_memory;
 
 /// Sequences of a training step.
@@ -61,6 +62,11 @@ pub enum Worker {
         #[arg(long, default_value_t = 1_000_000)]
         tokens: usize,
     },
+    /// Multiply-adds in registers, by all threads; items are operations
+    Registers {
+        #[arg(long)]
+        precision: Precision,
+    },
     /// Reading a column file; items are bytes
     Read { file: PathBuf },
     /// A command of ner-cli, whose process the caller times
@@ -99,6 +105,10 @@ pub fn work(worker: &Worker) -> Result<()> {
         )?,
         Worker::Preprocess { model, files } => return preprocess(model, files),
         Worker::Report { data, tokens } => report(data, *tokens)?,
+        Worker::Registers { precision } => {
+            let threads = thread::available_parallelism().map_or(1, usize::from);
+            registers::rate(*precision, threads)?
+        }
         Worker::Read { file } => read(file)?,
         Worker::Cli { arguments } => {
             return ner_cli::run([&["ner-cli".to_owned()], arguments.as_slice()].concat());

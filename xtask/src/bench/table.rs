@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Outcome;
 use super::groups::{
     BATCHED, BATCHED_BF16, BATCHED_COMPILED, BF16, INT8, ONNX, ONNX_FUSED, ONNX_INT8, OPENVINO,
-    OPENVINO_BF16, OPENVINO_INT8, OURS, TAG_GIVEN,
+    OPENVINO_BF16, OPENVINO_INT8, OURS, REGISTERS, TAG_GIVEN,
 };
 use rows::{Quantity, Row, gpu_rows, rows};
 
@@ -84,7 +84,7 @@ pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> St
         "# Benchmarks\n\nMade by `cargo xtask bench --data-dir DIR`: each side does each work once a round, in turn, as a process of its own; \
          {}, beside the least and the most ratio of a round. Both sides have the same weights, the same sentences and {threads} threads. What each side does exactly: `fixtures/bench/peers.py`, \
          `xtask/src/bench`. Machine: {}.\n\n{peers} Base is 12 layers x 768, small 4 x 256, vocabulary 8,000, both with random weights. Sentences are those of \
-         CoNLL-2002 Spanish, taken evenly from the whole: {}. int8 has 8-bit inputs and 6-bit weights in linear layers; what that does to F1 is in [results.md](results.md).{}\n\n{}",
+         CoNLL-2002 Spanish, taken evenly from the whole: {}. int8 has 8-bit inputs and weights in linear layers (6-bit weights where there is AVX2 but no AVX512-VNNI); what that does to F1 is in [results.md](results.md).{}\n\n{}",
         rounds(measured),
         machine(),
         samples(measured),
@@ -102,7 +102,47 @@ pub fn text(measured: &[Measured], threads: usize, versions: Option<&str>) -> St
             READING / 1e6
         );
     }
-    text + &scores(measured)
+    text + &scores(measured) + &bounds(measured)
+}
+
+/// Operations of the linear layers of 12 layers x 768 for each sub-word, in tagging: four projections and two halves of a feed-forward network, a
+/// multiplication and an addition for each weight.
+const BASE_OPERATIONS: f64 = 2.0 * 12.0 * (4.0 * 768.0 * 768.0 + 2.0 * 768.0 * 3072.0);
+
+/// How near the base-sized model comes to what the processor can do.
+fn bounds(measured: &[Measured]) -> String {
+    let works = [
+        ("tagging, f32", "tag-base", OURS, 1.0),
+        ("tagging, bf16", "tag-base", BF16, 1.0),
+        ("tagging, int8", "tag-base", INT8, 1.0),
+        // A product forward is two backward.
+        ("training, f32", "train-base", OURS, 3.0),
+        ("training, bf16", "train-base", BF16, 3.0),
+    ];
+    let mut rows = String::new();
+    for (work, group, side, products) in works {
+        let (Some(registers), Some(ours)) =
+            (find(measured, REGISTERS, side), find(measured, group, side))
+        else {
+            continue;
+        };
+        let possible = registers.median(Quantity::Rate);
+        let done = ours.median(Quantity::Subwords) * products * BASE_OPERATIONS;
+        let [possible_rate, done_rate] = [possible, done].map(|rate| short(rate / 1e9));
+        let share = 100.0 * done / possible;
+        _ = writeln!(
+            rows,
+            "| {work} | {possible_rate} | {done_rate} | {share:.0} % |"
+        );
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "\n## The bound\n\nThe rate of multiply-adds whose operands stay in registers, by all threads, beside that of the linear layers of the base-sized model as if nothing else took \
+         time: the rest of a share is attention, softmax, GELU, LayerNorm, and what brings numbers from memory. A multiply-add is two operations. The last layer's feed-forward half, which skips sub-words that nobody asks \
+         for, counts as a whole.\n\n| base | registers, 10^9/s | linear layers, 10^9/s | share |\n|---|---:|---:|---:|\n{rows}"
+    )
 }
 
 /// How far below ours the F1 of a peer may be that it is compared with.
