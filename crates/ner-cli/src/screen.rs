@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use terminal_size::{Height, Width, terminal_size_of};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Columns by which the rest of a line is indented, more than the line is.
 const HANGING: usize = 2;
@@ -35,49 +36,18 @@ pub fn fits(text: &str, columns: usize) -> bool {
 
 /// A text whose longer lines go on in a next one that is indented. No word is broken.
 pub fn wrapped(text: &str, columns: usize) -> String {
-    let mut wrapped = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let (line, end) = match line.strip_suffix('\n') {
-            Some(line) => (line, "\n"),
-            None => (line, ""),
-        };
-        if line.chars().count() <= columns {
-            wrapped.push_str(line);
-        } else {
-            wrap(line, columns, &mut wrapped);
-        }
-        wrapped.push_str(end);
-    }
-    wrapped
-}
-
-/// Breaks a line at blanks.
-fn wrap(line: &str, columns: usize, wrapped: &mut String) {
-    let indent = line.chars().take_while(|c| *c == ' ').count();
-    let hanging = " ".repeat((indent + HANGING).min(columns / 2));
-    let (mut rest, mut used) = (line, 0);
-    let mut is_first = true;
-    loop {
-        let word = rest.trim_start_matches(' ');
-        if word.is_empty() {
-            return; // blanks at the end
-        }
-        let blanks = &rest[..rest.len() - word.len()];
-        let (word, behind) = word.split_at(word.find(' ').unwrap_or(word.len()));
-        let length = word.chars().count();
-        let is_too_long = used + blanks.len() + length > columns;
-        if is_too_long && !is_first {
-            wrapped.push('\n');
-            wrapped.push_str(&hanging);
-            used = hanging.len() + length;
-        } else {
-            wrapped.push_str(blanks);
-            used += blanks.len() + length;
-        }
-        wrapped.push_str(word);
-        is_first = false;
-        rest = behind;
-    }
+    let lines = text.split('\n').map(|line| {
+        let indent = line.chars().take_while(|c| *c == ' ').count();
+        let hanging = " ".repeat((indent + HANGING).min(columns / 2));
+        let options = Options::new(columns)
+            .break_words(false)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .word_separator(WordSeparator::AsciiSpace)
+            .wrap_algorithm(WrapAlgorithm::FirstFit)
+            .subsequent_indent(&hanging);
+        textwrap::fill(line, options)
+    });
+    lines.collect::<Vec<String>>().join("\n")
 }
 
 #[cfg(test)]
