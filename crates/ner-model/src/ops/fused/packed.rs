@@ -124,6 +124,19 @@ impl Layer {
         }
     }
 
+    /// The same after `prepare` has changed each row.
+    fn rows_after(
+        &self,
+        x: &mut [f32],
+        inputs: usize,
+        prepare: impl Fn(&mut [f32]) + Sync,
+    ) -> Rows {
+        match self.weights {
+            Weights::Int8(_) => Rows::Int8(Int8Rows::after(x, inputs, prepare)),
+            Weights::Bf16(_) => Rows::Bf16(Bf16Left::after(x, inputs, prepare)),
+        }
+    }
+
     /// `x · weights + bias`, of rows that a layer packed alike has made.
     fn affine(&self, x: &Rows) -> Vec<f32> {
         match (&self.weights, x) {
@@ -256,8 +269,8 @@ impl<B: HostBackend> PackedOps for B {
             .zip(y.par_chunks_mut(strip * narrow.outputs()))
             .for_each(|(x, y)| {
                 let mut between = widen.affine(&widen.rows(x, inputs));
-                gelu(isa, &mut between);
-                narrow.affine_to(&narrow.rows(&between, widen.outputs()), y);
+                let rows = narrow.rows_after(&mut between, widen.outputs(), |row| gelu(isa, row));
+                narrow.affine_to(&rows, y);
             });
         B::tensor(y, [rows, narrow.outputs()], &x)
     }

@@ -218,6 +218,29 @@ impl Bf16Left {
         }
     }
 
+    /// Rounds rows of so many numbers, by all threads, after `prepare` has changed each, while that is in the nearest cache.
+    pub fn after(x: &mut [f32], depth: usize, prepare: impl Fn(&mut [f32]) + Sync) -> Self {
+        let isa = Isa::detect();
+        let (rows, pairs) = (x.len() / depth, depth.div_ceil(2));
+        let mut packed = vec![0; rows * pairs];
+        packed
+            .par_chunks_mut(BLOCK * pairs)
+            .zip(x.par_chunks_mut(BLOCK * depth))
+            .for_each(|(out, x)| {
+                let rows = x.chunks_exact_mut(depth).zip(out.chunks_exact_mut(pairs));
+                for (x, out) in rows {
+                    prepare(x);
+                    pair_row(isa, 1.0, x, out);
+                }
+            });
+        Self {
+            rows,
+            depth,
+            pairs: packed,
+            order: Order::Rows,
+        }
+    }
+
     /// The rows from this one on, as many as a tile has; a tile does not go beyond a block.
     fn tile(&self, first: usize) -> Rows<'_> {
         let pairs = self.depth.div_ceil(2);

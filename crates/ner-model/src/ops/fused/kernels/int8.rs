@@ -8,6 +8,7 @@
 //! of weights for the same reason (<https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html>), by less, and cannot sum two.
 
 use std::mem::MaybeUninit;
+use std::slice::ChunksExactMut;
 
 use rayon::prelude::*;
 
@@ -293,19 +294,42 @@ impl Int8Rows {
     /// Quantizes row-major rows of so many inputs, by all threads.
     pub fn new(x: &[f32], inputs: usize) -> Self {
         let isa = Isa::detect();
-        let rows = x.len() / inputs;
+        let tasks = x.par_chunks(rows_per_task(inputs) * inputs);
+        Self::of_tasks(tasks, x.len() / inputs, inputs, |x, values, scales| {
+            for ((x, values), scale) in x.chunks_exact(inputs).zip(values).zip(scales) {
+                *scale = quantize_row(isa, x, values);
+            }
+        })
+    }
+
+    /// The same after `prepare` has changed each row, while that is in the nearest cache.
+    pub fn after(x: &mut [f32], inputs: usize, prepare: impl Fn(&mut [f32]) + Sync) -> Self {
+        let (isa, rows) = (Isa::detect(), x.len() / inputs);
+        let tasks = x.par_chunks_mut(rows_per_task(inputs) * inputs);
+        Self::of_tasks(tasks, rows, inputs, |x, values, scales| {
+            for ((x, values), scale) in x.chunks_exact_mut(inputs).zip(values).zip(scales) {
+                prepare(x);
+                *scale = quantize_row(isa, x, values);
+            }
+        })
+    }
+
+    /// Tasks of [`rows_per_task`] rows each, which write all bytes and the scale of each of their rows.
+    fn of_tasks<T: Send>(
+        tasks: impl IndexedParallelIterator<Item = T>,
+        rows: usize,
+        inputs: usize,
+        quantize: impl Fn(T, ChunksExactMut<'_, MaybeUninit<u8>>, &mut [f32]) + Sync,
+    ) -> Self {
         let width = inputs.div_ceil(GROUP) * GROUP;
         let per_task = rows_per_task(inputs);
         let mut values = Vec::with_capacity(rows * width);
         let mut scales = vec![0.0; rows];
-        x.par_chunks(per_task * inputs)
+        tasks
             .zip(values.spare_capacity_mut()[..rows * width].par_chunks_mut(per_task * width))
             .zip(scales.par_chunks_mut(per_task))
-            .for_each(|((x, values), scales)| {
-                let rows = x.chunks_exact(inputs).zip(values.chunks_exact_mut(width));
-                for ((x, values), scale) in rows.zip(scales) {
-                    *scale = quantize_row(isa, x, values);
-                }
+            .for_each(|((task, values), scales)| {
+                quantize(task, values.chunks_exact_mut(width), scales);
             });
         // SAFETY: every byte of every row has been written.
         unsafe { values.set_len(rows * width) };
