@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
-    /// Where to compute: auto, flex, ndarray, cuda or cuda:N
+    /// Where to compute: auto, flex (also cpu), ndarray, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,
 
@@ -380,10 +380,16 @@ fn relative_to_here(path: &Path) -> PathBuf {
 
 fn list() -> Result<String> {
     let mut text = String::new();
+    let width = EMBEDDED.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or(0);
     for (name, _) in EMBEDDED {
         let (_, recipe) = Recipe::load(name)?;
-        text.push_str(&format!("{name:<20} {}\n", recipe.summary));
-        text.push_str(&format!("{:<20} --set {}\n", "", recipe.keys()?.join(" ")));
+        text.push_str(&format!("{name:<width$} {}\n", recipe.summary));
+        text.push_str(&format!(
+            "{:<width$} --set {}\n",
+            "",
+            recipe.keys()?.join(" ")
+        ));
     }
     Ok(text)
 }

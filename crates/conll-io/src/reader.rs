@@ -43,27 +43,25 @@ pub fn read_path(path: impl AsRef<Path>) -> Result<Vec<Sentence>, Error> {
 /// assert_eq!(sentence.unwrap().token(0), "España");
 /// # Ok::<(), conll_io::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReaderBuilder {
-    pub(crate) token: Column,
-    pub(crate) tag: Option<Column>,
+    /// The first where not given.
+    pub(crate) token: Option<Column>,
+    pub(crate) tag: TagColumn,
     pub(crate) separator: Separator,
     pub(crate) encoding: Encoding,
     pub(crate) names: ColumnNames,
     comments: Comments,
 }
 
-impl Default for ReaderBuilder {
-    fn default() -> Self {
-        Self {
-            token: Column::FIRST,
-            tag: Some(Column::LAST),
-            separator: Separator::default(),
-            encoding: Encoding::default(),
-            names: ColumnNames::default(),
-            comments: Comments::default(),
-        }
-    }
+/// Where the tags are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum TagColumn {
+    /// In the last column, or in a table in the one with a usual name.
+    #[default]
+    Default,
+    At(Column),
+    None,
 }
 
 impl ReaderBuilder {
@@ -74,7 +72,7 @@ impl ReaderBuilder {
 
     /// The column of the token. Default: the first.
     pub fn token_column(&mut self, column: Column) -> &mut Self {
-        self.token = column;
+        self.token = Some(column);
         self
     }
 
@@ -83,7 +81,7 @@ impl ReaderBuilder {
     /// Where it is also the token's column, as it is by default in a file with one column, there
     /// are no tags.
     pub fn tag_column(&mut self, column: Option<Column>) -> &mut Self {
-        self.tag = column;
+        self.tag = column.map_or(TagColumn::None, TagColumn::At);
         self
     }
 
@@ -150,11 +148,14 @@ impl ReaderBuilder {
                 columns,
             })
         };
-        let token = index("token", self.token)?;
+        let token = index("token", self.token.unwrap_or(Column::FIRST))?;
         let tag = match self.tag {
-            Some(column) => Some(index("tag", column)?).filter(|&tag| tag != token),
-            None => None,
+            TagColumn::Default => Some(Column::LAST),
+            TagColumn::At(column) => Some(column),
+            TagColumn::None => None,
         };
+        let tag = tag.map(|column| index("tag", column)).transpose()?;
+        let tag = tag.filter(|&tag| tag != token);
         Ok(ColumnLayout {
             columns,
             token,

@@ -62,19 +62,39 @@ fn one(
     }
 }
 
-/// Whether a line is a header: it has the name that was given for the tokens, or a usual one and
-/// also a name for tags or for sentence ids, given or usual.
+/// Whether a line is a header: it has a name that was given, or a usual one for the tokens and
+/// also one for tags or for sentence ids.
 pub(crate) fn is_header(names: &[String], given: &ColumnNames) -> bool {
-    let has = |given: Option<&String>, usual: &[&str]| {
-        names.iter().any(|name| match given {
-            Some(given) => trim(name) == trim(given),
-            None => is_one_of(name, usual),
-        })
+    let all = [&given.token, &given.tag, &given.sentence, &given.document];
+    let mut given = all.into_iter().flatten();
+    let has = |usual: &[&str]| names.iter().any(|name| is_one_of(name, usual));
+    given.any(|name| has_name(names, name))
+        || (has(&TOKEN_NAMES) && (has(&TAG_NAMES) || has(&SENTENCE_NAMES)))
+}
+
+/// Whether this name is there.
+pub(crate) fn has_name(names: &[String], name: &str) -> bool {
+    names.iter().any(|one| trim(one) == trim(name))
+}
+
+/// Whether a line can be one of names where the tags are in this column: no field of it is a
+/// number, and the one in this column is no tag.
+pub(crate) fn may_be_names(fields: &[String], tag: usize) -> bool {
+    let is_number = |field: &String| {
+        let field = trim(field);
+        !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit())
     };
-    has(given.token.as_ref(), &TOKEN_NAMES)
-        && (given.token.is_some()
-            || has(given.tag.as_ref(), &TAG_NAMES)
-            || has(given.sentence.as_ref(), &SENTENCE_NAMES))
+    !fields.iter().any(is_number) && !looks_like_tag(trim(&fields[tag]))
+}
+
+/// `O`, or a letter for the position before a type, as in `B-PER`; also what has no letter.
+fn looks_like_tag(field: &str) -> bool {
+    let mut characters = field.chars();
+    let has_position = matches!(
+        (characters.next(), characters.next()),
+        (Some(first), Some('-' | '_')) if first.is_alphabetic()
+    );
+    has_position || field.eq_ignore_ascii_case("o") || !field.chars().any(char::is_alphabetic)
 }
 
 /// Whether any name is a usual one.

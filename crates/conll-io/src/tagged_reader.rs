@@ -7,10 +7,11 @@ use std::path::Path;
 use memchr::memchr2;
 
 use crate::encoding::read_some;
+use crate::reader::TagColumn;
 use crate::source::open;
 use crate::table_header::is_header;
 use crate::{
-    Column, CsvReader, CsvReaderBuilder, Error, ErrorKind, JsonlReader, JsonlReaderBuilder, Reader,
+    CsvReader, CsvReaderBuilder, Error, ErrorKind, JsonlReader, JsonlReaderBuilder, Reader,
     ReaderBuilder, Sentence, SentenceSource, Sentences, Separator,
 };
 
@@ -90,8 +91,10 @@ impl ReaderBuilder {
     /// | another, or none | a column file: see [`Reader`] |
     ///
     /// The settings are those of column files. For JSONL and tables the encoding counts too. Of a
-    /// table, the columns of token and tag are found by name where they are left at the default, else
-    /// they are the ones with these numbers. [`names`](Self::names) gives other names, in JSONL too.
+    /// table, the columns of token and tag are found by name where no number is given, else they are
+    /// the ones with these numbers. [`names`](Self::names) gives other names, in JSONL too. Where
+    /// numbers are given, the first line of a table is its header unless it has no name that is usual
+    /// or given, and the tags' column has a tag there or a field is a number.
     /// With [`Separator::Tab`], double quotes in a `.tsv` are plain characters.
     ///
     /// ```
@@ -136,7 +139,12 @@ impl ReaderBuilder {
             .unwrap_or_default();
         let has_header = |delimiter: &u8| is_header(&names(header, *delimiter), &self.names);
         let delimiter = match extension.as_str() {
-            "csv" => Some(DELIMITERS.into_iter().find(has_header).unwrap_or(b',')),
+            "csv" => Some(
+                DELIMITERS
+                    .into_iter()
+                    .find(has_header)
+                    .unwrap_or_else(|| most_columns(header)),
+            ),
             "tsv" => Some(b'\t').filter(has_header),
             _ => None,
         };
@@ -154,7 +162,8 @@ impl ReaderBuilder {
     /// The settings of a JSONL file that is read in the place of a column file.
     fn jsonl(&self) -> JsonlReaderBuilder {
         let mut jsonl = JsonlReaderBuilder::new();
-        jsonl.tags(self.tag.is_some()).encoding(self.encoding);
+        let has_tags = !matches!(self.tag, TagColumn::None);
+        jsonl.tags(has_tags).encoding(self.encoding);
         if let Some(name) = &self.names.token {
             jsonl.token_field(name);
         }
@@ -190,24 +199,21 @@ impl ReaderBuilder {
 
     /// The settings of a table that is read in the place of a column file.
     fn table(&self, delimiter: u8, is_tsv: bool) -> CsvReaderBuilder {
-        let chosen = |column: Column, default: Column| Some(column).filter(|one| *one != default);
         let mut table = CsvReaderBuilder::new();
         table
             .usual_names()
             .delimiter(delimiter)
             .quoting(!(is_tsv && self.separator == Separator::Tab))
             .encoding(self.encoding);
-        let token = chosen(self.token, Column::FIRST);
-        match self.tag {
-            Some(tag) => table.places(token, chosen(tag, Column::LAST)),
-            None => table.places(token, None).tag_column(None),
-        };
         let names = &self.names;
+        match (self.tag, &names.tag) {
+            (TagColumn::None, _) => table.places(self.token, None).tag_column(None),
+            (_, Some(name)) => table.places(self.token, None).tag_column(Some(name)),
+            (TagColumn::At(column), None) => table.places(self.token, Some(column)),
+            (TagColumn::Default, None) => table.places(self.token, None),
+        };
         if let Some(name) = &names.token {
             table.token_column(name);
-        }
-        if let (Some(name), Some(_)) = (&names.tag, self.tag) {
-            table.tag_column(Some(name));
         }
         if let Some(name) = &names.sentence {
             table.sentence_column(name);
@@ -241,6 +247,14 @@ fn names(header: &str, delimiter: u8) -> Vec<String> {
     let fields = header.split(char::from(delimiter));
     let plain = |field: &str| field.trim().trim_matches(['\u{feff}', '"']).to_owned();
     fields.map(plain).collect()
+}
+
+/// The delimiter that makes most columns of a line, the first of equals.
+fn most_columns(header: &str) -> u8 {
+    let columns = |delimiter: &u8| header.split(char::from(*delimiter)).count();
+    // `max_by_key` takes the last of equals.
+    let most = DELIMITERS.into_iter().rev().max_by_key(columns);
+    most.unwrap_or(DELIMITERS[0])
 }
 
 /// The line in which a JSON object, or a list of them, begins, where the text begins with one.

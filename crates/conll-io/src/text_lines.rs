@@ -31,6 +31,7 @@ pub struct TextLines<R> {
     inner: R,
     path: Option<PathBuf>,
     lines_read: u64,
+    is_verbatim: bool,
     done: bool,
 }
 
@@ -55,6 +56,7 @@ impl<R: BufRead> TextLines<R> {
             inner: reader,
             path: None,
             lines_read: 0,
+            is_verbatim: false,
             done: false,
         }
     }
@@ -63,6 +65,21 @@ impl<R: BufRead> TextLines<R> {
     #[must_use]
     pub fn named(mut self, name: impl Into<PathBuf>) -> Self {
         self.path = Some(name.into());
+        self
+    }
+
+    /// Keeps in the lines what is else left out of them: their ends, the byte-order mark, Ctrl-Z. Put together again, the lines are the file.
+    ///
+    /// ```
+    /// use conll_io::TextLines;
+    ///
+    /// let lines = TextLines::from_reader("Ana\r\nLlueve.".as_bytes()).verbatim();
+    /// assert_eq!(lines.collect::<Result<Vec<_>, _>>()?, ["Ana\r\n", "Llueve."]);
+    /// # Ok::<(), conll_io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn verbatim(mut self) -> Self {
+        self.is_verbatim = true;
         self
     }
 
@@ -80,20 +97,13 @@ impl<R: BufRead> TextLines<R> {
         if count == 0 {
             return Ok(None);
         }
+        let ends = line.ends_with(b"\n");
         if self.lines_read == 0 {
             refuse_utf16(&line).map_err(ErrorKind::Io)?;
-            if line.starts_with(UTF8_MARK) {
-                line.drain(..UTF8_MARK.len());
-            }
         }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-            line.pop_if(|byte| *byte == b'\r');
-        } else {
-            // The end of the file.
-            let marks = line.iter().rev().take_while(|&&byte| byte == SUBSTITUTE);
-            line.truncate(line.len() - marks.count());
-            if line.is_empty() {
+        if !self.is_verbatim {
+            take_marks_off(&mut line, self.lines_read == 0);
+            if line.is_empty() && !ends {
                 return Ok(None);
             }
         }
@@ -102,6 +112,19 @@ impl<R: BufRead> TextLines<R> {
             ErrorKind::InvalidUtf8 { byte }
         })?;
         Ok(Some(text))
+    }
+}
+
+/// Leaves of a line its text.
+fn take_marks_off(line: &mut Vec<u8>, is_first: bool) {
+    if is_first && line.starts_with(UTF8_MARK) {
+        line.drain(..UTF8_MARK.len());
+    }
+    if line.pop_if(|byte| *byte == b'\n').is_some() {
+        line.pop_if(|byte| *byte == b'\r');
+    } else {
+        // The end of the file.
+        while line.pop_if(|byte| *byte == SUBSTITUTE).is_some() {}
     }
 }
 

@@ -188,6 +188,74 @@ fn columns_are_found_by_names_of_their_own() {
 }
 
 #[test]
+fn columns_of_a_table_with_names_of_its_own_are_found_by_numbers() {
+    let csv = "frase,palabra,clase,etiqueta\n1,Ana,NP,B-PER\n1,vive,VB,O\n2,Llueve,VB,O\n";
+    let same = "Ana/B-PER vive/O | Llueve/O";
+    let named = |token: Option<&str>, tag: Option<&str>| ColumnNames {
+        token: token.map(str::to_owned),
+        tag: tag.map(str::to_owned),
+        sentence: Some("frase".to_owned()),
+        document: None,
+    };
+    // A name and a number, the other way round, and two numbers, also from the end.
+    for (token, tag, names) in [
+        (None, Some(4), named(Some("palabra"), None)),
+        (Some(2), None, named(None, Some("etiqueta"))),
+        (Some(2), Some(4), named(None, None)),
+        (Some(-3), Some(-1), named(None, None)),
+    ] {
+        let mut builder = ReaderBuilder::new();
+        if let Some(column) = token.and_then(Column::new) {
+            builder.token_column(column);
+        }
+        if tag.is_some() {
+            builder.tag_column(tag.and_then(Column::new));
+        }
+        builder.names(names.clone());
+        for (name, text) in [
+            ("a.csv", csv.to_owned()),
+            ("a.csv", csv.replace(',', ";")),
+            ("a.tsv", csv.replace(',', "\t")),
+        ] {
+            let what = format!("{token:?} {tag:?} {names:?} {name}");
+            assert_eq!(read(&builder, name, &text), ok(Table, same), "{what}");
+        }
+    }
+    // The numbers that are the defaults of a column file are numbers too.
+    let mut builder = ReaderBuilder::new();
+    builder
+        .token_column(Column::FIRST)
+        .tag_column(Some(Column::LAST));
+    for text in [
+        "palabra,etiqueta\nAna,B-PER\nvive,O\n\nLlueve,O\n",
+        "palabra;etiqueta\nAna;B-PER\nvive;O\n\nLlueve;O\n",
+    ] {
+        assert_eq!(read(&builder, "a.csv", text), ok(Table, same));
+    }
+    // A first row of words is not lost as a header.
+    for text in [
+        "Ana,B-PER\nvive,O\n\n",
+        "Llueve,O\n\nAna,B-PER\n",
+        "Ana,1,PER\nvive,1,O\n",
+        "Ana,_\n\n",
+    ] {
+        let error = read(&builder, "a.csv", text).unwrap_err();
+        assert!(
+            error.starts_with("a.csv:1: no column of tokens: the first line has"),
+            "{error}"
+        );
+    }
+    // A name that is not there is what is said, not that none was given.
+    builder.names(named(Some("forma"), None));
+    let error = read(&builder, "a.csv", csv).unwrap_err();
+    assert!(
+        error
+            .starts_with("a.csv:1: no column named `forma` for the token: the header has `frase`,"),
+        "{error}"
+    );
+}
+
+#[test]
 fn json_under_another_name_is_pointed_out() {
     let builder = ReaderBuilder::new();
     for (text, line) in [

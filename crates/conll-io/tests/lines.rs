@@ -183,3 +183,24 @@ fn texts_are_given_as_soon_as_they_are_typed() {
     assert!(lines.next().unwrap().is_err());
     assert!(lines.next().is_none());
 }
+
+#[test]
+fn verbatim_lines_together_are_the_file() {
+    for text in [
+        "",
+        "\u{feff}",
+        "\x1a",
+        "\u{feff}a\r\n\r\nb\n\rc\r",
+        "a\n\u{feff}b\r\n\x1a\x1a",
+        "a\r\r\n",
+    ] {
+        let lines = TextLines::from_reader(text.as_bytes()).verbatim();
+        let lines: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
+        assert_eq!(lines.concat(), text);
+        assert_eq!(lines.len(), text.split_inclusive('\n').count(), "{text:?}");
+    }
+    let mut lines = TextLines::from_reader(&b"a\r\n\xF1\r\nb"[..]).verbatim();
+    assert_eq!(lines.next().unwrap().unwrap(), "a\r\n");
+    assert!(lines.next().unwrap().is_err());
+    assert_eq!(lines.next().unwrap().unwrap(), "b");
+}

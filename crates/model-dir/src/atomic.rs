@@ -1,6 +1,6 @@
 //! Files that are whole or absent: written under another name, synced, and renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -30,6 +30,18 @@ impl AtomicFile {
     /// # Errors
     /// The directory is not there or cannot be written to, or `place` is a directory.
     pub fn create(place: &Path) -> Result<Self> {
+        Self::begin(place, &new_file())
+    }
+
+    /// As [`create`](Self::create), for what is not for everybody: on Unix only the owner can read the file, from its first byte on.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create)'s.
+    pub fn create_private(place: &Path) -> Result<Self> {
+        Self::begin(place, &new_private_file())
+    }
+
+    fn begin(place: &Path, options: &OpenOptions) -> Result<Self> {
         if is_special(place) {
             let file = File::options().write(true).open(place);
             return Ok(Self {
@@ -39,12 +51,17 @@ impl AtomicFile {
             });
         }
         let place = destination(place)?;
-        let (file, partial) = Partial::create(&place)?;
+        let (file, partial) = Partial::create(&place, options)?;
         Ok(Self {
             file,
             place,
             partial: Some(partial),
         })
+    }
+
+    /// Where the file lies until it has its name, and where a program that is ended at once leaves it; none for a device or a pipe.
+    pub fn partial_path(&self) -> Option<&Path> {
+        self.partial.as_ref().map(|partial| partial.path.as_path())
     }
 
     /// Ends the file and gives it its name, in place of a file that may have it.
@@ -94,7 +111,7 @@ pub fn write_by<E: From<Error>>(
         return Err(Error::io(place)(source).into());
     }
     let place = destination(place)?;
-    let (file, partial) = Partial::create(&place)?;
+    let (file, partial) = Partial::create(&place, &new_file())?;
     let permissions = file.metadata().map(|found| found.permissions());
     let permissions = permissions.map_err(Error::io(&place))?;
     drop(file);
@@ -128,6 +145,22 @@ fn destination(place: &Path) -> Result<PathBuf> {
     Ok(place)
 }
 
+/// How a file is made that is not there yet.
+fn new_file() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    options
+}
+
+/// The same for a file that only its owner can read, where the system has owners as Unix has them.
+fn new_private_file() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut options = new_file();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// A file under its first name. Dropped, it is removed.
 #[derive(Debug)]
 struct Partial {
@@ -136,17 +169,12 @@ struct Partial {
 
 impl Partial {
     /// A new file beside `place`, locked for as long as it is open, so that another program can tell it from one that a kill left.
-    fn create(place: &Path) -> Result<(File, Self)> {
+    fn create(place: &Path, options: &OpenOptions) -> Result<(File, Self)> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = MADE.fetch_add(1, Ordering::Relaxed);
             let path = parent(place).join(format!(".{}-{number}{PARTIAL}", process::id()));
-            match File::options()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .open(&path)
-            {
+            match options.open(&path) {
                 Ok(file) => {
                     _ = file.try_lock(); // not every file system knows locks
                     return Ok((file, Self { path }));

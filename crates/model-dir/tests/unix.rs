@@ -126,3 +126,20 @@ fn a_pipe_is_written_to_and_stays_one() {
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_private_file_is_its_owners_from_its_first_byte_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("map");
+    write(&place, "old, and for all").unwrap();
+    let mut file = AtomicFile::create_private(&place).unwrap();
+    file.write_all(b"new").unwrap();
+    let partial = file.partial_path().unwrap().to_owned();
+    assert_eq!(mode(&partial), 0o600);
+    file.keep().unwrap();
+    assert!(!partial.exists());
+    assert_eq!(
+        (mode(&place), fs::read(&place).unwrap()),
+        (0o600, b"new".to_vec())
+    );
+}

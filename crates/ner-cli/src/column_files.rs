@@ -1,5 +1,6 @@
 //! Files of words and tags: columns, tables with a header, JSONL.
 
+mod flags;
 mod layout;
 
 use std::collections::BTreeSet;
@@ -11,16 +12,16 @@ use conll_io::{FileFormat, Label};
 use ner_pages::Mark;
 use ner_tagger::PretokenizedSentence;
 
+pub use self::flags::{kind_with_flag, with_flag};
 pub use self::layout::ColumnArguments;
+use crate::paths::unpacked_name;
 use crate::wording::counted;
 
 /// Whether the name of a file of texts says that it holds words in columns.
 pub fn is_column_file(path: impl AsRef<Path>) -> bool {
-    let end = path.as_ref().extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| {
-        let usual = ["conll", "iob", "iob2", "bio"];
-        usual.iter().any(|usual| end.eq_ignore_ascii_case(usual))
-    })
+    let name = unpacked_name(path.as_ref());
+    let end = name.extension().and_then(|end| end.to_str());
+    end.is_some_and(|end| ["conll", "iob", "iob2", "bio"].contains(&end))
 }
 
 /// What a file of texts holds.
@@ -108,7 +109,7 @@ impl TaggedFile {
     pub fn read_any(path: &Path, layout: &ColumnArguments) -> Result<Self> {
         match Self::read_sound(path, layout) {
             (file, None) => Ok(file),
-            (_, Some(fault)) => Err(fault.into()),
+            (_, Some(fault)) => Err(with_flag(fault)),
         }
     }
 
@@ -133,7 +134,7 @@ impl TaggedFile {
         size: usize,
         whole_documents: bool,
     ) -> Result<impl Iterator<Item = Result<Self>>> {
-        let reader = layout.open(path)?;
+        let reader = layout.open(path).map_err(with_flag)?;
         let format = reader.format();
         let mut read = reader.into_sentences().peekable();
         let path = path.to_owned();
@@ -152,7 +153,7 @@ impl TaggedFile {
             }
             Some(match Self::of(&path, format, part) {
                 (part, None) => Ok(part),
-                (_, Some(fault)) => Err(fault.into()),
+                (_, Some(fault)) => Err(with_flag(fault)),
             })
         }))
     }

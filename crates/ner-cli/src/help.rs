@@ -315,6 +315,7 @@ const PREDICT: Topic = Topic {
 const REDACT: Topic = Topic {
     name: "redact",
     essential: &[
+        "texts",
         "model",
         "input",
         "input_format",
@@ -327,6 +328,10 @@ const REDACT: Topic = Topic {
         "output",
     ],
     examples: &[
+        (
+            "A text:",
+            "ner-cli redact \"Ana Torres, ana@gil.es\" --model out",
+        ),
         (
             "Names and identifiers out:",
             "ner-cli redact --model out --input mails.jsonl --operator number --map map.jsonl --output clean.jsonl",
@@ -519,6 +524,14 @@ pub fn with_example(mut error: clap::Error, line: &[OsString]) -> clap::Error {
     let example = topic.and_then(|topic| topic.examples.first());
     if let (ErrorKind::MissingRequiredArgument, Some((_, example))) = (error.kind(), example) {
         let tip = format!("for example: {example}").into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    let takes_model = topic.is_some_and(|topic| topic.essential.contains(&"model"));
+    if let (ErrorKind::UnknownArgument, true) = (error.kind(), takes_model)
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg)
+        && !word.starts_with('-')
+    {
+        let tip = format!("if this is the model: --model {word}").into();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     error

@@ -12,10 +12,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 pub use model_dir::FileSet;
-use model_dir::{SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
+use model_dir::{CONFIG, SETTINGS_FILES, WEIGHT_FILES, choose_weights, missing, shards};
 
 pub(crate) use self::near::meant;
-use self::near::near;
+use self::near::{below, near};
 use self::transfer::Transfer;
 use crate::progress::Progress;
 
@@ -32,9 +32,11 @@ impl HubArguments {
     /// The directory of a model given as `DIR` or as `NAME[@REVISION]`.
     ///
     /// # Errors
-    /// As [`Hub::directory`].
+    /// As [`Hub::directory`], or a directory without a model.
     pub fn model(&self, model: &str, quiet: bool) -> Result<PathBuf> {
-        self.hub().directory(model, FileSet::Model, quiet)
+        let dir = self.hub().directory(model, FileSet::Model, quiet)?;
+        check_is_model(&dir)?;
+        Ok(dir)
     }
 
     /// The directory of a tokenizer, likewise.
@@ -264,6 +266,25 @@ impl Name {
     fn is_commit(&self) -> bool {
         self.revision.len() == 40 && self.revision.chars().all(|c| c.is_ascii_hexdigit())
     }
+}
+
+/// Refuses a directory that has no model, and names those below it.
+pub(crate) fn check_is_model(dir: &Path) -> Result<()> {
+    if dir.join(CONFIG).is_file() {
+        return Ok(());
+    }
+    let below = below(dir).into_iter();
+    let below: Vec<String> = below.map(|model| model.display().to_string()).collect();
+    let below = if below.is_empty() {
+        String::new()
+    } else {
+        format!("; below it there are {}", below.join(", "))
+    };
+    bail!(
+        "{}: no model is here; missing are {}{below}",
+        dir.display(),
+        missing(dir, FileSet::Model).join(", ")
+    );
 }
 
 /// Refuses a name that is a path with a slip more often than a model of the hub: its parent is a directory here, or a model here has nearly

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
-use model_dir::FileSet;
 use ner_model::{DeviceChoice, Precision, TokenClassifier};
 use ner_tagger::{MinScores, Segmentation, Tagger};
 use ner_train::DecodeSettings;
 
+use crate::hub::check_is_model;
 use crate::progress::Progress;
 
 /// How a trained model is run.
@@ -24,7 +24,7 @@ pub struct InferenceArguments {
     /// Sub-words of a forward pass, about, each sequence counted as long as the longest. As suits the device where not given.
     #[arg(long)]
     batch_tokens: Option<usize>,
-    /// auto, cuda, cuda:N, flex or ndarray.
+    /// auto, cuda, cuda:N, cpu or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     /// `int8` computes linear layers with integers, inputs and weights of 8 bits (with AVX2 alone, weights of 6): faster on a CPU, in no less memory, scores a little off.
@@ -59,13 +59,7 @@ impl InferenceArguments {
 
     /// Loads a fine-tuned model.
     pub fn load(&self, dir: &Path, quiet: bool) -> Result<Tagger> {
-        let missing = model_dir::missing(dir, FileSet::Model);
-        ensure!(
-            missing.is_empty() || dir.join("config.json").is_file(),
-            "{}: no model is here; missing are {}",
-            dir.display(),
-            missing.join(", ")
-        );
+        check_is_model(dir)?;
         let mut builder = Tagger::builder();
         if let Some(precision) = self.precision {
             builder = builder.precision(precision);

@@ -17,6 +17,7 @@ pub mod http;
 pub mod hub;
 mod inference;
 mod interrupt;
+mod last_words;
 mod negative_numbers;
 mod output;
 mod overwriting;

@@ -1,11 +1,12 @@
 //! Files and streams that results go to.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use model_dir::AtomicFile;
 
+use crate::last_words;
 use crate::screen::{stdout_columns, wrapped};
 
 /// Stdout, or a file that appears under its name only when it is complete.
@@ -24,14 +25,34 @@ pub enum Output {
 impl Output {
     /// The file at `path`, or stdout.
     pub fn create(path: Option<&Path>) -> Result<Self> {
+        Self::begin(path, AtomicFile::create)
+    }
+
+    /// The same, for what holds personal data that other files have no longer: only its owner can read the file.
+    pub fn create_private(path: Option<&Path>) -> Result<Self> {
+        Self::begin(path, AtomicFile::create_private)
+    }
+
+    fn begin(
+        path: Option<&Path>,
+        create: fn(&Path) -> model_dir::Result<AtomicFile>,
+    ) -> Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::Stdout(BufWriter::new(io::stdout())));
         };
-        let file = AtomicFile::create(path).context("the output cannot be written")?;
+        let file = create(path).context("the output cannot be written")?;
+        if let Some(partial) = file.partial_path() {
+            last_words::leaves(partial);
+        }
         Ok(Self::File {
             writer: BufWriter::new(file),
             path: path.to_owned(),
         })
+    }
+
+    /// Whether it is seen at once.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Stdout(_)) && io::stdout().is_terminal()
     }
 
     /// Writes a text for people: on a terminal, lines that are longer than it is wide go on in the next one.
@@ -92,6 +113,11 @@ pub fn check_dir(dir: &Path, overwrite: bool) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
+    ensure!(
+        dir.is_dir(),
+        "{}: is a file, expected a directory to write into; choose another name",
+        dir.display()
+    );
     let mut entries = std::fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     ensure!(
         overwrite || entries.next().is_none(),

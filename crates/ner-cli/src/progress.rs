@@ -1,4 +1,4 @@
-//! What a long run shows on stderr: a bar on a terminal; elsewhere plain lines, one from time to time.
+//! What a long run shows on stderr: a bar on a terminal that can draw one; elsewhere plain lines, one from time to time.
 
 mod meter;
 
@@ -99,14 +99,19 @@ impl Progress {
     fn begin(&mut self, what: &str, unit: Unit, total: Option<u64>, template: &Template) {
         self.end();
         self.meter = Some(Meter::new(what, unit, total, Instant::now()));
-        if self.is_shown() && std::io::stderr().is_terminal() {
-            let is_narrow = stderr_columns().is_some_and(|columns| columns < NARROW);
-            let template = if is_narrow {
-                template.narrow
-            } else {
+        if !self.is_shown() {
+            return;
+        }
+        let bar = ProgressBar::new(total.unwrap_or(0));
+        // No terminal, or one that no line can be drawn anew on (TERM is `dumb` or not set): lines are said in the bar's place.
+        if !bar.is_hidden() {
+            // A terminal that does not say how wide it is may be narrow.
+            let is_wide = stderr_columns().is_some_and(|columns| columns >= NARROW);
+            let template = if is_wide {
                 template.wide
+            } else {
+                template.narrow
             };
-            let bar = ProgressBar::new(total.unwrap_or(0));
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.with_key("eta", time_left).progress_chars("=> "));
             }
@@ -164,6 +169,24 @@ impl Progress {
             _ if self.json => self.tell_json("message", || json!({"text": line})),
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),
+        }
+    }
+
+    /// What says lines from another thread, while this one shows a bar.
+    pub fn aside(&self) -> impl Fn(&str) + Send + use<> {
+        let (quiet, json) = (self.quiet, self.json);
+        // The cursor stands behind the bar, or behind the `^C` that the terminal shows.
+        let begin = if !json && std::io::stderr().is_terminal() {
+            "\n"
+        } else {
+            ""
+        };
+        move |line: &str| {
+            let voice = Self {
+                json,
+                ..Self::new(quiet)
+            };
+            voice.say(&format!("{begin}{line}"));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The terminal that results and diagnostics go to, and texts that fit it.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -27,6 +28,17 @@ pub fn stderr_columns() -> Option<usize> {
 
 fn width((Width(columns), _): (Width, Height)) -> usize {
     usize::from(columns)
+}
+
+/// A text of somebody's on its way to where results go. A terminal gets U+FFFD for each control character, which would move its cursor or change its
+/// colors; anything else gets the text as it is.
+pub fn shown(text: &str, on_terminal: bool) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if on_terminal && text.contains(acts) {
+        text.replace(acts, "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// Whether each line of a text has at most so many columns.
@@ -67,6 +79,14 @@ mod tests {
         }
         assert_eq!(wrapped(text, 40), text);
         assert_eq!(wrapped("", 10), "");
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_character() {
+        let text = "Ana \x1b[31mroja\x1b[0m\t\u{9b}1m\x07 ñ\r\n";
+        let seen = "Ana \u{fffd}[31mroja\u{fffd}[0m\t\u{fffd}1m\u{fffd} ñ\u{fffd}\n";
+        assert_eq!(shown(text, true), seen);
+        assert_eq!(shown(text, false), text);
     }
 
     #[test]

@@ -4,8 +4,9 @@ mod open;
 #[cfg(feature = "arrow")]
 pub mod table;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::BufRead;
+use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,8 @@ use serde_json::{Map, Value};
 use self::open::open;
 #[cfg(feature = "arrow")]
 use self::table::records as table_records;
+use crate::paths::unpacked_name;
+use crate::progress::Progress;
 
 /// What a file of records holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,15 +44,26 @@ pub enum RecordFormat {
 impl RecordFormat {
     /// What the name of a file tells, before `.gz` or `.zst`; lines of text where it tells nothing.
     pub fn of(path: &Path) -> Self {
-        let name = path.to_string_lossy().to_lowercase();
-        let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-        match Path::new(name).extension().and_then(|end| end.to_str()) {
+        let name = unpacked_name(path);
+        match name.extension().and_then(|end| end.to_str()) {
             Some("jsonl" | "ndjson") => Self::Jsonl,
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
             Some("parquet") => Self::Parquet,
             Some("arrow" | "arrows" | "feather") => Self::Arrow,
             _ => Self::Text,
+        }
+    }
+
+    /// What one calls it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Text => "lines of text",
+            Self::Jsonl => "JSONL",
+            Self::Csv => "CSV",
+            Self::Tsv => "TSV",
+            Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow",
         }
     }
 
@@ -62,13 +76,47 @@ impl RecordFormat {
 /// What to do where this program was built without tables.
 pub const NO_TABLES: &str = "this ner-cli was built without Parquet and Arrow; `cargo build --release -p ner-cli --features arrow` builds one that has them";
 
+/// What a file of texts in Latin-1 needs.
+pub const TO_UTF8: &str =
+    "convert the file, as with iconv -f ISO-8859-1 -t UTF-8 where it is Latin-1";
+
+/// What a record that cannot be read does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    Fail,
+    Skip,
+}
+
 /// One record.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// Its text; empty where a table has none.
     pub text: String,
     /// All fields of the record, that of the text among them; none for a line of text.
     pub fields: Map<String, Value>,
+    /// What stands around it in its file.
+    pub frame: Frame,
+}
+
+/// What stands around a record in its file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// Before a line of text: a byte-order mark, or nothing.
+    pub before: Cow<'static, str>,
+    /// After a line of text: its end, where it has one.
+    pub after: Cow<'static, str>,
+    /// Between the columns of a table.
+    pub delimiter: u8,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            before: Cow::Borrowed(""),
+            after: Cow::Borrowed("\n"),
+            delimiter: b',',
+        }
+    }
 }
 
 /// What stands in the place of a record.
@@ -103,6 +151,7 @@ impl RecordReader {
         let total = sizes.sum::<Result<u64, _>>().ok();
         Ok(Records {
             reader: self.clone(),
+            is_verbatim: false,
             paths: paths.into(),
             current: None,
             done: Arc::default(),
@@ -112,12 +161,20 @@ impl RecordReader {
     }
 }
 
+/// Says that somebody has to type, where stdin is read and is a terminal.
+pub fn say_where_to_type(paths: &[PathBuf], progress: &Progress) {
+    if paths.contains(&PathBuf::from("-")) && io::stdin().is_terminal() {
+        progress.say("reading from the terminal; Ctrl-D on a line of its own ends the input");
+    }
+}
+
 /// The records of one file.
-type OneFile = Box<dyn Iterator<Item = Result<Record, Fault>>>;
+pub type OneFile = Box<dyn Iterator<Item = Result<Record, Fault>>>;
 
 /// The records of files.
 pub struct Records {
     reader: RecordReader,
+    is_verbatim: bool,
     paths: VecDeque<PathBuf>,
     current: Option<OneFile>,
     /// Bytes read, as they lie in the files.
@@ -128,6 +185,13 @@ pub struct Records {
 }
 
 impl Records {
+    /// Has lines of text keep what stands around them: byte-order mark, line end, Ctrl-Z at the end of the file.
+    #[must_use]
+    pub fn verbatim(mut self) -> Self {
+        self.is_verbatim = true;
+        self
+    }
+
     /// Bytes of the files that are read, and of all of them where that is known.
     pub fn progress(&self) -> (u64, Option<u64>) {
         (self.done.load(Ordering::Relaxed), self.total)
@@ -143,10 +207,11 @@ impl Records {
             path.to_owned()
         };
         Ok(match format {
+            RecordFormat::Text if self.is_verbatim => Box::new(whole_lines(input()?, name)),
             RecordFormat::Text => Box::new(texts(input()?, name)),
             RecordFormat::Jsonl => Box::new(objects(input()?, name, field)),
-            RecordFormat::Csv => Box::new(rows(input()?, name, field, b',')?),
-            RecordFormat::Tsv => Box::new(rows(input()?, name, field, b'\t')?),
+            RecordFormat::Csv => Box::new(rows(input()?, name, field, None)?),
+            RecordFormat::Tsv => Box::new(rows(input()?, name, field, Some(b'\t'))?),
             RecordFormat::Parquet | RecordFormat::Arrow => {
                 table_records(path, format, &field, &self.done)?
             }
@@ -182,23 +247,57 @@ fn table_records(path: &Path, _: RecordFormat, _: &str, _: &Arc<AtomicU64>) -> R
 }
 
 /// Lines, each with its number.
-fn lines(input: impl BufRead, name: PathBuf) -> impl Iterator<Item = (u64, Result<String, Fault>)> {
-    let lines = TextLines::from_reader(input).named(name);
-    (1..).zip(lines.map(|line| {
-        line.map_err(|error| match error.kind() {
-            ErrorKind::InvalidUtf8 { .. } => Fault::Record(error.into()),
+fn lines(
+    lines: TextLines<impl BufRead>,
+    name: PathBuf,
+) -> impl Iterator<Item = (u64, Result<String, Fault>)> {
+    let place = name.display().to_string();
+    let numbered = (1_u64..).zip(lines.named(name));
+    numbered.map(move |(number, line)| {
+        let line = line.map_err(|error| match error.kind() {
+            ErrorKind::InvalidUtf8 { byte } => Fault::Record(anyhow!(
+                "{place}:{number}: byte 0x{byte:02X} is not valid UTF-8; {TO_UTF8}"
+            )),
             _ => Fault::End(error.into()),
-        })
-    }))
+        });
+        (number, line)
+    })
 }
 
 fn texts(input: impl BufRead, name: PathBuf) -> impl Iterator<Item = Result<Record, Fault>> {
-    lines(input, name).map(|(_, line)| {
+    lines(TextLines::from_reader(input), name).map(|(_, line)| {
         Ok(Record {
             text: line?,
-            fields: Map::new(),
+            ..Record::default()
         })
     })
+}
+
+fn whole_lines(input: impl BufRead, name: PathBuf) -> impl Iterator<Item = Result<Record, Fault>> {
+    let lines = lines(TextLines::from_reader(input).verbatim(), name);
+    lines.map(|(number, line)| Ok(framed(&line?, number == 1)))
+}
+
+/// The text of a whole line, and what stands around it.
+fn framed(line: &str, is_first: bool) -> Record {
+    let text = line.strip_prefix('\u{feff}').filter(|_| is_first);
+    let text = text.unwrap_or(line);
+    let before = &line[..line.len() - text.len()];
+    let text = match text.strip_suffix('\n') {
+        Some(text) => text.strip_suffix('\r').unwrap_or(text),
+        // The end of the file.
+        None => text.trim_end_matches(['\r', '\x1a']),
+    };
+    let after = &line[before.len() + text.len()..];
+    Record {
+        text: text.to_owned(),
+        frame: Frame {
+            before: before.to_owned().into(),
+            after: after.to_owned().into(),
+            ..Frame::default()
+        },
+        ..Record::default()
+    }
 }
 
 /// Blank lines are no objects, and no faults either.
@@ -207,7 +306,8 @@ fn objects(
     name: PathBuf,
     field: String,
 ) -> impl Iterator<Item = Result<Record, Fault>> {
-    lines(input, name.clone()).filter_map(move |(number, line)| {
+    let lines = lines(TextLines::from_reader(input), name.clone());
+    lines.filter_map(move |(number, line)| {
         let line = match line {
             Ok(line) if line.trim().is_empty() => return None,
             Ok(line) => line,
@@ -236,7 +336,11 @@ fn object(line: &str, field: &str) -> Result<Record> {
             )
         }
     };
-    Ok(Record { text, fields })
+    Ok(Record {
+        text,
+        fields,
+        ..Record::default()
+    })
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -250,16 +354,21 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// The rows of a table. What stands between its columns is told by the header where it is not given.
 fn rows(
-    input: impl BufRead,
+    mut input: impl BufRead,
     name: PathBuf,
     field: String,
-    delimiter: u8,
+    delimiter: Option<u8>,
 ) -> Result<impl Iterator<Item = Result<Record, Fault>>> {
+    let in_file = || name.display().to_string();
+    let delimiter = match delimiter {
+        Some(delimiter) => delimiter,
+        None => delimiter_of(input.fill_buf().with_context(in_file)?, &field),
+    };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .from_reader(input);
-    let in_file = || name.display().to_string();
     let header = reader.headers().with_context(in_file)?.clone();
     let columns: Vec<String> = header.iter().map(str::to_owned).collect();
     ensure!(
@@ -281,7 +390,11 @@ fn rows(
             Ok(row) => row,
             Err(error) => {
                 let is_end = error.is_io_error();
-                let error = anyhow!("{}: {error}", name.display());
+                let advice = match error.kind() {
+                    csv::ErrorKind::Utf8 { .. } => format!("; {TO_UTF8}"),
+                    _ => String::new(),
+                };
+                let error = anyhow!("{}: {error}{advice}", name.display());
                 return Some(Err(if is_end {
                     Fault::End(error)
                 } else {
@@ -298,8 +411,32 @@ fn rows(
         Some(Ok(Record {
             text: text.to_owned(),
             fields,
+            frame: Frame {
+                delimiter,
+                ..Frame::default()
+            },
         }))
     }))
+}
+
+/// What stands between the columns of a table that begins with `head`: of the usual marks the one that makes the field a column, else one that makes
+/// several columns.
+fn delimiter_of(head: &[u8], field: &str) -> u8 {
+    const USUAL: [u8; 3] = [b',', b';', b'\t'];
+    let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let header = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let columns = |delimiter: u8| {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(header);
+        reader.headers().cloned().unwrap_or_default()
+    };
+    let has_field = |delimiter: &u8| columns(*delimiter).iter().any(|column| column == field);
+    let has_several = |delimiter: &u8| columns(*delimiter).len() > 1;
+    let found = USUAL.into_iter().find(has_field);
+    found
+        .or_else(|| USUAL.into_iter().find(has_several))
+        .unwrap_or(USUAL[0])
 }
 
 #[cfg(test)]

@@ -12,6 +12,28 @@ pub fn counted<N: Copy + Display + PartialEq + From<u8>>(
     format!("{count} {noun}")
 }
 
+/// How many records were left out of those that were read.
+pub fn left_out(count: u64, read: u64) -> String {
+    let were = if count == 1 { "was" } else { "were" };
+    format!(
+        "{count} of {} {were} left out",
+        counted(read, "record", "records")
+    )
+}
+
+/// Samples below which an interval or a p-value moves much from one seed to another.
+const FEW_SAMPLES: usize = 1000;
+
+/// What to say of so few samples that figures are rough, if they are; none at all are an error.
+pub fn few_samples(samples: usize) -> Option<String> {
+    (1..FEW_SAMPLES).contains(&samples).then(|| {
+        format!(
+            "note: {}: intervals and p-values are rough; draw 1,000 or more",
+            counted(samples, "sample", "samples")
+        )
+    })
+}
+
 /// What these tags without a position letter do to a report.
 pub fn bare_tags(bare: &[&str], report: &str) -> String {
     format!(

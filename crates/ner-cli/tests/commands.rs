@@ -638,7 +638,7 @@ fn wrong_usage_is_exit_code_2() {
     }
     let message = failure(2, &["predict", "--model", "m", "--device", "tpu", "text"]);
     assert!(
-        message.contains("expected auto, cuda, cuda:N, flex or ndarray"),
+        message.contains("expected auto, cuda, cuda:N, flex (also cpu) or ndarray"),
         "{message}"
     );
 }
@@ -857,7 +857,7 @@ fn several_devices_share_a_training() {
     for (arguments, said) in [
         (
             &["--devices", "flex,tpu"][..],
-            "`tpu` is not available: expected auto, cuda, cuda:N, flex or ndarray",
+            "`tpu` is not available: expected auto, cuda, cuda:N, flex (also cpu) or ndarray",
         ),
         (
             &["--devices", "flex,ndarray,flex"],

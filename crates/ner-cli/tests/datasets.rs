@@ -309,12 +309,16 @@ fn columns_and_fields_may_have_names_of_their_own() {
     }
     let table = folder.write("gold.csv", table);
     let names = ["--token-column", "palabras", "--tag-column", "oro"];
+    let numbers = ["--token-column", "3", "--tag-column", "-1"];
+    let mixed = ["--token-column", "palabras", "--tag-column", "4"];
     let documents = ["--document-column", "acta"];
     let sentences = ["--sentence-column", "frase"];
     let expected = json(&["check", &columns]);
     for (file, flags) in [
         (&records, [&names[..], &documents].concat()),
         (&table, [&names[..], &documents, &sentences].concat()),
+        (&table, [&numbers[..], &documents, &sentences].concat()),
+        (&table, [&mixed[..], &documents, &sentences].concat()),
     ] {
         let found = json(&[&["check", file][..], &flags].concat());
         for count in ["documents", "sentences", "words", "entities", "tags"] {

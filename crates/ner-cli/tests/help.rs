@@ -228,3 +228,22 @@ fn the_manual_has_a_page_for_each_command() {
     assert!(failure(1, &["man", "trian"]).contains("`trian` is no command"));
     assert!(stdout(&["man"]).contains("ner\\-cli\\-predict"));
 }
+
+#[test]
+fn a_model_without_its_flag_is_answered_with_the_flag() {
+    for command in ["evaluate", "calibrate", "serve"] {
+        let said = failure(2, &[command, "q"]);
+        assert!(
+            said.contains("if this is the model: --model q"),
+            "{command}: {said}"
+        );
+    }
+    // A flag that there is not is answered as before.
+    let said = failure(2, &["evaluate", "--modle", "q"]);
+    assert!(!said.contains("if this is the model"), "{said}");
+    // `info` takes it in both ways, and one of them.
+    let said = |arguments: &[&str]| failure(1, &[&["info"][..], arguments].concat());
+    assert_eq!(said(&["./nowhere"]), said(&["--model", "./nowhere"]));
+    failure(2, &["info"]);
+    failure(2, &["info", "a", "--model", "b"]);
+}

@@ -587,11 +587,18 @@ fn a_mistyped_directory_is_answered_with_the_right_one() {
             "out/best/config.json",
             "out/best/config.json: is a file, not a directory",
         ),
+        // The directory of a run that was stopped.
+        (
+            "out",
+            "out: no model is here; missing are a tokenizer (tokenizer.json, vocab.json with merges.txt, or vocab.txt), config.json, weights (",
+        ),
     ] {
         let (said, asked) = refusal(name, &[]);
         assert!(said.starts_with(&format!("error: {expected}")), "{said}");
         assert_eq!(asked, 0, "{name} was asked of the hub");
     }
+    let (said, _) = refusal("out", &[]);
+    assert!(said.ends_with("; below it there are out/best\n"), "{said}");
 }
 
 #[test]

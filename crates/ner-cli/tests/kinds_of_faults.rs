@@ -343,6 +343,26 @@ fn the_same_words_give_the_same_entities_in_every_form() {
 }
 
 #[test]
+fn figures_by_another_rule_than_was_asked_for_say_so() {
+    let folder = Folder::new();
+    folder.write("iob.conll", "Eva B-PER\ncanta O\n");
+    let stderr = |more: &str| {
+        let said = folder.run(&format!("evaluate --gold iob.conll --pred iob.conll{more}"));
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        said.stderr
+    };
+    let note = "note: entities are counted by the default rule, which knows no scheme; --mode strict --scheme iob2 counts";
+    assert!(stderr(" --scheme iob2").starts_with(note));
+    assert_eq!(stderr(" --scheme iob2 --mode strict"), "");
+    // So few samples say little, of one file and of two.
+    let few = "note: 10 samples: intervals and p-values are rough; draw 1,000 or more\n";
+    assert_eq!(stderr(" --bootstrap 10"), few);
+    assert_eq!(stderr(" --bootstrap 1000"), "");
+    let compared = folder.run("compare iob.conll iob.conll --gold iob.conll --samples 10");
+    assert_eq!((compared.code, compared.stderr.as_str()), (0, few));
+}
+
+#[test]
 fn a_report_that_drops_bare_types_says_so() {
     let folder = Folder::new();
     folder.write("org.conll", "Banco ORG\nNaval ORG\nabre O\n");
@@ -525,4 +545,76 @@ fn one_is_counted_as_one() {
         "{}",
         said.stderr
     );
+}
+
+/// What a line of the shell writes to a terminal, by util-linux's `script`; nothing where that is not here.
+#[cfg(target_os = "linux")]
+fn on_terminal(folder: &Folder, line: &str) -> Option<String> {
+    let version = Command::new("script").arg("--version").output().ok()?;
+    if !String::from_utf8_lossy(&version.stdout).contains("util-linux") {
+        return None;
+    }
+    let line = format!(
+        "exec timeout --foreground 60 '{}' {line}",
+        env!("CARGO_BIN_EXE_ner-cli")
+    );
+    // Ctrl-D, for who reads from the terminal.
+    folder.write("keys", "\u{4}");
+    let output = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(folder.0.path())
+        .stdin(fs::File::open(folder.0.path().join("keys")).unwrap())
+        .output();
+    Some(String::from_utf8(output.unwrap().stdout).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_text_does_not_steer_the_terminal() {
+    let folder = Folder::new();
+    let text = "Eva \u{1b}[31mcanta\u{1b}[0m \u{7}en Cuzco\n";
+    folder.write("texts.txt", text);
+    let seen = "\u{fffd}[31mcanta\u{fffd}[0m \u{fffd}en";
+    for command in ["predict --model model", "redact"] {
+        for form in ["text", "csv", "jsonl", "conll"] {
+            let line = match command {
+                "redact" => format!("-q {command} --input texts.txt"),
+                _ => format!("-q {command} --input texts.txt --format {form}"),
+            };
+            let Some(found) = on_terminal(&folder, &line) else {
+                return;
+            };
+            assert!(found.contains("Eva"), "{line}: {found}");
+            for mark in ["\u{1b}[31m", "\u{7}"] {
+                assert!(!found.contains(mark), "{line}: {found:?}");
+            }
+            if form == "text" {
+                assert!(found.contains(seen), "{line}: {found:?}");
+            }
+        }
+    }
+    // Elsewhere each byte is as it was.
+    assert_eq!(folder.stdout("redact --input texts.txt"), text);
+    let marked = folder.stdout("predict --model model --input texts.txt");
+    assert_eq!(
+        marked
+            .replace("[PER Eva]", "Eva")
+            .replace("[LOC Cuzco]", "Cuzco"),
+        text
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_waited_for_is_told_so() {
+    let folder = Folder::new();
+    for line in ["predict --model model", "redact", "redact --input -"] {
+        let Some(said) = on_terminal(&folder, line) else {
+            return;
+        };
+        let wanted = "reading from the terminal; Ctrl-D on a line of its own ends the input";
+        assert!(said.contains(wanted), "{line}: {said}");
+        let piped = folder.run(line);
+        assert!(!piped.stderr.contains(wanted), "{line}: {}", piped.stderr);
+    }
 }

@@ -254,6 +254,189 @@ fn a_killed_run_goes_on() {
     assert!(call(&line, texts.join("\n").as_bytes()).status.success());
     assert_eq!(fs::read_to_string(&twice).unwrap(), wanted);
     assert!(!fs::exists(format!("{twice}.part.json")).unwrap());
+    // Nothing is left to do, and a loop over the same command ends well.
+    let again = call(&line, texts.join("\n").as_bytes());
+    let message = String::from_utf8(again.stderr).unwrap();
+    assert!(again.status.success(), "{message}");
+    let note = format!("note: {twice} is there already and is left as it is");
+    assert!(message.contains(&note), "{message}");
+    assert_eq!(fs::read_to_string(&twice).unwrap(), wanted);
+}
+
+#[cfg(unix)]
+#[test]
+#[allow(unsafe_code, reason = "a test that sends signals")]
+fn ctrl_c_says_what_it_leaves() {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let files = || fs::read_dir(folder.path("")).unwrap().count();
+    for (more, said) in [
+        (&["--format", "jsonl"][..], ". With --resume a run keeps"),
+        (&["--format", "html"], "\n"),
+        (
+            &["--format", "jsonl", "--resume"],
+            ".part: give the same command again to go on\n",
+        ),
+    ] {
+        let line = ["predict", "--model", model(), "--batch-size", "1"];
+        let line = [&line[..], &["--output", &out], more].concat();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ner-cli"));
+        command
+            .args(&line)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped());
+        // SAFETY: signal(2) may be called between fork and exec. Tests may run where signals are ignored, as under `nohup`.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap(); // open: the run waits for more
+        stdin.write_all(b"Ana vive .\n").unwrap();
+        let start = Instant::now();
+        while files() == 0 {
+            assert!(start.elapsed().as_secs() < 60, "no file is begun");
+            sleep(Duration::from_millis(5));
+        }
+        sleep(Duration::from_millis(300));
+        // SAFETY: the child has not been waited for, so that its number is its own.
+        let sent = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+        assert_eq!(sent, 0);
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{more:?}: {message}");
+        assert!(message.contains("interrupted; "), "{message}");
+        assert!(message.contains(&format!("{out}{said}")), "{message}");
+        assert!(!fs::exists(&out).unwrap());
+        if !more.contains(&"--resume") {
+            assert_eq!(files(), 0, "{more:?}");
+            continue;
+        }
+        stdout_of(&line, b"Ana vive .\nLlueve .\n");
+        assert_eq!(folder.read("out").lines().count(), 2);
+    }
+}
+
+#[test]
+fn files_that_do_not_go_together_are_refused_before_anything_is_tagged() {
+    let folder = Folder::new();
+    let [texts, columns, packed] = [
+        folder.write("a.txt", "Ana vive .\n"),
+        folder.write("b.conll", TRAIN),
+        folder.write("c.conll.gz", "packed"),
+    ];
+    let missing = folder.path("missing.txt");
+    let kinds = format!("{columns} is a column file and {texts} holds lines of text");
+    for (files, wanted) in [
+        ([&*texts, &*columns], &*kinds),
+        ([&*columns, &*texts], &*kinds),
+        ([&*columns, "-"], "and - holds lines of text"),
+        ([&*texts, &*missing], "missing.txt: no such file"),
+        (
+            [&*columns, "Ana"],
+            "Ana: no such file; for a text in its place, leave out --input",
+        ),
+        (
+            [&*columns, &*packed],
+            "c.conll.gz: a column file is read as it is",
+        ),
+    ] {
+        let predict = ["predict", "--model", model(), "--input"];
+        let line = [&predict[..], &files].concat();
+        let (answered, message) = failure(&line, b"Llueve .\n");
+        assert_eq!(answered, "", "{files:?}");
+        assert!(message.contains(wanted), "{files:?}: {message}");
+    }
+    // What all of them hold may be said.
+    let line = ["predict", "--model", model(), "--input-format", "text"];
+    let line = [&line[..], &["--input", &texts, &columns]].concat();
+    assert_eq!(
+        stdout_of(&line, b"").lines().count(),
+        1 + TRAIN.lines().count()
+    );
+    // The names count that a pattern stands for.
+    folder.write("columns/a.conll", format!("{TRAIN}\n"));
+    let pattern = folder.path("columns/*");
+    let line = ["predict", "--model", model(), "--format", "conll"];
+    let line = [&line[..], &["--input", &pattern]].concat();
+    assert_eq!(stdout_of(&line, b""), format!("{TRAIN}\n"));
+}
+
+#[test]
+fn the_name_of_the_output_chooses_the_form() {
+    let folder = Folder::new();
+    let predict = ["predict", "--model", model(), "Ana Paz vive en Lima ."];
+    let written = |name: &str, more: &[&str]| {
+        let out = folder.path(name);
+        let line = [&predict[..], &["--output", &out], more].concat();
+        assert_eq!(stdout_of(&line, b""), "");
+        folder.read(name)
+    };
+    let marked = "[PER Ana Paz] vive en [LOC Lima] .\n";
+    assert_eq!(written("a.txt", &[]), marked);
+    assert_eq!(written("a", &[]), marked);
+    assert_eq!(jsonl(&written("a.jsonl", &[]))[0]["text"], predict[3]);
+    assert!(written("a.CSV", &[]).starts_with("record,entity_group,"));
+    assert!(written("a.conll", &[]).starts_with("Ana B-PER\nPaz I-PER\n"));
+    assert!(written("a.html", &[]).ends_with("</html>\n"));
+    // What is given counts more.
+    assert_eq!(written("b.jsonl", &["--format", "text"]), marked);
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_answered_with_advice_that_helps() {
+    let folder = Folder::new();
+    for (name, bytes) in [
+        ("a.txt", &b"Espa\xf1a\n"[..]),
+        ("a.jsonl", b"{\"text\": \"Espa\xf1a\"}\n"),
+        ("a.csv", b"text\nEspa\xf1a\n"),
+    ] {
+        let input = folder.write(name, bytes);
+        let predict = ["predict", "--model", model(), "--input", &input];
+        for more in [&[] as &[&str], &["--encoding", "iso-8859-1"]] {
+            let (_, message) = failure(&[&predict[..], more].concat(), b"");
+            let advice = "convert the file, as with iconv -f ISO-8859-1 -t UTF-8";
+            assert!(message.contains(advice), "{name}: {message}");
+            assert!(!message.contains("with that encoding"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn semicolons_part_the_columns_of_a_table_too() {
+    let folder = Folder::new();
+    let table = folder.write(
+        "a.csv",
+        "id;text\n7;\"Ana Paz; vive en Lima .\"\n8;Llueve, mucho .\n",
+    );
+    let predict = ["predict", "--model", model(), "--format", "jsonl"];
+    let line = [&predict[..], &["--input", &table]].concat();
+    let found = jsonl(&stdout_of(&line, b""));
+    assert_eq!(found[0]["id"], "7");
+    assert_eq!(found[0]["text"], "Ana Paz; vive en Lima .");
+    assert_eq!(found[1]["text"], "Llueve, mucho .");
+    let (_, message) = failure(&[&line[..], &["--text-field", "body"]].concat(), b"");
+    let wanted = "a.csv:1: has no column `body`, only id, text;";
+    assert!(message.contains(wanted), "{message}");
+}
+
+#[test]
+fn a_batch_holds_one_text_at_least() {
+    for command in [&["predict", "--model", "m"][..], &["redact"]] {
+        let line = [command, &["--batch-size", "0", "--input", "a.txt"]].concat();
+        let message = common::failure(2, &line);
+        assert!(message.contains("'--batch-size"), "{message}");
+    }
 }
 
 #[test]

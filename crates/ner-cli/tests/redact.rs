@@ -6,6 +6,8 @@ mod common;
 use std::fs;
 
 use common::{Folder, run, stdout};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 /// The message of a command that fails and writes nothing.
@@ -235,6 +237,9 @@ fn what_a_key_is_needed_for_is_said() {
     // The pattern is named by its text.
     let message = failure(&["redact", "--input", &input, "--pattern", "A=a", "B=(b"]);
     assert!(message.contains("--pattern `B=(b`: "), "{message}");
+    let message = failure(&["redact", "--input", &input, "--pattern", "X=["]);
+    let wanted = "error: --pattern `X=[`: unclosed character class\n";
+    assert_eq!(message, wanted);
 }
 
 #[test]
@@ -285,4 +290,159 @@ fn an_error_writes_nothing_of_the_text() {
         message.contains("goes on after the last record"),
         "{message}"
     );
+}
+
+/// Redacts bytes into `out` with its map in `map`, and gives what --undo makes of both.
+fn there_and_back(folder: &Folder, bytes: &[u8], operator: &str) -> Vec<u8> {
+    let input = folder.write("in.txt", bytes);
+    let [out, map, back] = ["out", "map", "back"].map(|name| folder.path(name));
+    _ = fs::remove_file(&map);
+    let redact = ["redact", "--input", &input, "--operator", operator];
+    stdout(&[&redact[..], &["--output", &out, "--map", &map]].concat());
+    stdout(&["redact", "--undo", &map, "--input", &out, "--output", &back]);
+    fs::read(back).unwrap()
+}
+
+#[test]
+fn undo_gives_the_very_bytes() {
+    const SEED: u64 = 6;
+    const PIECES: [&str; 11] = [
+        "ana@gil.es",
+        "612 345 678",
+        "Llueve",
+        " ",
+        "ñ",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        "\u{feff}",
+        "\x1a",
+    ];
+    let folder = Folder::new();
+    let there_and_back = |text: &str, operator: &str| {
+        let back = there_and_back(&folder, text.as_bytes(), operator);
+        let back = String::from_utf8(back).unwrap();
+        assert_eq!(back, text, "{operator}");
+        folder.read("out")
+    };
+    let windows = "ana@gil.es\r\nLlueve.\r\n";
+    let redacted = there_and_back(windows, "replace");
+    assert_eq!(redacted, "<EMAIL_ADDRESS>\r\nLlueve.\r\n");
+    assert_eq!(there_and_back("Soy\nana@gil.es", "redact"), "Soy\n");
+    let mut texts: Vec<String> = ["", "ana@gil.es", "Soy\rana@gil.es\r\n", "\u{feff}", "\x1a"]
+        .map(str::to_owned)
+        .into();
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    for _ in 0..60 {
+        let count = rng.random_range(1..12);
+        let pieces = (0..count).map(|_| *PIECES.choose(&mut rng).unwrap());
+        texts.push(pieces.collect());
+    }
+    for text in &texts {
+        for operator in ["replace", "redact"] {
+            there_and_back(text, operator);
+        }
+    }
+}
+
+#[test]
+fn a_last_line_without_an_end_gets_one_where_another_file_follows() {
+    let folder = Folder::new();
+    let [one, two] = [
+        folder.write("1.txt", "\u{feff}Soy ana@gil.es\x1a"),
+        folder.write("2.txt", "\u{feff}Llueve."),
+    ];
+    let found = stdout(&["redact", "--input", &one, &two]);
+    assert_eq!(found, "\u{feff}Soy <EMAIL_ADDRESS>\nLlueve.");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_what_holds_originals() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    there_and_back(&folder, b"ana@gil.es\n", "number");
+    let mode = |name: &str| {
+        let found = fs::metadata(folder.path(name)).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!((mode("map"), mode("back")), (0o600, 0o600));
+    assert_eq!(mode("out"), mode("in.txt"), "as any file");
+}
+
+#[test]
+fn a_column_file_is_no_running_text() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    for name in ["dev.conll", "dev.IOB2", "dev.bio.gz"] {
+        let input = folder.write(name, "ana@gil.es O\nAna B-PER\n");
+        let message = failure(&["redact", "--input", &input, "--output", &out]);
+        let wanted = format!("{name}: a column file, by its name");
+        assert!(message.contains(&wanted), "{message}");
+        assert!(!fs::exists(&out).unwrap());
+    }
+    let input = folder.path("dev.conll");
+    let as_text = ["redact", "--input-format", "text", "--input", &input];
+    assert_eq!(stdout(&as_text), "<EMAIL_ADDRESS> O\nAna B-PER\n");
+    let missing = folder.path("missing.txt");
+    let message = failure(&["redact", "--input", &missing]);
+    assert!(message.contains("missing.txt: no such file"), "{message}");
+}
+
+#[test]
+fn texts_stand_on_the_command_line() {
+    let folder = Folder::new();
+    let text = "Soy ana@gil.es";
+    let (map, name) = (folder.path("map"), folder.write("a.txt", "x"));
+    let redact = ["redact", text, "Llueve.", "--operator", "number"];
+    let line = [&redact[..], &["--map", &map]].concat();
+    let redacted = "Soy <EMAIL_ADDRESS_1>\nLlueve.\n";
+    assert_eq!(stdout(&line), redacted);
+    let back = ["redact", "Soy <EMAIL_ADDRESS_1>", "Llueve.", "--undo", &map];
+    assert_eq!(stdout(&back), format!("{text}\nLlueve.\n"));
+    let message = said(&["redact", &name]);
+    let note = format!("is taken as a text; for the file of this name give --input {name}");
+    assert!(message.contains(&note), "{message}");
+    // An option that takes several values takes a text that follows it, too.
+    let message = failure(&["redact", "--operator", "number", text]);
+    assert!(
+        message.contains("a text stands before the options"),
+        "{message}"
+    );
+    let map = folder.path("map2");
+    let message = failure(&["redact", "a\nb", "--map", &map]);
+    assert!(message.contains("a text has several lines"), "{message}");
+    common::failure(2, &["redact", text, "--input", &name]);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_left_out_where_asked_for() {
+    let folder = Folder::new();
+    let input = folder.write("a.txt", b"ana@gil.es\n\xff\nLlueve.");
+    let [map, out] = ["map", "out"].map(|name| folder.path(name));
+    let redact = ["redact", "--input", &input, "--map", &map, "--output", &out];
+    let message = failure(&redact);
+    let wanted = "record 2 cannot be read; --on-error skip leaves such ones out";
+    assert!(message.contains(wanted), "{message}");
+    assert!(message.contains("a.txt:2: byte 0xFF"), "{message}");
+    let message = said(&[&redact[..], &["--on-error", "skip"]].concat());
+    assert!(message.contains("left out: "), "{message}");
+    assert!(message.contains("1 of 3 records was left out"), "{message}");
+    assert_eq!(folder.read("out"), "<EMAIL_ADDRESS>\nLlueve.");
+    let undo = ["redact", "--undo", &map, "--input", &out];
+    assert_eq!(stdout(&undo), "ana@gil.es\nLlueve.");
+}
+
+#[test]
+fn a_table_keeps_its_semicolons() {
+    let folder = Folder::new();
+    let table = "id;text\n7;ana@gil.es, hola\n8;\"a;b\"\n";
+    let input = folder.write("a.csv", table);
+    let [map, out] = [folder.path("map"), folder.path("out.csv")];
+    let redact = ["redact", "--input", &input, "--map", &map];
+    let redacted = "id;text\n7;<EMAIL_ADDRESS>, hola\n8;\"a;b\"\n";
+    stdout(&[&redact[..], &["--output", &out]].concat());
+    assert_eq!(folder.read("out.csv"), redacted);
+    assert_eq!(stdout(&["redact", "--undo", &map, "--input", &out]), table);
 }

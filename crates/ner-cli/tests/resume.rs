@@ -155,6 +155,9 @@ fn ctrl_c_leaves_a_checkpoint_and_the_command_that_goes_on() {
         talk.contains("the checkpoint is") && talk.contains("--device flex --resume"),
         "{talk}"
     );
+    let note =
+        "stopping after the step that is under way, with a checkpoint; Ctrl-C again ends at once";
+    assert!(talk.contains(note), "{talk}");
     folder.finish("out", &["--resume"]);
     assert_eq!(folder.results("out"), folder.results("whole"));
 
@@ -177,6 +180,70 @@ fn ctrl_c_leaves_a_checkpoint_and_the_command_that_goes_on() {
 }
 
 #[test]
+fn a_run_that_is_finished_has_nothing_to_do() {
+    let folder = Folder::new();
+    let short = ["--epochs", "1"];
+    folder.finish("out", &short);
+    let out = folder.path("out");
+    let written = || {
+        let of = |entry: fs::DirEntry| {
+            let when = entry.metadata().unwrap().modified().unwrap();
+            (entry.file_name(), when)
+        };
+        let entries = fs::read_dir(&out).unwrap();
+        let mut written: Vec<_> = entries.map(|entry| of(entry.unwrap())).collect();
+        written.sort();
+        written
+    };
+    let resumed = |more: &[&str]| {
+        let child = folder.train("out", &[&short[..], &["--resume"], more].concat());
+        let output = child.wait_with_output().unwrap();
+        let talk = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), talk)
+    };
+    let before = written();
+    // What decides no result may differ.
+    for more in [&[""; 0][..], &["--logging-steps", "2", "--device", "auto"]] {
+        let (code, talk) = resumed(more);
+        assert_eq!(code, 0, "{talk}");
+        let lines: Vec<&str> = talk.lines().collect();
+        assert!(
+            lines.len() == 1 && talk.contains("the run is finished, there is nothing to do"),
+            "{talk}"
+        );
+        assert_eq!(written(), before);
+    }
+    let (code, talk) = resumed(&["--learning-rate", "0.1"]);
+    assert_eq!(code, 1, "{talk}");
+    assert!(
+        talk.contains("finished, with other settings: --learning-rate was 0.003, is 0.1; for another run leave out --resume"),
+        "{talk}"
+    );
+    assert_eq!(written(), before);
+
+    // Its checkpoints are of no use any more.
+    let checkpoints = fs::read_dir(&out).unwrap().map(Result::unwrap);
+    let checkpoints = checkpoints.filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("checkpoint-")
+    });
+    for checkpoint in checkpoints.collect::<Vec<_>>() {
+        fs::remove_dir_all(checkpoint.path()).unwrap();
+    }
+    assert_eq!(resumed(&[]).0, 0);
+    // A run that is not finished needs one.
+    fs::remove_file(out.join("report.html")).unwrap();
+    let (code, talk) = resumed(&[]);
+    assert_eq!(code, 1, "{talk}");
+    assert!(
+        talk.contains(
+            "no sound checkpoint in it; there is nothing to go on with: leave out --resume"
+        ),
+        "{talk}"
+    );
+}
+
+#[test]
 fn what_is_refused_changes_nothing() {
     let folder = Folder::new();
     let short = ["--epochs", "1"];
@@ -193,7 +260,7 @@ fn what_is_refused_changes_nothing() {
     for (more, said) in [
         (
             ["--learning-rate", "0.1"],
-            "learning_rate was 0.003, is 0.1",
+            "learning_rate was 0.003, is 0.1; a run goes on with its own settings and data",
         ),
         (["--head", "crf"], "head was"),
         (["--labels", labels], "id2label was"),
@@ -204,6 +271,12 @@ fn what_is_refused_changes_nothing() {
         let talk = String::from_utf8(refused.stderr).unwrap();
         assert_eq!(refused.status.code(), Some(1), "{talk}");
         assert!(talk.contains(said), "{talk}");
+        let begins = |line: &str| {
+            ["going on after", "settings: "]
+                .iter()
+                .any(|begin| line.starts_with(begin))
+        };
+        assert!(!talk.lines().any(begins), "{talk}");
         assert!(files() == before, "{more:?}");
     }
     for more in [

@@ -37,19 +37,70 @@ fn run(command: &mut Command, folder: &Path) -> Output {
 /// What the program writes to a terminal of so many columns.
 fn on_terminal(columns: usize, line: &str, folder: &Path) -> String {
     let line = format!("stty rows 30 cols {columns}; exec '{PROGRAM}' -q {line}");
+    in_script(&line, folder)
+}
+
+/// What a line of the shell writes to a terminal.
+fn in_script(line: &str, folder: &Path) -> String {
     let output = run(
-        Command::new("script").args(["-qec", &line, "/dev/null"]),
+        Command::new("script").args(["-qec", line, "/dev/null"]),
         folder,
     );
     String::from_utf8(output.stdout).unwrap().replace('\r', "")
 }
 
-#[test]
-fn results_fit_a_narrow_terminal_and_no_other_output_changes() {
+/// Whether there are terminals to test on.
+fn has_script() -> bool {
     let version = Command::new("script").arg("--version").output();
     let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    if !version.is_ok_and(|version| version.contains("util-linux")) {
+    let is_here = version.is_ok_and(|version| version.contains("util-linux"));
+    if !is_here {
         println!("skipped: the terminals are those of util-linux's `script`, which is not here");
+    }
+    is_here
+}
+
+#[test]
+fn a_terminal_that_can_draw_no_bar_gets_the_lines_of_a_log() {
+    if !has_script() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("gold.conll"), GOLD).unwrap();
+    let new = "new-model -q --train gold.conll --output new --layers 1 --hidden 16 --heads 2 --intermediate 32 --vocab-size 300";
+    let made = run(Command::new(PROGRAM).args(new.split(' ')), folder);
+    assert!(made.status.success());
+    for (number, (terminal, has_lines)) in [
+        ("export TERM=dumb", true),
+        ("unset TERM", true),
+        ("export TERM=xterm", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = format!(
+            "stty rows 30 cols 100; {terminal}; exec '{PROGRAM}' train --model new --train gold.conll --dev gold.conll \
+             --output-dir out-{number} --max-steps 4 --batch-size 1 --logging-steps 1 --device flex"
+        );
+        let said = in_script(&line, folder);
+        assert!(said.contains("dev: precision"), "{terminal}: {said}");
+        assert_eq!(
+            said.contains("step 1/4 (25 %"),
+            has_lines,
+            "{terminal}: {said}"
+        );
+        assert_eq!(
+            said.contains("step 4/4 (100 %"),
+            has_lines,
+            "{terminal}: {said}"
+        );
+    }
+}
+
+#[test]
+fn results_fit_a_narrow_terminal_and_no_other_output_changes() {
+    if !has_script() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

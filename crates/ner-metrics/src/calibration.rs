@@ -176,4 +176,28 @@ impl ThresholdCurve {
         let mut points = self.points.iter();
         points.find(|point| point.scores.precision >= precision)
     }
+
+    /// A point of this curve with the lowest threshold that keeps the same: 0 where all is kept, else a
+    /// decimal of three digits, or of more where the score below is so near.
+    #[must_use]
+    pub fn lowered(&self, point: &ThresholdPoint) -> ThresholdPoint {
+        /// Digits that are tried before the score itself is taken.
+        const DIGITS: std::ops::RangeInclusive<i32> = 3..=12;
+        let mut lower = self.points.iter().rev();
+        let below = lower.find(|other| other.threshold < point.threshold);
+        let threshold = below.map_or(0.0, |below| {
+            let (below, score) = (below.threshold, point.threshold);
+            let mut rounded = DIGITS.map(|digits| {
+                let scale = 10_f64.powi(digits);
+                ((below * scale).floor() + 1.0) / scale
+            });
+            rounded
+                .find(|threshold| *threshold > below && *threshold <= score)
+                .unwrap_or(score)
+        });
+        ThresholdPoint {
+            threshold,
+            ..*point
+        }
+    }
 }

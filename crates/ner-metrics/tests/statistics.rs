@@ -100,6 +100,39 @@ fn thresholds_are_those_of_scikit_learn() {
 }
 
 #[test]
+fn a_lowered_threshold_keeps_the_same_and_no_lower_one_does() {
+    for (scores, support, expected) in [
+        // All are right: nothing need be dropped.
+        (&[(0.916, true), (0.95, true)][..], 2, 0.0),
+        (&[(0.2, false), (0.9166, true), (0.95, true)][..], 2, 0.201),
+        (&[(0.91612, false), (0.91649, true)][..], 1, 0.9162),
+    ] {
+        let predictions = scores.iter();
+        let predictions: Vec<ScoredPrediction> = predictions
+            .map(|&(score, correct)| ScoredPrediction { score, correct })
+            .collect();
+        let curve = ThresholdCurve::new(&predictions, support);
+        for point in [curve.best_f1(), curve.at_precision(1.0)] {
+            let point = curve.lowered(point.unwrap());
+            near(&[point.threshold], &[expected]);
+            let kept = predictions
+                .iter()
+                .filter(|one| one.score >= point.threshold);
+            assert_eq!(kept.count(), point.kept);
+            assert_eq!(point.scores.precision, 1.0);
+        }
+    }
+    // Scores that are alike up to their last digits have a threshold between them all the same.
+    let low = 0.5;
+    let high = low + f64::EPSILON;
+    let predictions =
+        [(low, false), (high, true)].map(|(score, correct)| ScoredPrediction { score, correct });
+    let curve = ThresholdCurve::new(&predictions, 1);
+    let point = curve.lowered(curve.best_f1().unwrap());
+    assert_eq!((point.threshold, point.kept), (high, 1));
+}
+
+#[test]
 fn welchs_test_is_scipys() {
     for case in goldens("welch") {
         let side = |name: &str| -> Vec<Vec<Counts>> {

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::Error;
 
-/// A device as users name it: `auto`, `cuda`, `cuda:N`, `flex` or `ndarray`.
+/// A device as users name it: `auto`, `cuda`, `cuda:N`, `flex` (also `cpu`) or `ndarray`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// CUDA where this build has it and a GPU answers, else `flex`.
@@ -29,13 +29,17 @@ impl FromStr for DeviceChoice {
             Some(("cuda", index)) => index.parse().ok().map(Self::Cuda),
             None if text == "auto" => Some(Self::Auto),
             None if text == "cuda" => Some(Self::Cuda(0)),
-            None if text == "flex" => Some(Self::Flex),
+            None if text == "flex" || text == "cpu" => Some(Self::Flex),
             None if text == "ndarray" => Some(Self::NdArray),
             _ => None,
         };
         choice.ok_or_else(|| Error::Device {
             device: text.to_owned(),
-            reason: "expected auto, cuda, cuda:N, flex or ndarray".to_owned(),
+            reason: match text {
+                "gpu" => "a GPU is `cuda`, or `cuda:N`",
+                _ => "expected auto, cuda, cuda:N, flex (also cpu) or ndarray",
+            }
+            .to_owned(),
         })
     }
 }
@@ -223,12 +227,21 @@ mod tests {
                 Some(name)
             );
         }
-        for name in ["", "gpu", "cuda:", "cuda:x", "flex:1"] {
+        // As PyTorch calls it.
+        assert_eq!("cpu".parse::<DeviceChoice>().ok(), Some(DeviceChoice::Flex));
+        for (name, said) in [
+            ("", "expected auto"),
+            ("gpu", "a GPU is `cuda`"),
+            ("cuda:", "expected auto"),
+            ("cuda:x", "expected auto"),
+            ("flex:1", "expected auto"),
+            ("cpu:0", "expected auto"),
+        ] {
             let message = name
                 .parse::<DeviceChoice>()
                 .expect_err("must be refused")
                 .to_string();
-            assert!(message.contains("expected auto"), "{message}");
+            assert!(message.contains(said), "{message}");
         }
     }
 

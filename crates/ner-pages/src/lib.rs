@@ -44,6 +44,7 @@ pub use page::{Fact, STYLE};
 pub use reliability::Calibration;
 pub use run_page::{DataPart, ErrorKind, Errors, RunPage, Split};
 pub use scores::{ScoreInterval, ScoreRow, ScoreTable};
+pub use tables::thousands;
 pub use texts_page::TextsPage;
 
 /// Runs the README's example as a doctest.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use ner_metrics::ReliabilityBin;
 use serde::{Deserialize, Serialize};
 
-use crate::tables::{Cell, Row, Table};
+use crate::tables::{Cell, Row, Table, thousands};
 
 /// How well scores and shares of right predictions agree.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,13 @@ impl Calibration {
     }
 }
 
+/// What a bar says of itself.
+fn told(bin: &ReliabilityBin) -> String {
+    let count = thousands(bin.count);
+    let (low, high, right) = (bin.low, bin.high, bin.accuracy * 100.0);
+    format!("{count} with scores from {low:.2} to {high:.2}, {right:.1} % right")
+}
+
 fn diagram(title: &str, bins: &[ReliabilityBin]) -> Markup {
     let x = |value: f64| value * SIDE;
     let y = |value: f64| SIDE - value * SIDE;
@@ -70,7 +77,7 @@ fn diagram(title: &str, bins: &[ReliabilityBin]) -> Markup {
             text x=(SIDE / 2.0) y=(SIDE + 32.0) text-anchor="middle" { "score" }
             @for bin in bins.iter().filter(|bin| bin.count > 0) {
                 rect.bar x=(x(bin.low)) y=(y(bin.accuracy)) width=(x(bin.high - bin.low)) height=(x(bin.accuracy)) {
-                    title { (bin.count) " with scores from " (bin.low) " to " (bin.high) ", " (format!("{:.1} % right", bin.accuracy * 100.0)) }
+                    title { (told(bin)) }
                 }
             }
             line.diagonal x1="0" y1=(SIDE) x2=(SIDE) y2="0" {}
@@ -78,5 +85,32 @@ fn diagram(title: &str, bins: &[ReliabilityBin]) -> Markup {
                 circle.estimate cx=(format!("{:.1}", x(bin.confidence))) cy=(format!("{:.1}", y(bin.accuracy))) r="3.5" {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ner_metrics::{Reliability, ScoredPrediction};
+
+    use super::told;
+
+    #[test]
+    fn bars_say_where_they_begin_and_end_in_two_digits() {
+        let prediction = |score| ScoredPrediction {
+            score,
+            correct: score > 0.65,
+        };
+        let predictions = [0.61, 0.66, 0.69, 1.0].map(prediction);
+        let bins = Reliability::new(&predictions, 10).bins;
+        // The ends themselves are sums of tenths, with their noise.
+        assert!(bins[6].low.to_string().len() > 3);
+        assert_eq!(
+            told(&bins[6]),
+            "3 with scores from 0.60 to 0.70, 66.7 % right"
+        );
+        assert_eq!(
+            told(&bins[9]),
+            "1 with scores from 0.90 to 1.00, 100.0 % right"
+        );
     }
 }

@@ -138,12 +138,13 @@ pub fn intervals(caption: &str, intervals: &[ScoreInterval]) -> Markup {
     }
 }
 
-/// The ends of an axis that holds all intervals: twentieths.
+/// The ends of an axis that holds all intervals: twentieths, of which none is above 1.
 fn axis(intervals: &[ScoreInterval]) -> (f64, f64) {
     let ends = |value: fn(&Interval) -> f64| intervals.iter().map(move |of| value(&of.interval));
     let low = ends(|of| of.low).fold(1.0, f64::min);
     let high = ends(|of| of.high).fold(0.0, f64::max);
     let (first, last) = ((low * 20.0).floor() / 20.0, (high * 20.0).ceil() / 20.0);
+    let first = first.min(0.95);
     (first, last.max(first + 0.05))
 }
 
@@ -165,6 +166,34 @@ impl ScoreInterval {
                 line.interval x1=(place(interval.low)) y1="8" x2=(place(interval.high)) y2="8" {}
                 circle.estimate cx=(place(interval.estimate)) cy="8" r="4" {}
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_axis_of_scores_has_room_and_ends_at_1() {
+        for (low, high, expected) in [
+            (0.87, 0.93, (0.85, 0.95)),
+            (0.97, 1.0, (0.95, 1.0)),
+            (1.0, 1.0, (0.95, 1.0)),
+            (0.0, 0.0, (0.0, 0.05)),
+        ] {
+            let name = "micro F1".to_owned();
+            let interval = Interval {
+                low,
+                high,
+                ..Interval::default()
+            };
+            let (first, last) = axis(&[ScoreInterval { name, interval }]);
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+            assert!(
+                near(first, expected.0) && near(last, expected.1),
+                "{low} to {high}: {first} to {last}"
+            );
         }
     }
 }

@@ -57,7 +57,7 @@ impl Recognizer {
                 "a score of {score}; give a number from 0 to 1"
             )));
         }
-        let regex = Regex::new(pattern).map_err(|error| fail(error.to_string()))?;
+        let regex = Regex::new(pattern).map_err(|error| fail(in_one_line(&error)))?;
         if regex.is_match("") {
             return Err(fail(format!(
                 "`{pattern}` matches the empty text, so it says nothing; ask for a character at least"
@@ -219,6 +219,13 @@ impl Recognizers {
         spans.sort_by_key(|span| (span.start, span.end));
         spans
     }
+}
+
+/// Why an expression cannot be used: the last line of what the regex crate says, after a drawing of the place.
+fn in_one_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().next_back().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 /// The error with the entry's number in front of its name.

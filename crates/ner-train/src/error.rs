@@ -93,6 +93,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A checkpoint of a run with other settings or other data.
+    #[error("{}: made with {reason}", dir.display())]
+    OtherRun {
+        /// The checkpoint's directory.
+        dir: PathBuf,
+        /// What is other, and where it is a setting how.
+        reason: String,
+    },
     /// The caller asked to stop.
     #[error("stopped after step {step} as asked; the checkpoint is {}", checkpoint.display())]
     Stopped {

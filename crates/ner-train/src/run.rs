@@ -218,7 +218,7 @@ impl Run<'_> {
             dev,
             ..
         } = checkpoint.state.clone();
-        let refused = |reason: String| Error::Checkpoint {
+        let refused = |reason: String| Error::OtherRun {
             dir: checkpoint.dir.clone(),
             reason,
         };
@@ -228,16 +228,13 @@ impl Run<'_> {
             self.distillation,
         ));
         if !different.is_empty() {
-            return Err(refused(format!(
-                "made with other settings: {}",
-                different.join(", ")
-            )));
+            return Err(refused(format!("other settings: {}", different.join(", "))));
         }
         if data != self.data {
-            return Err(refused("made with other training data".to_owned()));
+            return Err(refused("other training data".to_owned()));
         }
         if dev != self.dev {
-            return Err(refused("made with other development data".to_owned()));
+            return Err(refused("other development data".to_owned()));
         }
         let model = self.model.valid();
         let mut found = checkpoint.optimizer()?;

@@ -27,8 +27,13 @@ impl Recipe {
                 .pointer_mut(&pointer)
                 .filter(|_| known.iter().any(|known| known == key))
             else {
+                // The key without its section.
+                let end = format!(".{key}");
+                let meant = known.iter().find(|known| known.ends_with(&end));
+                let meant = meant.map(|meant| format!(" (did you mean `{meant}`?)"));
                 return Err(UsageError::error(format!(
-                    "--set {setting}: unknown key; known keys: {}",
+                    "--set {setting}: unknown key{}; known keys: {}",
+                    meant.unwrap_or_default(),
                     known.join(", ")
                 )));
             };
@@ -155,6 +160,17 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_without_its_section_is_answered_with_the_whole_one() {
+        let text = |setting: &str| set(&[setting]).unwrap_err().to_string();
+        assert!(
+            text("epochs=1").contains("unknown key (did you mean `train.epochs`?); known keys:"),
+            "{}",
+            text("epochs=1")
+        );
+        assert!(!text("epoch=1").contains("did you mean"));
     }
 
     #[test]

@@ -183,6 +183,39 @@ impl CsvReaderBuilder {
         Ok(reader)
     }
 
+    /// Whether token or tag are at a place.
+    fn has_places(&self) -> bool {
+        matches!(self.token, Token::At(_)) || matches!(self.tag, Tag::At(_))
+    }
+
+    /// Whether a first line is a header, where a column is given by its place: it has a usual name or
+    /// one that was given, or, where the tags are at a place, it looks like names.
+    fn is_header(&self, names: &[String]) -> bool {
+        let given = [
+            match &self.token {
+                Token::Named(name) => Some(name),
+                Token::Usual | Token::At(_) => None,
+            },
+            match &self.tag {
+                Tag::Named(name) => Some(name),
+                Tag::Default | Tag::Usual | Tag::At(_) | Tag::None => None,
+            },
+            self.id.as_ref(),
+            match &self.document {
+                Document::Named(name) => Some(name),
+                Document::Usual | Document::None => None,
+            },
+        ];
+        let mut given = given.into_iter().flatten();
+        let tag = match self.tag {
+            Tag::At(column) => column.index(names.len()),
+            _ => None,
+        };
+        table_header::has_usual_name(names)
+            || given.any(|name| table_header::has_name(names, name))
+            || tag.is_some_and(|tag| table_header::may_be_names(names, tag))
+    }
+
     /// Finds the columns in the header.
     pub(super) fn header(&self, names: &[String], line: u64) -> Result<Header, ErrorKind> {
         let unknown =
@@ -192,10 +225,6 @@ impl CsvReaderBuilder {
                 header: names.to_vec(),
             };
         let at = |role: &'static str, column: Column| {
-            if !table_header::has_usual_name(names) {
-                // A row that is no header would be lost.
-                return Err(unknown("token", &TOKEN_NAMES));
-            }
             let columns = names.len();
             column.index(columns).ok_or(ErrorKind::MissingColumn {
                 role,
@@ -205,6 +234,10 @@ impl CsvReaderBuilder {
         };
         let token = match &self.token {
             Token::Named(name) => table_header::named(names, "token", name)?,
+            // A row that is no header would be lost.
+            _ if self.has_places() && !self.is_header(names) => {
+                return Err(unknown("token", &TOKEN_NAMES));
+            }
             Token::At(column) => at("token", *column)?,
             Token::Usual => table_header::usual(names, "token", &TOKEN_NAMES)?
                 .ok_or_else(|| unknown("token", &TOKEN_NAMES))?,

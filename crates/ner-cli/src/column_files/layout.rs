@@ -12,11 +12,13 @@ use conll_io::{
 #[command(next_help_heading = "Column files")]
 pub struct ColumnArguments {
     /// Column of the token, from 1, or from -1 at the end; in JSONL and in tables with a header also the name of the field or column.
-    #[arg(long, value_name = "N|NAME", default_value = "1", allow_hyphen_values = true, value_parser = chosen_column)]
-    token_column: ChosenColumn,
+    /// Where not given, the first column, and in JSONL and tables the one with a usual name, such as `token`.
+    #[arg(long, value_name = "N|NAME", allow_hyphen_values = true, value_parser = chosen_column)]
+    token_column: Option<ChosenColumn>,
     /// Column of the tag, from 1, or from -1 at the end; in JSONL and in tables with a header also the name of the field or column.
-    #[arg(long, value_name = "N|NAME", default_value = "-1", allow_hyphen_values = true, value_parser = chosen_column)]
-    tag_column: ChosenColumn,
+    /// Where not given, the last column, and in JSONL and tables the one with a usual name, such as `ner_tag`.
+    #[arg(long, value_name = "N|NAME", allow_hyphen_values = true, value_parser = chosen_column)]
+    tag_column: Option<ChosenColumn>,
     /// Column of a table with the number of each word's sentence; by the usual names, such as `sentence_id`, where not given.
     #[arg(long, value_name = "NAME")]
     sentence_column: Option<String>,
@@ -104,13 +106,19 @@ impl ColumnArguments {
 
     /// The settings of a reader of column files.
     fn reader(&self) -> ReaderBuilder {
+        let number = |column: &Option<ChosenColumn>| column.as_ref()?.number();
+        let name = |column: &Option<ChosenColumn>| column.as_ref()?.name();
         let mut builder = ReaderBuilder::new();
+        if let Some(column) = number(&self.token_column) {
+            builder.token_column(column);
+        }
+        if let Some(column) = number(&self.tag_column) {
+            builder.tag_column(Some(column));
+        }
         builder
-            .token_column(self.token_column.number().unwrap_or(Column::FIRST))
-            .tag_column(Some(self.tag_column.number().unwrap_or(Column::LAST)))
             .names(ColumnNames {
-                token: self.token_column.name(),
-                tag: self.tag_column.name(),
+                token: name(&self.token_column),
+                tag: name(&self.tag_column),
                 sentence: self.sentence_column.clone(),
                 document: self.document_column.clone(),
             })

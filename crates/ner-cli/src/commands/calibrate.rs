@@ -226,10 +226,11 @@ impl Arguments {
                 name: name.to_owned(),
                 support,
                 at: tenths.collect(),
-                best_f1: curve.best_f1().copied(),
+                best_f1: curve.best_f1().map(|point| curve.lowered(point)),
                 wished_precision: self
                     .precision_of
-                    .and_then(|wished| curve.at_precision(wished).copied()),
+                    .and_then(|wished| curve.at_precision(wished))
+                    .map(|point| curve.lowered(point)),
             }
         };
         let all = [("all", all)].into_iter();
@@ -354,8 +355,15 @@ fn narrow_table(lines: &[Line<'_>]) -> Table {
 
 fn cells(point: &ThresholdPoint) -> [String; 5] {
     let scores = &point.scores;
+    // All the digits that tell it from the next score.
+    let exact = point.threshold.to_string();
+    let shown = format!("{:.3}", point.threshold);
     [
-        format!("{:.3}", point.threshold),
+        if exact.len() > shown.len() {
+            exact
+        } else {
+            shown
+        },
         format!("{:.4}", scores.precision),
         format!("{:.4}", scores.recall),
         format!("{:.4}", scores.f1),

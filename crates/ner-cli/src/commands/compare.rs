@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::paths::expand;
 use crate::progress::Progress;
 use crate::screen;
-use crate::wording::bare_tags;
+use crate::wording::{bare_tags, few_samples};
 
 /// How the names of prediction files end; those of models do not.
 const ENDINGS: [&str; 13] = [
@@ -134,6 +134,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     if !bare.is_empty() {
         let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
         Progress::new(quiet).say(&bare_tags(&bare, "comparison"));
+    }
+    if let Some(note) = few_samples(arguments.samples) {
+        Progress::new(quiet).say(&note);
     }
     let resampling = Resampling {
         samples: arguments.samples,

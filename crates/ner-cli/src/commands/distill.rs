@@ -94,6 +94,9 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     arguments.check()?;
     let own = &arguments.run;
     let mut progress = own.progress(quiet);
+    if own.is_finished(&progress)? {
+        return Ok(());
+    }
     let checkpoint = own.checkpoint()?;
     let hub = |name: &String| own.hub.model(name, quiet);
     let teachers: Vec<PathBuf> = arguments.teacher.iter().map(hub).collect::<Result<_>>()?;

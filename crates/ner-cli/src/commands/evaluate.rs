@@ -27,7 +27,7 @@ use crate::inference::InferenceArguments;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::screen;
-use crate::wording::{bare_tags, counted};
+use crate::wording::{bare_tags, counted, few_samples};
 
 /// Score predicted tags as seqeval does.
 ///
@@ -66,9 +66,9 @@ pub struct Arguments {
     /// What counts as an entity: `default` is the conlleval rule, `strict` counts well-formed ones only.
     #[arg(long, value_enum, default_value_t = ModeName::Default)]
     mode: ModeName,
-    /// Tagging scheme of the strict mode: iob1, iob2, ioe1, ioe2, iobes or bilou.
-    #[arg(long, default_value = "iob2")]
-    scheme: Scheme,
+    /// Tagging scheme of the strict mode: iob1, iob2, ioe1, ioe2, iobes or bilou; iob2 where not given.
+    #[arg(long)]
+    scheme: Option<Scheme>,
     /// Digits of the text reports.
     #[arg(long, default_value_t = 2)]
     digits: usize,
@@ -90,8 +90,12 @@ impl Arguments {
     fn mode(&self) -> Mode {
         match self.mode {
             ModeName::Default => Mode::Default,
-            ModeName::Strict => Mode::Strict(self.scheme),
+            ModeName::Strict => Mode::Strict(self.scheme()),
         }
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.scheme.unwrap_or(Scheme::Iob2)
     }
 
     fn text_form(&self) -> TextForm {
@@ -266,16 +270,24 @@ fn warn(
     if let Some(decoding) = decoding {
         progress.say(&format!("decoding: {decoding}"));
     }
+    if let (Some(scheme), Mode::Default) = (arguments.scheme, arguments.mode()) {
+        progress.say(&format!(
+            "note: entities are counted by the default rule, which knows no scheme; --mode strict --scheme {scheme} counts well-formed ones only"
+        ));
+    }
+    if let Some(note) = arguments.explain.samples().and_then(few_samples) {
+        progress.say(&note);
+    }
+    let scheme = arguments.scheme();
     let ill_formed = predicted
         .iter()
-        .filter(|tags| !arguments.scheme.is_valid(tags))
+        .filter(|tags| !scheme.is_valid(tags))
         .count();
     if ill_formed > 0 {
         let sentences = counted(predicted.len(), "predicted sentence", "predicted sentences");
         let are = if ill_formed == 1 { "is" } else { "are" };
         progress.say(&format!(
-            "{ill_formed} of {sentences} {are} not well-formed {}",
-            arguments.scheme
+            "{ill_formed} of {sentences} {are} not well-formed {scheme}"
         ));
     }
     let tags = gold.iter().copied().chain(predicted).flatten();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ner_metrics::TagSet;
 use ner_model::{Head, ModelConfig, StoredModel, WeightSize};
@@ -29,7 +29,11 @@ const F32_BYTES: u64 = 4;
 #[command(args_override_self = true)]
 pub struct Arguments {
     /// A directory, or NAME[@REVISION] of the hub.
-    model: String,
+    #[arg(required_unless_present = "named")]
+    model: Option<String>,
+    /// The same, as other commands take it.
+    #[arg(long = "model", value_name = "MODEL", conflicts_with = "model")]
+    named: Option<String>,
     /// Form of the answer.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -44,7 +48,9 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let dir = arguments.hub.model(&arguments.model, quiet)?;
+    let model = arguments.model.as_ref().or(arguments.named.as_ref());
+    let model = model.context("give a model")?;
+    let dir = arguments.hub.model(model, quiet)?;
     let facts = facts(&dir)?;
     let mut output = Output::create(None)?;
     match arguments.format {

@@ -116,7 +116,14 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let model = NewModel::prepare(sizes, &file.sentences, sorted_tags([&file]))?;
     make_dir(&arguments.output)?;
     model.write(&arguments.output, arguments.seed)?;
-    Progress::new(quiet).say(&format!("{}: {model}", arguments.output.display()));
+    let progress = Progress::new(quiet);
+    progress.say(&format!("{}: {model}", arguments.output.display()));
+    if model.config.vocab_size > sizes.vocab_size {
+        progress.say(&format!(
+            "note: more sub-words than --vocab-size {}: the special tokens and the single bytes or characters are always among them",
+            sizes.vocab_size
+        ));
+    }
     Ok(())
 }
 

@@ -7,8 +7,10 @@ mod tables;
 mod texts;
 mod writer;
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::mem::ManuallyDrop;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -21,9 +23,12 @@ use self::writer::Writer;
 use crate::column_files::{ColumnArguments, is_column_file};
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
-use crate::paths::expand;
+use crate::last_words::LastWords;
+use crate::paths::{check_files, expand, notes_on_texts};
 use crate::progress::Progress;
-use crate::text_records::{NO_TABLES, RecordFormat, RecordReader};
+use crate::text_records::{
+    NO_TABLES, OnError, RecordFormat, RecordReader, TO_UTF8, say_where_to_type,
+};
 
 /// Find the entities in texts, files and pipes.
 ///
@@ -51,11 +56,12 @@ pub struct Arguments {
     /// Field or column that `--format jsonl`, `parquet` and `arrow` write the entities to.
     #[arg(long, value_name = "NAME", default_value = "entities")]
     entities_field: String,
-    /// Form of the result. `html` is a page to look at: the texts with their entities marked, gold ones of a column file beside them where they
-    /// differ, and how often each entity came. `parquet` and `arrow` (an IPC file) are the table that was read, Parquet or Arrow, with one column more:
+    /// Form of the result. Where not given, the name of --output says it (.jsonl, .csv, .conll, .html, .parquet, .arrow), else it is `text`.
+    /// `html` is a page to look at: the texts with their entities marked, gold ones of a column file beside them where they differ, and how often
+    /// each entity came. `parquet` and `arrow` (an IPC file) are the table that was read, Parquet or Arrow, with one column more:
     /// `list<struct<type, text, score, start, end>>`, null where the text is.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// What `start` and `end` count: Unicode `code-points` as in Python, `bytes` of UTF-8 as in Rust and Go, or `utf-16` code units as in JavaScript and
     /// Java.
     #[arg(long, default_value_t)]
@@ -63,7 +69,8 @@ pub struct Arguments {
     /// What a record that cannot be read does: end the run, after the answers to those before it, or be reported and left out.
     #[arg(long, value_enum, default_value_t = OnError::Fail)]
     on_error: OnError,
-    /// Go on where a run with this output was killed, or begin one that can go on: give the same command again.
+    /// Go on where a run with this output was killed, or begin one that can go on: give the same command again. An output that is there whole is
+    /// left as it is.
     #[arg(long, requires = "output")]
     resume: bool,
     /// What becomes an entity: `word` decides the words of a text as training and `evaluate` do; none, simple, first, average and max are the
@@ -75,8 +82,8 @@ pub struct Arguments {
     output: Option<PathBuf>,
     /// Texts of a file or of a pipe to take before the first is answered. Every 256 of them pass through the model sorted by length, while the
     /// next ones are tokenized.
-    #[arg(long, default_value_t = 1024)]
-    batch_size: usize,
+    #[arg(long, default_value = "1024")]
+    batch_size: NonZeroUsize,
     #[command(flatten)]
     inference: InferenceArguments,
     #[command(flatten)]
@@ -130,40 +137,55 @@ enum Format {
 }
 
 impl Format {
+    /// What the name of an output tells; marked text where it tells nothing.
+    fn of(path: &Path) -> Self {
+        if is_column_file(path) {
+            return Self::Conll;
+        }
+        match RecordFormat::of(path) {
+            RecordFormat::Jsonl => Self::Jsonl,
+            RecordFormat::Csv => Self::Csv,
+            RecordFormat::Parquet => Self::Parquet,
+            RecordFormat::Arrow => Self::Arrow,
+            RecordFormat::Text | RecordFormat::Tsv => {
+                let name = path.to_string_lossy().to_lowercase();
+                match [".html", ".htm"].iter().any(|end| name.ends_with(end)) {
+                    true => Self::Html,
+                    false => Self::Text,
+                }
+            }
+        }
+    }
+
     /// Whether it holds the columns of a table as they are.
     fn is_table(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OnError {
-    Fail,
-    Skip,
-}
-
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let paths = expand(&arguments.input)?;
     arguments.check(&paths)?;
-    for text in arguments
-        .texts
-        .iter()
-        .filter(|text| Path::new(text).is_file())
-    {
-        Progress::new(quiet).say(&format!(
-            "note: `{text}` is tagged as a text; for the file of this name give --input {text}"
-        ));
+    let progress = Progress::new(quiet);
+    for note in notes_on_texts(&arguments.texts) {
+        progress.say(&note);
+    }
+    if let Some(note) = arguments.nothing_left() {
+        progress.say(&note);
+        return Ok(());
     }
     let dir = arguments.hub.model(&arguments.model, quiet)?;
     // The program ends with this command, and a large vocabulary takes long to give back piece by piece.
     let tagger = ManuallyDrop::new(arguments.inference.load(&dir, quiet)?);
     let texts = Texts::new(arguments, &tagger, quiet);
+    let _words = arguments.last_words(&paths).map(LastWords::prepare);
     #[cfg(feature = "arrow")]
-    if arguments.format.is_table() {
+    if arguments.format().is_table() {
         return tables::tag(arguments, texts, &paths);
     }
-    let writer = Writer::new(arguments)?;
-    if arguments.takes_words() {
+    let takes_words = arguments.takes_words(&paths);
+    let writer = Writer::new(arguments, takes_words)?;
+    if takes_words {
         return columns::tag(arguments, &tagger, texts, writer, &paths);
     }
     if arguments.texts.is_empty() {
@@ -172,6 +194,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         } else {
             paths
         };
+        say_where_to_type(&paths, &progress);
         texts.tag_records(arguments.reader().read(paths)?, writer)
     } else {
         texts.tag(&arguments.texts, writer)
@@ -181,44 +204,76 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
 impl Arguments {
     /// Fails for what does not go together.
     fn check(&self, paths: &[PathBuf]) -> Result<()> {
+        check_files(paths)?;
+        let takes_words = self.check_columns(paths)?;
+        let format = self.format();
         ensure!(
-            self.aggregation == Grouping::Word
-                || (!self.takes_words() && self.format != Format::Conll),
+            self.aggregation == Grouping::Word || (!takes_words && format != Format::Conll),
             "column files hold words; with them, leave out --aggregation or choose --aggregation word"
         );
         ensure!(
-            !self.resume || !self.format.is_table(),
+            !self.resume || !format.is_table(),
             "--resume goes with a format that has lines: a Parquet or Arrow file cannot be read before its end is written. Give each input file an output of its own, \
              or write --format jsonl"
         );
         ensure!(
-            !self.resume || (self.format != Format::Html && !self.takes_words()),
+            !self.resume || self.can_resume(paths),
             "--resume goes with texts, and with a format that has lines: text, jsonl, csv or conll"
         );
         ensure!(
-            !self.takes_words() || !paths.is_empty(),
-            "--input-format conll needs --input FILE"
+            takes_words || self.layout.is_utf8(),
+            "--encoding is for column files; for texts, {TO_UTF8}"
         );
-        ensure!(
-            self.takes_words() || self.layout.is_utf8(),
-            "--encoding is for column files; convert texts, as with iconv -f ISO-8859-1 -t UTF-8"
-        );
-        if self.format.is_table() {
+        if format.is_table() {
             self.check_tables(paths)?;
         }
         Ok(())
     }
 
+    /// Whether the files hold words in columns. Fails where some do and some do not, or where they cannot be read.
+    fn check_columns(&self, paths: &[PathBuf]) -> Result<bool> {
+        let is_columns = |path: &&PathBuf| is_column_file(path);
+        if let (None, Some(columns), Some(other)) = (
+            self.input_format,
+            paths.iter().find(is_columns),
+            paths.iter().find(|path| !is_columns(path)),
+        ) {
+            bail!(
+                "{} is a column file and {} holds {}, by their names; tag them one after the other, or say with --input-format what all of them hold",
+                columns.display(),
+                other.display(),
+                RecordFormat::of(other).words()
+            );
+        }
+        let takes_words = self.takes_words(paths);
+        ensure!(
+            !takes_words || !(paths.is_empty() || paths.contains(&PathBuf::from("-"))),
+            "--input-format conll needs --input FILE"
+        );
+        let is_packed = |path: &&PathBuf| {
+            let end = path.extension().map(OsStr::to_ascii_lowercase);
+            end.is_some_and(|end| end == "gz" || end == "zst")
+        };
+        if let Some(packed) = paths.iter().find(is_packed).filter(|_| takes_words) {
+            bail!(
+                "{}: a column file is read as it is; unpack it, as with gzip -d or zstd -d",
+                packed.display()
+            );
+        }
+        Ok(takes_words)
+    }
+
     /// Fails where a table is asked for and what is read is none, or cannot be.
     fn check_tables(&self, paths: &[PathBuf]) -> Result<()> {
         ensure!(cfg!(feature = "arrow"), NO_TABLES);
-        let format = if self.format == Format::Parquet {
+        let format = if self.format() == Format::Parquet {
             "parquet"
         } else {
             "arrow"
         };
         let reader = self.reader();
-        let is_other = |path: &&PathBuf| self.takes_words() || !reader.format_of(path).is_table();
+        let is_other =
+            |path: &&PathBuf| self.takes_words(paths) || !reader.format_of(path).is_table();
         if let Some(other) = paths.iter().find(is_other) {
             bail!(
                 "{}: --format {format} keeps the columns of a Parquet or Arrow file, and this is none (--input-format says otherwise); choose --format jsonl",
@@ -229,22 +284,66 @@ impl Arguments {
             !paths.is_empty(),
             "--format {format} needs --input FILE, a Parquet or Arrow file"
         );
-        let is_file = self
-            .output
-            .as_deref()
-            .is_some_and(|path| path != Path::new("-"));
         ensure!(
-            is_file || !io::stdout().is_terminal(),
+            self.output_file().is_some() || !io::stdout().is_terminal(),
             "--format {format} is not for a terminal; give --output FILE"
         );
         Ok(())
     }
 
-    fn takes_words(&self) -> bool {
+    fn takes_words(&self, paths: &[PathBuf]) -> bool {
         match self.input_format {
             Some(format) => format == InputFormat::Conll,
-            None => !self.input.is_empty() && self.input.iter().all(is_column_file),
+            None => !paths.is_empty() && paths.iter().all(is_column_file),
         }
+    }
+
+    /// The form of the result: as it is given, else as the output's name tells.
+    fn format(&self) -> Format {
+        let by_name = || self.output_file().map_or(Format::Text, Format::of);
+        self.format.unwrap_or_else(by_name)
+    }
+
+    /// The file of the result; none for stdout.
+    fn output_file(&self) -> Option<&Path> {
+        self.output
+            .as_deref()
+            .filter(|path| *path != Path::new("-"))
+    }
+
+    /// Whether a killed run can leave something to go on with.
+    fn can_resume(&self, paths: &[PathBuf]) -> bool {
+        let format = self.format();
+        format != Format::Html && !format.is_table() && !self.takes_words(paths)
+    }
+
+    /// What to say where a run is to go on whose output is whole already.
+    fn nothing_left(&self) -> Option<String> {
+        let output = self.output_file().filter(|_| self.resume)?;
+        let name = output.display();
+        resume::is_complete(output).then(|| {
+            format!(
+                "note: {name} is there already and is left as it is: a run to go on with has {name}.part beside it. To tag again, delete it or name \
+                 another output"
+            )
+        })
+    }
+
+    /// What to say where Ctrl-C ends the run.
+    fn last_words(&self, paths: &[PathBuf]) -> Option<String> {
+        let name = self.output_file()?.display();
+        let words = if self.resume {
+            format!(
+                "interrupted; the answers so far are in {name}.part: give the same command again to go on"
+            )
+        } else if self.can_resume(paths) {
+            format!(
+                "interrupted; nothing is written to {name}. With --resume a run keeps its answers, and the same command goes on"
+            )
+        } else {
+            format!("interrupted; nothing is written to {name}")
+        };
+        Some(words)
     }
 
     fn reader(&self) -> RecordReader {
@@ -265,20 +364,17 @@ impl Arguments {
 
     /// Texts that are taken before the first is answered: somebody who types wants an answer to each line.
     fn texts_at_once(&self) -> usize {
-        if self.input.is_empty() && io::stdin().is_terminal() {
+        let is_stdin = self.input.is_empty() || self.input == ["-"];
+        if is_stdin && io::stdin().is_terminal() {
             1
         } else {
-            self.batch_size.max(1)
+            self.batch_size.get()
         }
     }
 
     /// Whether progress is to be seen: not where the results are seen themselves, or piped from a terminal to what may show them.
     fn shows_progress(&self) -> bool {
-        let is_file = self
-            .output
-            .as_deref()
-            .is_some_and(|path| path != Path::new("-"));
-        is_file || !(io::stdout().is_terminal() || io::stderr().is_terminal())
+        self.output_file().is_some() || !(io::stdout().is_terminal() || io::stderr().is_terminal())
     }
 
     /// The one file that is read, where it is one.

@@ -10,7 +10,7 @@ use conll_io::{Column, FileFormat, Sentence};
 use rayon::prelude::*;
 use subword_align::{Placement, SentenceSplitter, SubwordTokenizer, WordBoundary};
 
-use crate::column_files::{ColumnArguments, header_fault, lacks_tags};
+use crate::column_files::{ColumnArguments, header_fault, lacks_tags, with_flag};
 use crate::hub::HubArguments;
 use crate::output::Output;
 
@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         .as_deref()
         .map(|model| Cutter::new(&arguments.hub.tokenizer(model, quiet)?, arguments))
         .transpose()?;
-    let reader = arguments.layout.open(&arguments.input)?;
+    let reader = arguments.layout.open(&arguments.input).map_err(with_flag)?;
     let format = reader.format();
     let mut sentences = reader.into_sentences().peekable();
     if let Some(Ok(first)) = sentences.peek() {
@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
         while group.len() < GROUP && end.is_none() {
             match sentences.next() {
                 Some(Ok(sentence)) => group.push(sentence),
-                Some(Err(error)) => end = Some(Err(error)),
+                Some(Err(fault)) => end = Some(Err(with_flag(fault))),
                 None => end = Some(Ok(())),
             }
         }

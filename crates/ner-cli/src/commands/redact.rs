@@ -2,46 +2,54 @@
 
 mod document;
 mod output;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use clap::Args;
 use ner_metrics::TagSet;
-use ner_redact::{
-    Anonymizer, Key, Operator, Operators, Recognizers, Span, UndoMap, to_bytes, undo,
-};
+use ner_redact::{Anonymizer, Key, Operator, Operators, Recognizers, Span, UndoMap, to_bytes};
 use ner_tagger::{EntitySpan, Tagger};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use self::document::{Document, Redactor};
 use self::output::{JsonLines, RecordWriter};
+use self::undo::MapLines;
+use crate::column_files::is_column_file;
 use crate::hub::HubArguments;
 use crate::inference::InferenceArguments;
+use crate::last_words::LastWords;
 use crate::output::write_file;
-use crate::paths::expand;
+use crate::paths::{check_files, expand, notes_on_texts};
 use crate::progress::Progress;
-use crate::text_records::{Fault, Record, RecordFormat, RecordReader, Records};
-use crate::wording::counted;
+use crate::text_records::{
+    Fault, OnError, OneFile, Record, RecordFormat, RecordReader, say_where_to_type,
+};
+use crate::wording::{counted, left_out};
 
 /// Take names and identifiers out of texts, and put them back.
 ///
 /// The entities that a model finds, and identifiers by rule (e-mail addresses, IBANs, cards, telephones, IP addresses, DNI and NIE), are masked,
 /// labelled, hashed, or replaced by pseudonyms; with --map, undone again.
 ///
-/// A text that was found to be an entity is taken out wherever it stands in its record. Whatever goes wrong ends the run, and no record is written
-/// before all of it is redacted; a file of results appears only when all of them are.
+/// Texts are the arguments, which stand before the options, else those of --input, else those of stdin. A text that was found to be an entity is
+/// taken out wherever it stands in its record. Whatever goes wrong ends the run, and no record is written before all of it is redacted; a file of
+/// results appears only when all of them are. Lines of text keep their ends, so that --undo gives the very bytes.
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct Arguments {
+    /// Texts.
+    texts: Vec<String>,
     /// Model that finds names: a directory, or NAME[@REVISION] of the hub. Without one, rules alone find identifiers.
     #[arg(long)]
     model: Option<String>,
-    /// Files to read, with wildcards; `-` is stdin, as is nothing.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Files to read, with wildcards; `-` is stdin, as is nothing. Column files are refused: what is put in can have other words.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "texts")]
     input: Vec<String>,
     /// What the files hold; by the name of the first where not given, else lines of text. Results have the same form.
     #[arg(long, value_enum)]
@@ -67,21 +75,25 @@ pub struct Arguments {
     /// Rules to add, as regular expressions.
     #[arg(long, value_name = "TYPE=REGEX", num_args = 1..)]
     pattern: Vec<String>,
-    /// File for what gives the originals back. It holds the personal data: keep it apart. One that is there already is not overwritten.
+    /// File for what gives the originals back. It holds the personal data: keep it apart. Only you can read it (on Unix). One that is there already
+    /// is not overwritten.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
-    /// Give the originals back, by the file that --map wrote, from the results in --input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "model", "report"])]
+    /// Give the originals back, by the file that --map wrote, from the results in --input. Only you can read the --output (on Unix).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["map", "model", "report", "on_error"])]
     undo: Option<PathBuf>,
     /// File for what was found, counted by type, as JSON; no text is in it.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// What a record that cannot be read does: end the run, or be reported and left out.
+    #[arg(long, value_enum, default_value_t = OnError::Fail)]
+    on_error: OnError,
     /// File to write instead of stdout.
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Records to take before the first is written.
-    #[arg(long, default_value_t = 1024)]
-    batch_size: usize,
+    #[arg(long, default_value = "1024")]
+    batch_size: NonZeroUsize,
     #[command(flatten, next_help_heading = "With --model")]
     inference: InferenceArguments,
     #[command(flatten)]
@@ -107,20 +119,38 @@ struct Counts {
 }
 
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
-    let (records, format) = arguments.records()?;
-    let writer = RecordWriter::new(arguments.output.as_deref(), format)?;
+    let progress = Progress::new(quiet);
+    for note in notes_on_texts(&arguments.texts) {
+        progress.say(&note);
+    }
+    let (records, format) = arguments.records(&progress)?;
+    let _words = arguments.last_words().map(LastWords::prepare);
+    let holds_originals = arguments.undo.is_some();
+    let writer = RecordWriter::new(arguments.output.as_deref(), format, holds_originals)?;
     match &arguments.undo {
-        Some(map) => arguments.undo(map, records, writer),
+        Some(map) => arguments.undo(map, records, writer, &progress),
         None => arguments.redact(records, writer, quiet),
     }
 }
 
 impl Arguments {
     /// What is read, and the form of the results.
-    fn records(&self) -> Result<(Records, RecordFormat)> {
+    fn records(&self, progress: &Progress) -> Result<(OneFile, RecordFormat)> {
+        if !self.texts.is_empty() {
+            return Ok((self.given_texts()?, RecordFormat::Text));
+        }
         let mut paths = expand(&self.input)?;
         if paths.is_empty() {
             paths.push("-".into());
+        }
+        check_files(&paths)?;
+        let is_columns = |path: &&PathBuf| self.input_format.is_none() && is_column_file(path);
+        if let Some(columns) = paths.iter().find(is_columns) {
+            bail!(
+                "{}: a column file, by its name, of which redact would take each line, tags and all, as a text; give the running texts themselves, or \
+                 --input-format text if lines of text are in it",
+                columns.display()
+            );
         }
         let of = |path: &PathBuf| self.input_format.unwrap_or_else(|| RecordFormat::of(path));
         let format = of(&paths[0]);
@@ -135,10 +165,46 @@ impl Arguments {
             format: Some(format),
             field: self.text_field[0].clone(),
         };
-        Ok((reader.read(paths)?, format))
+        say_where_to_type(&paths, progress);
+        let records: OneFile = Box::new(reader.read(paths)?.verbatim());
+        Ok((records, format))
     }
 
-    fn redact(&self, records: Records, mut writer: RecordWriter, quiet: bool) -> Result<()> {
+    /// The texts of the command line, a record each.
+    fn given_texts(&self) -> Result<OneFile> {
+        ensure!(
+            self.input_format
+                .is_none_or(|format| format == RecordFormat::Text),
+            "--input-format is for files and stdin; texts of the command line are lines of text"
+        );
+        let has_map = self.map.is_some() || self.undo.is_some();
+        ensure!(
+            !has_map || !self.texts.iter().any(|text| text.contains('\n')),
+            "a text has several lines, and a map is for records that are one line each; give the text as a file, by --input"
+        );
+        let records = self
+            .texts
+            .clone()
+            .into_iter()
+            .map(|text| -> Result<_, Fault> {
+                Ok(Record {
+                    text,
+                    ..Record::default()
+                })
+            });
+        Ok(Box::new(records))
+    }
+
+    /// What to say where Ctrl-C ends the run.
+    fn last_words(&self) -> Option<String> {
+        let files = [&self.output, &self.map].into_iter().flatten();
+        let files = files.filter(|path| *path != Path::new("-"));
+        let files: Vec<String> = files.map(|path| path.display().to_string()).collect();
+        let nothing = || format!("interrupted; nothing is written to {}", files.join(" and "));
+        (!files.is_empty()).then(nothing)
+    }
+
+    fn redact(&self, records: OneFile, mut writer: RecordWriter, quiet: bool) -> Result<()> {
         self.check_map()?;
         let redactor = self.redactor()?;
         let tagger = self.tagger(quiet)?;
@@ -153,7 +219,7 @@ impl Arguments {
         let mut map = self.map.as_deref().map(JsonLines::create).transpose()?;
         let mut counts = Counts::default();
         let mut done = 0;
-        self.each_batch(records, |batch| {
+        self.each_batch(records, &progress, |batch| {
             let documents = batch.into_iter().map(|record| self.document(record));
             let mut documents: Vec<Document> = documents.collect::<Result<_>>()?;
             if let Some(tagger) = &tagger {
@@ -217,7 +283,15 @@ impl Arguments {
                 Some(Key::new(&fs::read(path).with_context(in_key)?).with_context(in_key)?)
             }
         };
-        let operators = Operators::from_list(&self.operator).context("--operator")?;
+        let operators = Operators::from_list(&self.operator).map_err(|error| {
+            let hint = match &error {
+                ner_redact::Error::UnknownOperator { name } if name.contains(' ') => {
+                    "; a text stands before the options, or after `--`"
+                }
+                _ => "",
+            };
+            anyhow!("--operator: {error}{hint}")
+        })?;
         let anonymizer = Anonymizer::new(operators.clone(), key).map_err(|error| match error {
             ner_redact::Error::NoKey { operator } => anyhow!(
                 "--operator {operator} needs a key: give a file of at least 16 random bytes as --key-file, and keep it"
@@ -258,23 +332,39 @@ impl Arguments {
         self.model.as_ref().map(load).transpose()
     }
 
-    /// Hands on records, some at a time. The first one that cannot be read is an error.
+    /// Hands on records, some at a time. The first one that cannot be read is an error, or is left out as all others of its kind.
     fn each_batch(
         &self,
-        records: Records,
+        records: OneFile,
+        progress: &Progress,
         mut take: impl FnMut(Vec<Record>) -> Result<()>,
     ) -> Result<()> {
         let mut batch = Vec::new();
+        let (mut read, mut skipped) = (0, 0);
         for record in records {
+            read += 1;
             match record {
                 Ok(record) => batch.push(record),
+                Err(Fault::Record(error)) if self.on_error == OnError::Skip => {
+                    skipped += 1;
+                    progress.say(&format!("left out: {}", crate::message(&error)));
+                }
+                Err(Fault::Record(error)) if self.undo.is_none() => {
+                    return Err(error.context(format!(
+                        "record {read} cannot be read; --on-error skip leaves such ones out"
+                    )));
+                }
                 Err(Fault::Record(error) | Fault::End(error)) => return Err(error),
             }
-            if batch.len() >= self.batch_size.max(1) {
+            if batch.len() >= self.batch_size.get() {
                 take(std::mem::take(&mut batch))?;
             }
         }
-        take(batch)
+        take(batch)?;
+        if skipped > 0 {
+            progress.say(&left_out(skipped, read));
+        }
+        Ok(())
     }
 
     fn document(&self, record: Record) -> Result<Document> {
@@ -310,40 +400,23 @@ impl Arguments {
         Ok(())
     }
 
-    fn undo(&self, map: &Path, records: Records, mut writer: RecordWriter) -> Result<()> {
-        let text = fs::read_to_string(map).with_context(|| map.display().to_string())?;
-        let mut lines = (1..).zip(text.lines()).map(|(number, line)| {
-            let place = || format!("{}:{number}", map.display());
-            serde_json::from_str::<MapLine>(line).with_context(place)
-        });
-        let mut done = 0;
-        self.each_batch(records, |batch| {
+    fn undo(
+        &self,
+        map: &Path,
+        records: OneFile,
+        mut writer: RecordWriter,
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut map = MapLines::read(map)?;
+        self.each_batch(records, progress, |batch| {
             for record in batch {
-                done += 1;
-                let mut document = self.document(record)?;
-                for (field, text) in document.texts_mut() {
-                    let line = lines.next().transpose()?;
-                    let line = line.with_context(|| {
-                        format!("{}: has no line for record {done}", map.display())
-                    })?;
-                    ensure!(
-                        line.record == done && line.field.as_deref() == field,
-                        "{}: has record {}, field {:?} where the input has record {done}, field {field:?}",
-                        map.display(),
-                        line.record,
-                        line.field
-                    );
-                    *text = undo(text, &line.map).with_context(|| format!("record {done}"))?;
-                }
-                writer.write(&document.into_record())?;
+                writer.write(&map.undo(record, &self.text_field)?)?;
             }
             Ok(())
         })?;
-        ensure!(
-            lines.next().is_none(),
-            "{}: goes on after the last record of the input",
-            map.display()
-        );
+        if let Some(last) = map.end()? {
+            writer.write(&last)?;
+        }
         writer.finish()
     }
 }

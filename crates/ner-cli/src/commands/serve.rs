@@ -122,7 +122,8 @@ impl Arguments {
     fn models(&self, quiet: bool) -> Result<Vec<Model>> {
         let load = |given: &String| {
             let (alias, model) = named(given);
-            let dir: PathBuf = self.hub.model(model, quiet)?;
+            let dir = self.hub.model(model, quiet);
+            let dir: PathBuf = dir.with_context(|| format!("model {}", alias.unwrap_or(model)))?;
             let name = alias.map_or_else(|| name_of(model, &dir), str::to_owned);
             let tagger = self.inference.load(&dir, quiet);
             let tagger = tagger.with_context(|| format!("model {name}"))?;

@@ -95,11 +95,14 @@ impl Arguments {
 pub fn run(arguments: &Arguments, quiet: bool) -> Result<()> {
     let own = &arguments.run;
     own.check()?;
+    let mut progress = own.progress(quiet);
+    if own.is_finished(&progress)? {
+        return Ok(());
+    }
     let read = |path: &PathBuf| TaggedFile::read(path, &own.layout);
     let train = read(&arguments.train)?;
     let dev = read(&arguments.dev)?;
     let test = arguments.test.as_ref().map(read).transpose()?;
-    let mut progress = own.progress(quiet);
     let checkpoint = own.checkpoint()?;
     let dir = match &checkpoint {
         Some(checkpoint) => checkpoint.dir.clone(),

@@ -29,7 +29,7 @@ pub struct Arguments {
     /// A directory, or NAME[@REVISION] of the hub.
     #[arg(long)]
     model: String,
-    /// auto, cuda, cuda:N, flex or ndarray.
+    /// auto, cuda, cuda:N, cpu or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     /// Numbers of the matrix products: f32 or bf16, or several with commas; both where not given, if the device has both.

@@ -19,6 +19,12 @@ const MOST_NAMED: usize = 3;
 /// Where a training puts its best model.
 const BEST: &str = "best";
 
+/// Before the step in the name of a training's checkpoint.
+const CHECKPOINT: &str = "checkpoint-";
+
+/// Folders below each other in which models are looked for, as `best` is below a run's `output`.
+const DEPTH: usize = 2;
+
 /// A model directory, and how far its path is from the one that was given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Near {
@@ -44,7 +50,34 @@ pub fn meant(path: &Path) -> String {
     }
 }
 
-/// The same for a path from a folder; the folder of the process where it is empty.
+/// The models below a directory that is none, those that are least deep first; of a run's checkpoints the latest.
+pub fn below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut level = vec![dir.to_owned()];
+    for _ in 0..DEPTH {
+        let folders = level.iter().take(MOST_FOLDERS);
+        let next: Vec<PathBuf> = folders.flat_map(|folder| likely(folder)).collect();
+        found.extend(next.iter().filter(|dir| is_model(dir)).cloned());
+        level = next;
+    }
+    found.truncate(MOST_NAMED);
+    found
+}
+
+/// The folders in a folder that may be or hold models, sorted, without those that are hidden.
+fn likely(folder: &Path) -> Vec<PathBuf> {
+    let step = |name: &str| name.strip_prefix(CHECKPOINT)?.parse::<usize>().ok();
+    let mut names = folders(folder);
+    let latest = names.iter().filter_map(|name| step(name)).max();
+    names.retain(|name| {
+        let is_passed = step(name).is_some_and(|step| Some(step) < latest);
+        !name.starts_with('.') && !is_passed
+    });
+    names.sort();
+    names.into_iter().map(|name| folder.join(name)).collect()
+}
+
+/// What is [`near`] a path from a folder; the folder of the process where it is empty.
 fn near_in(folder: &Path, path: &Path) -> Vec<Near> {
     let mut base = folder.to_owned();
     let mut names = Vec::new();
@@ -185,6 +218,33 @@ mod tests {
         let absolute = folder.path().join("my-modle");
         let near = near_in(Path::new(""), &absolute);
         assert_eq!(near[0].path, folder.path().join("my-model"));
+    }
+
+    #[test]
+    fn models_below_a_directory_are_found() {
+        let folder = models(&[
+            "quickstart/output",
+            "quickstart/output/best",
+            "stopped/checkpoint-5",
+            "stopped/checkpoint-11",
+            "stopped/.checkpoint-12.partial",
+            "deep/a/b/c",
+            "many/a",
+            "many/b",
+            "many/c",
+            "many/d",
+        ]);
+        for (dir, expected) in [
+            ("quickstart", &["output", "output/best"][..]),
+            ("stopped", &["checkpoint-11"]),
+            ("deep", &[]),
+            ("many", &["a", "b", "c"]),
+            ("nowhere", &[]),
+        ] {
+            let dir = folder.path().join(dir);
+            let expected: Vec<PathBuf> = expected.iter().map(|name| dir.join(name)).collect();
+            assert_eq!(below(&dir), expected);
+        }
     }
 
     #[test]

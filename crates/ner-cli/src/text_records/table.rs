@@ -239,6 +239,7 @@ fn rows(batch: &RecordBatch, column: usize) -> Result<Vec<Record>> {
         Ok(Record {
             text: text.unwrap_or_default().to_owned(),
             fields: fields?,
+            ..Record::default()
         })
     };
     texts.zip(objects).map(record).collect()

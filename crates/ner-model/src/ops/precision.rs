@@ -17,12 +17,12 @@ pub enum Precision {
     #[default]
     F32,
     /// 8-bit integers in the linear layers, for inference on a CPU: inputs are quantized for each sub-word as they come, weights for each output.
-    /// A processor that has AVX2 but not AVX512-VNNI takes weights of 6 bits (-31 to 31), which it multiplies faster. Attention multiplies bf16
-    /// where the processor does (AVX512-BF16).
+    /// A processor that has AVX2 but not AVX512-VNNI takes weights of 6 bits (-31 to 31), which it multiplies faster. Attention of long sequences
+    /// multiplies bf16 where the processor does (AVX512-BF16).
     Int8,
     /// bf16 in matrix products, f32 elsewhere, for training and inference: on a GPU, where activations are kept in it from one operation to the
     /// next, and on a CPU that multiplies bf16 (AVX512-BF16), where
-    /// attention's own products are in f32 while a model is trained.
+    /// attention's own products are in f32 while a model is trained, and in tagging those of short sequences.
     Bf16,
     /// What tags fastest on the device, for inference: [`Int8`](Self::Int8) on a CPU, [`Bf16`](Self::Bf16) on a GPU.
     Auto,

@@ -8,7 +8,7 @@ use ner_tagger::PretokenizedSentence;
 use serde_json::json;
 
 use super::finding::{Findings, Kind, Place};
-use crate::column_files::{ColumnArguments, TaggedFile};
+use crate::column_files::{ColumnArguments, TaggedFile, kind_with_flag};
 
 /// Reads the files. What cannot be read is found; what stands before it is kept. A header line is found and left out.
 pub fn read(
@@ -23,7 +23,7 @@ pub fn read(
         let is_empty = file.sentences.is_empty();
         if let Some(fault) = &fault {
             let line = fault.position().and_then(conll_io::Position::line);
-            let what = fault.kind().to_string();
+            let what = kind_with_flag(fault.kind());
             findings.add(Kind::Unreadable, place(line), what, json!({}));
         } else if is_empty {
             let what = "holds no sentence".to_owned();

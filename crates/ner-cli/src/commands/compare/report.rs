@@ -102,12 +102,16 @@ impl Report {
             counted(self.resampling.samples, "sample", "samples"),
             counted(self.units, "unit", "units")
         );
-        _ = writeln!(text, "paired bootstrap: p = {:.4}", self.all.bootstrap_p);
+        _ = writeln!(
+            text,
+            "paired bootstrap, two-sided: p = {:.4}",
+            self.all.bootstrap_p
+        );
         if let Some(p) = self.all.randomization_p {
-            _ = writeln!(text, "approximate randomization: p = {p:.4}");
+            _ = writeln!(text, "approximate randomization, two-sided: p = {p:.4}");
         }
         if let Some(p) = self.all.seeds_p {
-            _ = writeln!(text, "Welch's t-test over the runs: p = {p:.4}");
+            _ = writeln!(text, "Welch's t-test over the runs, two-sided: p = {p:.4}");
         }
         text.push('\n');
         text.push_str(&fitting(self.table(), columns, || self.narrow_table()));

@@ -40,6 +40,13 @@ pub struct ExplainArguments {
     seed: u64,
 }
 
+impl ExplainArguments {
+    /// Bootstrap samples, where some are asked for.
+    pub fn samples(&self) -> Option<usize> {
+        self.bootstrap
+    }
+}
+
 /// The entities of both sides, and what is asked about them.
 pub struct Explain<'a> {
     arguments: &'a ExplainArguments,

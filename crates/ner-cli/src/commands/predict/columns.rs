@@ -20,7 +20,7 @@ pub fn tag(
 ) -> Result<()> {
     let mut sentences = 0;
     for path in paths {
-        let (size, in_context) = (arguments.batch_size.max(1), tagger.document_context() > 0);
+        let (size, in_context) = (arguments.batch_size.get(), tagger.document_context() > 0);
         let parts = TaggedFile::parts(path, &arguments.layout, size, in_context)?;
         for part in parts {
             let part = part?;

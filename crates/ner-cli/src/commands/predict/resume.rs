@@ -29,15 +29,26 @@ pub struct Resumable {
     journal: Journal,
 }
 
+/// Ends the name of the answers.
+const PART: &str = ".part";
+/// Ends the name of the file that says how many they are.
+const JOURNAL: &str = ".part.json";
+
+fn beside(place: &Path, end: &str) -> PathBuf {
+    let mut name = place.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Whether an output is there and no run that goes on with it is under way.
+pub fn is_complete(place: &Path) -> bool {
+    place.exists() && !beside(place, JOURNAL).exists()
+}
+
 impl Resumable {
     /// Goes on with an output, or begins it. `command` tells runs apart that do not go on with each other.
     pub fn open(place: &Path, command: String) -> Result<Self> {
-        let beside = |end: &str| {
-            let mut name = place.as_os_str().to_owned();
-            name.push(end);
-            PathBuf::from(name)
-        };
-        let (part, journal_path) = (beside(".part"), beside(".part.json"));
+        let (part, journal_path) = (beside(place, PART), beside(place, JOURNAL));
         let journal = match fs::read_to_string(&journal_path) {
             Ok(text) => {
                 let in_journal = || journal_path.display().to_string();
@@ -52,10 +63,6 @@ impl Resumable {
                 }
                 found
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && place.exists() => bail!(
-                "{} is complete: nothing is left to go on with; name another output, or delete it to tag again",
-                place.display()
-            ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Journal {
                 command,
                 records: 0,
@@ -160,15 +167,16 @@ mod tests {
         next.finish().unwrap();
         assert_eq!(fs::read_to_string(&place).unwrap(), "1\n2\n3\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        // A complete output is not begun anew, maybe with another input.
-        let message = open("a").err().unwrap().to_string();
-        assert!(message.contains("is complete"), "{message}");
+        assert!(is_complete(&place));
         fs::remove_file(&place).unwrap();
+        assert!(!is_complete(&place));
         // A part that is shorter than its journal says is no answer.
         let mut killed = open("a").unwrap();
         killed.write_all(b"1\n").unwrap();
         killed.answered(1).unwrap();
         drop(killed);
+        fs::write(&place, "of an earlier run").unwrap();
+        assert!(!is_complete(&place));
         fs::write(folder.path().join("out.part"), "").unwrap();
         let message = open("a").err().unwrap().to_string();
         assert!(message.contains("delete both"), "{message}");

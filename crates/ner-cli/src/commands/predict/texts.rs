@@ -8,10 +8,10 @@ use ner_tagger::EntitySpan;
 use ner_tagger::Tagger;
 
 use super::writer::Writer;
-use super::{Arguments, Grouping, OnError};
+use super::{Arguments, Grouping};
 use crate::progress::Progress;
-use crate::text_records::{Fault, Record, Records};
-use crate::wording::counted;
+use crate::text_records::{Fault, OnError, Record, Records};
+use crate::wording::{counted, left_out};
 
 /// A record, and its number in the input, from 1.
 type Numbered = (u64, Record);
@@ -41,7 +41,7 @@ impl<'a> Texts<'a> {
     pub fn tag(&self, texts: &[String], mut writer: Writer) -> Result<()> {
         let records = texts.iter().map(|text| Record {
             text: text.clone(),
-            fields: serde_json::Map::new(),
+            ..Record::default()
         });
         let records: Vec<Numbered> = (1..).zip(records).collect();
         self.write(&mut writer, &records)?;
@@ -168,12 +168,8 @@ impl<'a> Texts<'a> {
     }
 
     fn say_skipped(&self, read: u64) {
-        let skipped = self.skipped;
-        if skipped > 0 {
-            let records = counted(read, "record", "records");
-            let were = if skipped == 1 { "was" } else { "were" };
-            self.progress
-                .say(&format!("{skipped} of {records} {were} left out"));
+        if self.skipped > 0 {
+            self.progress.say(&left_out(self.skipped, read));
         }
     }
 

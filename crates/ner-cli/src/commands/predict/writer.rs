@@ -1,6 +1,6 @@
 //! Results in their forms.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -16,6 +16,7 @@ use super::{Arguments, Format, Grouping};
 use crate::card::model_name;
 use crate::column_files::{TaggedFile, file_name, joined};
 use crate::output::Output;
+use crate::screen::shown;
 use crate::text_records::Record;
 use crate::wording::counted;
 
@@ -73,7 +74,7 @@ pub struct Writer {
     text_field: String,
     /// Name of the field that holds a record's entities.
     entities_field: String,
-    colored: bool,
+    on_terminal: bool,
     /// Number of the record at hand, from 1.
     number: u64,
     /// Texts that a column file has nothing of, because they have no words.
@@ -85,42 +86,42 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(arguments: &Arguments) -> Result<Self> {
+    /// `takes_words` says that sentences of column files come.
+    pub fn new(arguments: &Arguments, takes_words: bool) -> Result<Self> {
         let mut output = match &arguments.output {
             Some(path) if arguments.resume => {
                 Bytes::Resumable(Box::new(Resumable::open(path, arguments.command())?))
             }
             path => Bytes::Whole(Output::create(path.as_deref())?),
         };
-        let records = match &output {
-            Bytes::Resumable(output) => output.records(),
-            Bytes::Whole(_) => 0,
+        let (records, on_terminal) = match &output {
+            Bytes::Resumable(output) => (output.records(), false),
+            Bytes::Whole(output) => (0, output.is_terminal()),
         };
+        let format = arguments.format();
         let entity_field = match arguments.aggregation {
             Grouping::Pipeline(Aggregation::None) => "entity",
             _ => "entity_group",
         };
-        if arguments.format == Format::Csv && records == 0 {
+        if format == Format::Csv && records == 0 {
             writeln!(output, "record,{entity_field},score,word,start,end")?;
         }
-        let sink = match arguments.format {
-            Format::Conll if arguments.takes_words() => {
+        let sink = match format {
+            Format::Conll if takes_words => {
                 Sink::Columns(Box::new(arguments.layout.writer().from_writer(output)))
             }
             Format::Conll => Sink::Columns(Box::new(ColumnWriter::from_writer(output))),
             Format::Html => Sink::Page(Box::new(arguments.page(output)?)),
             _ => Sink::Lines(output),
         };
-        let on_terminal = arguments.output.is_none() && io::stdout().is_terminal();
-        let colored = on_terminal && std::env::var_os("NO_COLOR").is_none();
         Ok(Self {
             sink,
-            format: arguments.format,
+            format,
             offsets: arguments.offsets,
             entity_field,
             text_field: arguments.text_field.clone(),
             entities_field: arguments.entities_field.clone(),
-            colored,
+            on_terminal,
             number: 0,
             without_words: 0,
             first_without_words: 0,
@@ -182,7 +183,10 @@ impl Writer {
     pub fn write(&mut self, record: &Record, entities: &[EntitySpan]) -> Result<()> {
         let text = record.text.as_str();
         let lines = match self.format {
-            Format::Jsonl => self.object(record, entities)?.to_string() + "\n",
+            Format::Jsonl => {
+                let object = self.object(record, entities)?.to_string() + "\n";
+                shown(&object, self.on_terminal).into_owned()
+            }
             Format::Csv => {
                 let mut rows = csv::WriterBuilder::new()
                     .has_headers(false)
@@ -190,12 +194,13 @@ impl Writer {
                 for e in self.offsets.of(text, entities) {
                     rows.serialize((self.number, e.entity, e.score, e.word, e.start, e.end))?;
                 }
-                String::from_utf8(rows.into_inner()?)?
+                let rows = String::from_utf8(rows.into_inner()?)?;
+                shown(&rows, self.on_terminal).into_owned()
             }
             Format::Html => return self.write_page(&marked_text(text, entities)),
             // Tables have a writer of their own.
             Format::Text | Format::Conll | Format::Parquet | Format::Arrow => {
-                marked(text, entities, self.colored) + "\n"
+                marked(text, entities, self.on_terminal) + "\n"
             }
         };
         if let Sink::Lines(output) = &mut self.sink {
@@ -268,7 +273,7 @@ impl Writer {
         let entities: Vec<EntitySpan> = entities.collect();
         let record = Record {
             text,
-            fields: Map::new(),
+            ..Record::default()
         };
         self.write(&record, &entities)
     }
@@ -281,7 +286,7 @@ impl Writer {
     ) -> Result<()> {
         if let Sink::Columns(columns) = &mut self.sink {
             for (word, tag) in words.zip(tags) {
-                columns.write_row([word, tag])?;
+                columns.write_row([&*shown(word, self.on_terminal), tag])?;
             }
             columns.end_sentence()?;
         }
@@ -322,7 +327,7 @@ impl Arguments {
             Grouping::Word => "word".to_owned(),
             Grouping::Pipeline(aggregation) => format!("{aggregation:?}").to_lowercase(),
         };
-        let (format, on_error) = (typed(&self.format), typed(&self.on_error));
+        let (format, on_error) = (typed(&self.format()), typed(&self.on_error));
         format!(
             "--model {} --input {input} --text-field {} --format {format} --offsets {} --aggregation {aggregation} --on-error {on_error}",
             self.model, self.text_field, self.offsets
@@ -391,9 +396,10 @@ fn marked_sentence(file: &TaggedFile, number: usize, tagged: TaggedSentence) -> 
     })
 }
 
-/// The text with its entities marked: colored with their type behind them, or `[PER Ana]` where there is no color.
-fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
+/// The text with its entities marked: on a terminal colored with their type behind them, or `[PER Ana]` where there is no color.
+fn marked(text: &str, entities: &[EntitySpan], on_terminal: bool) -> String {
     const PALETTE: [u8; 6] = [32, 34, 35, 36, 33, 31]; // foreground colors of ANSI X3.64
+    let colored = on_terminal && std::env::var_os("NO_COLOR").is_none();
     let bytes: Vec<usize> = text
         .char_indices()
         .map(|(at, _)| at)
@@ -403,7 +409,8 @@ fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
     let mut done = 0;
     for entity in entities {
         let (start, end) = (bytes[entity.start], bytes[entity.end]);
-        marked.push_str(&text[done..start]);
+        marked.push_str(&shown(&text[done..start], on_terminal));
+        let words = shown(&text[start..end], on_terminal);
         if colored {
             let color = match entity.entity.rsplit('-').next().unwrap_or_default() {
                 "PER" => PALETTE[0],
@@ -413,15 +420,14 @@ fn marked(text: &str, entities: &[EntitySpan], colored: bool) -> String {
                 other => PALETTE[other.bytes().map(usize::from).sum::<usize>() % PALETTE.len()],
             };
             marked.push_str(&format!(
-                "\x1b[1;{color}m{}\x1b[0;2m {}\x1b[0m",
-                &text[start..end],
+                "\x1b[1;{color}m{words}\x1b[0;2m {}\x1b[0m",
                 entity.entity
             ));
         } else {
-            marked.push_str(&format!("[{} {}]", entity.entity, &text[start..end]));
+            marked.push_str(&format!("[{} {words}]", entity.entity));
         }
         done = end;
     }
-    marked.push_str(&text[done..]);
+    marked.push_str(&shown(&text[done..], on_terminal));
     marked
 }

@@ -19,7 +19,7 @@ use super::advice::advice;
 use super::devices::DeviceList;
 use super::log_files::LogFiles;
 use super::observer::Observer;
-use super::outcome::Outcome;
+use super::outcome::{self, Outcome};
 use super::page;
 use super::tensorboard;
 use crate::card::{Base, Part};
@@ -32,6 +32,20 @@ use crate::progress::Progress;
 
 /// The file that gets the settings of a run, as `--config` reads them.
 const SETTINGS: &str = "settings.toml";
+
+/// Flags that decide what is said and saved, and where a run is computed, and none of its results.
+const DECIDE_NOTHING: [&str; 10] = [
+    "device",
+    "devices",
+    "eval-all-checkpoints",
+    "log-format",
+    "logging-steps",
+    "offline",
+    "output-dir",
+    "overwrite-output-dir",
+    "save-steps",
+    "save-total-limit",
+];
 
 /// How a run goes and what it leaves.
 #[derive(Debug, Args)]
@@ -52,7 +66,7 @@ pub struct RunArguments {
     /// How words are given to the tokenizer: `prefix-space` or `none`; the tokenizer's saved choice where not given.
     #[arg(long)]
     word_boundary: Option<WordBoundary>,
-    /// auto, cuda, cuda:N, flex or ndarray.
+    /// auto, cuda, cuda:N, cpu or ndarray.
     #[arg(long, default_value_t = DeviceChoice::Auto, conflicts_with = "devices")]
     device: DeviceChoice,
     /// Several devices that share each batch, such as cuda:0,cuda:1, in place of --device; the optimizer runs on the first.
@@ -105,6 +119,59 @@ impl RunArguments {
         }
     }
 
+    /// Whether the run that is to go on has come to its end, which is said.
+    ///
+    /// # Errors
+    /// It has, with other settings.
+    pub fn is_finished(&self, progress: &Progress) -> Result<bool> {
+        let goes_on = match &self.resume {
+            None => false,
+            // A checkpoint that is named is one to go on at, wherever its run has come to.
+            Some(dir) => dir.as_ref().is_none_or(|dir| *dir == self.output_dir),
+        };
+        if !goes_on || !outcome::is_complete(&self.output_dir, &self.effective) {
+            return Ok(false);
+        }
+        let dir = self.output_dir.display();
+        let different = self.changes()?;
+        ensure!(
+            different.is_empty(),
+            "{dir}: its run is finished, with other settings: {}; for another run leave out --resume and give another --output-dir",
+            different.join(", ")
+        );
+        let report = self.output_dir.join(page::FILE);
+        progress.tell(
+            "finished",
+            &format!(
+                "{dir}: the run is finished, there is nothing to do; its report is {}",
+                report.display()
+            ),
+            || json!({"model": self.output_dir, "report": report}),
+        );
+        Ok(true)
+    }
+
+    /// What differs, between the settings in the output directory and these, in what the results follow from.
+    fn changes(&self) -> Result<Vec<String>> {
+        let path = self.output_dir.join(SETTINGS);
+        let at = || path.display().to_string();
+        let saved = std::fs::read_to_string(&path).with_context(at)?;
+        let saved: toml::Table = saved.parse().with_context(at)?;
+        let asked = &self.effective;
+        let keys: BTreeSet<&String> = saved.keys().chain(asked.keys()).collect();
+        let counts = |key: &&String| !DECIDE_NOTHING.contains(&key.as_str());
+        let told = |value: Option<&toml::Value>| {
+            value.map_or_else(|| "not given".to_owned(), ToString::to_string)
+        };
+        Ok(keys
+            .into_iter()
+            .filter(counts)
+            .map(|key| (key, saved.get(key), asked.get(key)))
+            .filter(|(_, saved, asked)| saved != asked)
+            .map(|(key, saved, asked)| format!("--{key} was {}, is {}", told(saved), told(asked)))
+            .collect())
+    }
+
     /// The checkpoint to go on at, if any, and whether there is room for what the run will write.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>> {
         let open = |dir: &PathBuf| {
@@ -113,7 +180,12 @@ impl RunArguments {
                 "{}: no such directory, so there is no run to go on with; leave out --resume",
                 dir.display()
             );
-            Ok(Checkpoint::open(dir)?)
+            Checkpoint::open(dir).map_err(|error| {
+                anyhow!(
+                    "{error}; there is nothing to go on with: leave out --resume, and give --overwrite-output-dir to begin anew in this directory \
+                     (--save-steps N writes checkpoints on the way)"
+                )
+            })
         };
         let checkpoint = self
             .resume
@@ -198,22 +270,17 @@ impl Launch<'_> {
         let seed = arguments.settings.seed;
         let (model, loaded) = TokenClassifier::load(dir, config, &device, seed)?;
         let model = model.with_precision(arguments.settings.precision)?;
-        tell(progress, &devices, &loaded);
+        // That of a new student lies where it will not stay.
+        let is_given = self.base.model.is_some() || self.checkpoint.is_some();
+        tell(progress, &devices, &loaded, is_given);
         if let Some(note) = slow_start(&model) {
             progress.say(note);
         }
-        if let Some(checkpoint) = &self.checkpoint {
-            progress.say(&format!("going on after step {}", checkpoint.state.step));
-        }
-        let settings = arguments.output_dir.join(SETTINGS);
-        let settings = format!("settings: {}", settings.display());
-        progress.tell("settings", &settings, || json!(arguments.effective));
         Ok(Start {
             tokenizer: Arc::new(tokenizer),
             model: DataParallel::new(model, others)?,
             // A new student's was saved a moment ago, and is as new.
-            has_new_classifier: loaded.new_classifier.is_some()
-                || (self.base.model.is_none() && self.checkpoint.is_none()),
+            has_new_classifier: loaded.new_classifier.is_some() || !is_given,
         })
     }
 
@@ -233,7 +300,8 @@ impl Launch<'_> {
         let mut observer = Observer {
             record: None,
             start: &|| begin(self.arguments, checkpoint),
-            listening: Listening::start()?,
+            begun: &|progress| tell_begun(self.arguments, checkpoint, progress),
+            listening: Listening::start(progress.aside())?,
             progress,
             failed: None,
             last_evaluation: None,
@@ -266,15 +334,33 @@ impl Launch<'_> {
                 "{error}; go on with {}",
                 resuming_command()
             ))),
+            ner_train::Error::OtherRun { .. } => anyhow!(
+                "{error}; a run goes on with its own settings and data: --config {} repeats its settings; for another run leave out --resume and give \
+                 another --output-dir",
+                quoted(&self.arguments.output_dir.join(SETTINGS))
+            ),
             error => error.into(),
         })?;
         Ok((settings.tagger(model, tokenizer)?, last_evaluation))
     }
 }
 
-fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport) {
-    let path = loaded.path.display();
-    progress.say(&format!("device {devices}, weights of {path}"));
+/// Says where the run begins and where its settings are, once nothing can refuse it any more.
+fn tell_begun(arguments: &RunArguments, checkpoint: Option<&Checkpoint>, progress: &Progress) {
+    if let Some(checkpoint) = checkpoint {
+        progress.say(&format!("going on after step {}", checkpoint.state.step));
+    }
+    let settings = arguments.output_dir.join(SETTINGS);
+    let settings = format!("settings: {}", settings.display());
+    progress.tell("settings", &settings, || json!(arguments.effective));
+}
+
+fn tell(progress: &Progress, devices: &DeviceList, loaded: &LoadReport, is_given: bool) {
+    let whose = match is_given {
+        true => loaded.path.display().to_string(),
+        false => "a new student".to_owned(),
+    };
+    progress.say(&format!("device {devices}, weights of {whose}"));
     if matches!(devices.first(), DeviceChoice::Cuda(_)) {
         progress.say("the first step waits for kernels to be compiled: about ten seconds, in later runs about three");
     }
@@ -300,10 +386,11 @@ fn begin(arguments: &RunArguments, checkpoint: Option<&Checkpoint>) -> Result<Lo
         for path in left.iter().filter(|path| path.is_dir()) {
             std::fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
         }
-        let pages = [page::FILE, page::DATA_FILE].map(|name| dir.join(name));
-        for path in pages.iter().filter(|path| path.is_file()) {
-            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
-        }
+    }
+    // Written last, the page says that a run is finished.
+    let pages = [page::FILE, page::DATA_FILE].map(|name| dir.join(name));
+    for path in pages.iter().filter(|path| path.is_file()) {
+        std::fs::remove_file(path).with_context(|| path.display().to_string())?;
     }
     write_file(&dir.join(SETTINGS), &arguments.effective.to_string())?;
     LogFiles::open(dir, checkpoint.map(|checkpoint| &checkpoint.state))

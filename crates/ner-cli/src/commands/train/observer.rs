@@ -20,6 +20,8 @@ pub struct Observer<'a> {
     /// Opened when nothing can refuse the run any more.
     pub record: Option<LogFiles>,
     pub start: &'a dyn Fn() -> Result<LogFiles>,
+    /// What to say once it has been opened.
+    pub begun: &'a dyn Fn(&Progress),
     pub listening: Listening,
     pub progress: &'a mut Progress,
     pub failed: Option<anyhow::Error>,
@@ -96,6 +98,7 @@ impl Observer<'_> {
     }
 
     fn planned(&mut self, plan: &Plan) {
+        (self.begun)(self.progress);
         self.plan = Some(plan.clone());
         let text = format!(
             "{} in {} of {}; {} read, {} loss, {} unknown to the tokenizer; {}",

@@ -1,5 +1,7 @@
 //! What a finished run leaves beside its model: results, predictions, curves, the model card and the page.
 
+use std::path::Path;
+
 use anyhow::Result;
 use ner_tagger::Tagger;
 use ner_train::{BEST, Checkpoint, Evaluation, evaluate};
@@ -13,6 +15,27 @@ use crate::column_files::TaggedFile;
 use crate::commands::evaluate::write_predictions;
 use crate::output::write_file;
 use crate::progress::Progress;
+
+/// Figures of the last model on the development data.
+const DEV_RESULTS: &str = "eval_results.txt";
+/// The same on the test data.
+const TEST_RESULTS: &str = "test_results.txt";
+/// What it predicts there.
+const TEST_PREDICTIONS: &str = "test_predictions.txt";
+/// The model card.
+const CARD: &str = "README.md";
+
+/// Whether a directory has all that a run with these flags leaves when it has come to its end.
+pub fn is_complete(dir: &Path, flags: &toml::Table) -> bool {
+    let mut files = vec![model_dir::CONFIG, CARD, page::DATA_FILE, page::FILE];
+    if flags.contains_key("dev") {
+        files.push(DEV_RESULTS);
+    }
+    if flags.contains_key("test") {
+        files.extend([TEST_RESULTS, TEST_PREDICTIONS]);
+    }
+    files.iter().all(|name| dir.join(name).is_file()) && model_dir::weight_file(dir).is_ok()
+}
 
 /// A run that has come to its end.
 pub struct Outcome<'a> {
@@ -38,7 +61,7 @@ impl Outcome<'_> {
         let data = &self.run.data;
         let dev = data.dev.as_ref().zip(self.last_evaluation);
         if let Some((file, found)) = dev {
-            let path = dir.join("eval_results.txt");
+            let path = dir.join(DEV_RESULTS);
             let mut text = results(found);
             write_file(&path, &text)?;
             if self.run.arguments.eval_all_checkpoints {
@@ -60,7 +83,7 @@ impl Outcome<'_> {
             dev,
             test: test.as_ref().map(|(file, found)| (*file, found)),
         };
-        write_file(&dir.join("README.md"), &card.text(dir)?)?;
+        write_file(&dir.join(CARD), &card.text(dir)?)?;
         let parts = [("dev", card.dev), ("test", card.test)];
         let scored = parts
             .into_iter()
@@ -119,14 +142,9 @@ impl Outcome<'_> {
         })?;
         progress.end();
         progress.say(&format!("test, last model: {}", summary(&found)));
-        write_file(&dir.join("test_results.txt"), &results(&found))?;
+        write_file(&dir.join(TEST_RESULTS), &results(&found))?;
         let layout = &arguments.layout;
-        write_predictions(
-            &dir.join("test_predictions.txt"),
-            file,
-            &found.predicted,
-            layout,
-        )?;
+        write_predictions(&dir.join(TEST_PREDICTIONS), file, &found.predicted, layout)?;
         Ok(found)
     }
 

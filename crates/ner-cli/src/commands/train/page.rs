@@ -8,7 +8,9 @@ use ner_metrics::{
     Entity, IntervalReport, Mode, Reliability, Resampling, ScoredPrediction, TokenReport,
     read_entities,
 };
-use ner_pages::{Calibration, DataPart, Errors, Fact, Panel, RunPage, ScoreInterval, Split};
+use ner_pages::{
+    Calibration, DataPart, Errors, Fact, Panel, RunPage, ScoreInterval, Split, thousands,
+};
 use ner_tagger::{PretokenizedSentence, Tagger};
 use ner_train::{Evaluation, Plan};
 use rayon::prelude::*;
@@ -196,7 +198,7 @@ fn plan_facts(plan: &Plan) -> Vec<Fact> {
         ("words unknown to the tokenizer", plan.unknown_words),
         ("steps", plan.total_steps),
     ]
-    .map(|(name, value)| Fact::new(name, value.to_string()))
+    .map(|(name, value)| Fact::new(name, thousands(value)))
     .into()
 }
 

@@ -94,6 +94,8 @@ impl Task {
     }
 }
 
+/// Rows of the shortest sequence whose attention is worth the packing of bf16: with fewer, f32 was as fast or faster.
+const LONG: usize = 128;
 /// What attention multiplies in training, whatever the linear layers do: bf16, which is packed first, was no faster there.
 const TRAINED_BY: Factors = Factors::F32;
 
@@ -166,7 +168,7 @@ fn project_all<B: HostBackend>(
     })
 }
 
-/// Context vectors `[subwords, hidden]` by products of such factors, and what `keep` makes of each task's probabilities before dropout.
+/// Context vectors `[subwords, hidden]` by products of such factors in long sequences, and what `keep` makes of each task's probabilities before dropout.
 pub fn attend<T: Send>(
     projected: &[Vec<f32>; 3],
     hidden: usize,
@@ -185,7 +187,11 @@ pub fn attend<T: Send>(
     let kept = work.map(|(task, mut context)| {
         let [query, key, value] = projected.map(|x| task.block(x, head_dim));
         let product = Product {
-            factors,
+            factors: if task.len < LONG {
+                Factors::F32
+            } else {
+                factors
+            },
             ..Product::SERIAL
         };
         let scores = Product { scale, ..product };

@@ -52,7 +52,7 @@ impl TableWriter {
             metadata,
         ));
         let output = Output::create(arguments.output.as_deref())?;
-        let sink = match arguments.format {
+        let sink = match arguments.format() {
             Format::Parquet => {
                 let writer =
                     ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties(&schema)))?;
